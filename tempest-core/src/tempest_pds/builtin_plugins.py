@@ -1,0 +1,1 @@
+"""The log mailer, the disk blob store and the other adapters that come with the core."""
