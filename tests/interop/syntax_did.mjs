@@ -1,0 +1,2 @@
+import { ensureValidDid } from '@atproto/syntax'
+export default (text) => ensureValidDid(text)
