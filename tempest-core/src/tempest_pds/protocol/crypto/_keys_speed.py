@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import coincurve
-from coincurve.ecdsa import cdata_to_der, deserialize_compact
 
 from tempest_pds.protocol.crypto.keys import Curve, PrivateKey, PublicKey
 from tempest_pds.protocol.errors import InvalidEncoding
@@ -19,8 +18,14 @@ class SpeedPublicKey(PublicKey):
         self._key = key
 
     def _verify_low_s(self, message: bytes, r: int, s: int) -> bool:
-        compact = r.to_bytes(32, "big") + s.to_bytes(32, "big")
-        return self._key.verify(cdata_to_der(deserialize_compact(compact)), message)
+        r_part, s_part = _der_integer(r), _der_integer(s)
+        return self._key.verify(bytes((0x30, len(r_part) + len(s_part))) + r_part + s_part, message)
+
+
+def _der_integer(number: int) -> bytes:
+    # One bit more than the number has, for the sign: coincurve takes no signature but in DER.
+    data = number.to_bytes(number.bit_length() // 8 + 1, "big")
+    return bytes((0x02, len(data))) + data
 
 
 class SpeedPrivateKey(PrivateKey):

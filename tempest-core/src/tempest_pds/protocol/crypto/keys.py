@@ -1,8 +1,8 @@
 """Signing keys on the two curves of the protocol: K-256 (secp256k1) and P-256.
 
 A signature is the 64 bytes of r and s over the SHA-256 of a message. For each signature (r, s) there is a second valid
-one, (r, -s); the protocol wants the one with the lower s, so that a signed object has one form and one CID. Signing gives
-that form, and verifying refuses the other, DER, and any other length.
+one, (r, -s); the protocol wants the one with the lower s, so that a signed object has one form and one CID. Signing
+gives that form, and verifying refuses the other, DER, and any other length.
 
 `cryptography` does both curves. Where coincurve is installed (the `speed` extra) it does K-256, ten times as fast.
 Neither is imported before the first key is made.
@@ -49,7 +49,7 @@ class PublicKey(ABC):
     def verify(self, message: bytes, signature: bytes, *, allow_high_s: bool = False) -> bool:
         """Tell whether `signature` is this key's over `message`; anything but 64 bytes in low-S form is not.
 
-        `allow_high_s` is for JSON Web Tokens: JOSE does not ask for low-S, and libraries of other people do not give it.
+        `allow_high_s` is for JSON Web Tokens: JOSE does not ask for low-S, and others' libraries do not give it.
         """
         if len(signature) != SIGNATURE_LENGTH:
             return False

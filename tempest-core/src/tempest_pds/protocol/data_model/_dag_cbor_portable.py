@@ -1,7 +1,7 @@
 """DAG-CBOR in pure Python: the codec of an installation without the `speed` extra.
 
-By hand rather than over a CBOR library, because those accept what DAG-CBOR forbids, and checking their result costs more
-than reading the bytes once.
+By hand rather than over a CBOR library, because those accept what DAG-CBOR forbids, and checking their result costs
+more than reading the bytes once.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _first(pair: tuple[bytes, object]) -> bytes:
 
 
 def _argument(data: bytes, offset: int, extra: int) -> tuple[int, int]:
-    """Read the number that follows a head whose low bits are `extra`, 24 or more; refuse the longer forms of a number."""
+    """Read the number that follows a head whose low bits are `extra`, 24 or more; refuse its longer forms."""
     if extra == 24:
         number = data[offset]
         if number < 24:

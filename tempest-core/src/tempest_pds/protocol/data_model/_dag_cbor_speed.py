@@ -1,7 +1,7 @@
 """DAG-CBOR over cbrrr, of the `speed` extra.
 
-cbrrr is strict about DAG-CBOR, and knows nothing of the data model on top of it: the blessed CIDs, the ban on floats, the
-signed 64 bits of an integer, the depth. Walking the value again in Python would cost more than cbrrr itself, so the
+cbrrr is strict about DAG-CBOR, and knows nothing of the data model on top of it: the blessed CIDs, the ban on floats,
+the signed 64 bits of an integer, the depth. Walking the value again in Python would cost more than cbrrr itself, so the
 encoded bytes are asked first, in C, whether they could hold anything of the kind. They rarely can.
 """
 
@@ -26,9 +26,9 @@ _NOT_CONTAINER_HEADS: Final = bytes(byte for byte in range(256) if not 0x80 <= b
 def encode(value: LexValue) -> bytes:
     """Encode a value; raise InvalidEncoding for what the data model does not hold."""
     try:
-        data = cast(bytes, _encode(value, CID, False))
+        data = _encode(value, CID, False)
     except (ValueError, TypeError, OverflowError):
-        # cbrrr takes exact types only, and an identifier is a subclass of str; if it is not that, this says what is wrong.
+        # cbrrr takes exact types only, and an identifier is a subclass of str. If it is not that, this says what is wrong.
         return _dag_cbor_portable.encode(value)
     check(value, data)
     return data
@@ -71,9 +71,8 @@ def _walk(value: Any) -> None:
                 below.extend(item)
             elif kind is float:
                 raise InvalidEncoding("the data model has no float")
-            elif kind is int:
-                if not MIN_INTEGER <= item <= MAX_INTEGER:
-                    raise InvalidEncoding("an integer is beyond 64 bits")
+            elif kind is int and not MIN_INTEGER <= item <= MAX_INTEGER:
+                raise InvalidEncoding("an integer is beyond 64 bits")
         if not below:
             return
         level = below

@@ -139,7 +139,7 @@ async def read_car(
 ) -> tuple[list[CID], AsyncIterator[tuple[CID, bytes]]]:
     """Read up to the header; return the roots, and the verified blocks as they arrive.
 
-    Raises InvalidEncoding, and so does the iteration over the blocks: at any block, and at the end if the CAR is cut short.
+    Raises InvalidEncoding, and so does the iteration: at any block, and at the end if the CAR is cut short.
     """
     iterator = aiter(chunks)
     reader = CarReader(max_block_size=max_block_size)
