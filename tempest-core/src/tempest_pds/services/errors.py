@@ -26,6 +26,10 @@ class Forbidden(ServiceError):
     """Who asks is known, and may not."""
 
 
+class NotEnoughResources(ServiceError):
+    """Too much work of this kind is waiting already; try again in a moment."""
+
+
 # Accounts and handles (com.atproto.server.createAccount, com.atproto.identity.updateHandle)
 
 
@@ -67,6 +71,8 @@ class AccountNotFound(InvalidRequest):
 
 class AccountMissing(Forbidden):
     """A valid token for an account that is no longer here; clients know it as AccountNotFound."""
+
+    name = "AccountNotFound"
 
 
 class DuplicateCreate(InvalidRequest):

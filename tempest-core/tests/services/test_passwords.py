@@ -1,0 +1,67 @@
+import asyncio
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services import passwords as module
+from tempest_pds.services.errors import NotEnoughResources
+from tempest_pds.services.passwords import Passwords, generate_app_password, hash_app_password
+
+ALICE = Did.parse("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    made = Passwords(memory_kib=64)
+    yield made
+    made.close()
+
+
+async def test_a_password_is_told_from_another(passwords: Passwords) -> None:
+    stored = await passwords.hash("hunter2 hunter2")
+    assert stored.startswith("$argon2id$v=19$m=64,t=2,p=1$")
+    assert await passwords.verify(stored, "hunter2 hunter2")
+    assert not await passwords.verify(stored, "hunter3 hunter3")
+
+
+@pytest.mark.parametrize("stored", [None, "", "plain", "$argon2id$v=19$m=64,t=2,p=1$x"])
+async def test_without_a_usable_hash_nothing_is_right(passwords: Passwords, stored: str | None) -> None:
+    assert not await passwords.verify(stored, "anything")
+
+
+async def test_an_unknown_account_takes_as_long_as_a_wrong_password() -> None:
+    passwords = Passwords()
+    stored = await passwords.hash("right password")
+    spent = []
+    for candidate in (stored, None):
+        best = 1.0
+        for _ in range(3):
+            start = time.perf_counter()
+            assert not await passwords.verify(candidate, "wrong password")
+            best = min(best, time.perf_counter() - start)
+        spent.append(best)
+    passwords.close()
+    assert 0.5 < spent[1] / spent[0] < 2
+
+
+async def test_a_flood_is_refused_rather_than_queued_without_end(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MAX_WAITING", 3)
+    results = await asyncio.gather(*(passwords.verify(None, "x") for _ in range(10)), return_exceptions=True)
+    assert sum(isinstance(result, NotEnoughResources) for result in results) == 7
+    assert not await passwords.verify(None, "x")
+
+
+def test_an_app_password_has_the_form_that_clients_recognise() -> None:
+    made = {generate_app_password() for _ in range(50)}
+    assert len(made) == 50
+    assert all(re.fullmatch(r"[a-z2-7]{4}(-[a-z2-7]{4}){3}", password) for password in made)
+
+
+def test_an_app_password_hashes_differently_for_each_account() -> None:
+    other = Did.parse("did:plc:bbbbbbbbbbbbbbbbbbbbbbbb")
+    assert hash_app_password(ALICE, "aaaa-bbbb-cccc-dddd") != hash_app_password(other, "aaaa-bbbb-cccc-dddd")
