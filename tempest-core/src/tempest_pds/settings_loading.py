@@ -1,0 +1,208 @@
+"""From the environment to checked `Settings`: what is worked out, what is refused, and what is warned of."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from tempest_pds.settings import LOCALHOST, Settings
+from tempest_pds.settings_fields import SettingField, SettingsError, format_value, read_values, setting_fields
+
+_FIELDS: Final = setting_fields(Settings)
+_HOSTNAME: Final = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
+_LOCAL_HOSTS: Final = frozenset({LOCALHOST, "127.0.0.1", "::1"})
+_MINIMUM_SECRET_LENGTH: Final = 32
+_PLACEHOLDERS: Final = (
+    "changeme",
+    "change-me",
+    "change_me",
+    "replace",
+    "your-",
+    "your_",
+    "example",
+    "...",
+    "xxxx",
+    "secret_key_base",
+)
+_ADAPTER_PREFIXES: Final = ("TEMPEST_BLOB_S3_", "TEMPEST_BACKUP_S3_", "TEMPEST_SMTP_", "TEMPEST_OTEL_")
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Parse and check the environment; raise SettingsError, whose text is one line that says what to set."""
+    values = read_values(_FIELDS, environ)
+    hostname = str(values.get("hostname", LOCALHOST)).lower().rstrip(".")
+    values["hostname"] = hostname
+    port = values.setdefault("port", 4000)
+    if port > 65_535:
+        raise SettingsError("PORT must be at most 65535")
+    if hostname == LOCALHOST:
+        _work_out_local(values, port)
+    else:
+        _require_public(values, hostname)
+    _work_out(values, hostname)
+    _check_url("TEMPEST_PUBLIC_URL", values["public_url"], hostname)
+    return Settings(**values)
+
+
+def _work_out_local(values: dict[str, Any], port: int) -> None:
+    values.setdefault("bind_address", "127.0.0.1")
+    values.setdefault("public_url", f"http://localhost:{port}")
+    values["data_dir"] = Path(values.get("data_dir", "tempest-data")).expanduser().absolute()
+    values.setdefault("trusted_proxy_count", 0)
+    values.setdefault("plc_url", None)
+    values.setdefault("handle_domains", (".test",))
+    values.setdefault("crawlers", ())
+    values.setdefault("invite_required", False)
+
+
+def _require_public(values: dict[str, Any], hostname: str) -> None:
+    if not _HOSTNAME.fullmatch(hostname):
+        raise SettingsError(
+            "TEMPEST_HOSTNAME must be a bare hostname such as pds.example.com, without scheme, port or path"
+        )
+    missing = [
+        name
+        for name, attribute in (
+            (f"TEMPEST_PUBLIC_URL (https://{hostname})", "public_url"),
+            ("TEMPEST_DATA_DIR (an absolute path on a durable volume)", "data_dir"),
+            ("SECRET_KEY_BASE (32 random characters or more)", "secret_key_base"),
+            ("TEMPEST_ADMIN_TOKEN_HASH (made by `tempest hash-token`)", "admin_token_hash"),
+        )
+        if attribute not in values
+    ]
+    if missing:
+        raise SettingsError(f"set {', '.join(missing)}: {hostname} is not localhost")
+    if not values["data_dir"].is_absolute():
+        raise SettingsError("TEMPEST_DATA_DIR must be an absolute path")
+    values.setdefault("bind_address", "0.0.0.0")  # noqa: S104 - a container is reached from outside
+    values.setdefault("trusted_proxy_count", 1)
+    values.setdefault("plc_url", "https://plc.directory")
+    values.setdefault("handle_domains", (f".{hostname}",))
+    values.setdefault("crawlers", ("https://bsky.network",))
+    values.setdefault("invite_required", True)
+    if not values["admin_token_hash"].startswith("$argon2"):
+        raise SettingsError("TEMPEST_ADMIN_TOKEN_HASH must be an argon2 hash, made by `tempest hash-token`")
+
+
+def _work_out(values: dict[str, Any], hostname: str) -> None:
+    values["public_url"] = values["public_url"].rstrip("/")
+    values.setdefault("service_did", f"did:web:{hostname}")
+    values.setdefault("log_format", "console" if sys.stderr.isatty() else "json")
+    values["handle_domains"] = tuple(
+        domain if domain.startswith(".") else f".{domain}" for domain in values["handle_domains"]
+    )
+    if not values["handle_domains"]:
+        raise SettingsError("TEMPEST_HANDLE_DOMAINS must name one domain at least")
+    secret = values.get("secret_key_base")
+    if secret is not None and not _is_random_enough(secret):
+        raise SettingsError(
+            "SECRET_KEY_BASE must be 32 random characters or more, such as `openssl rand -hex 32` prints"
+        )
+    key = values.get("plc_rotation_key")
+    if key is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", key):
+        raise SettingsError("TEMPEST_PLC_ROTATION_KEY must be 64 hexadecimal digits")
+    for attribute in ("plc_url", "appview_url", "mod_service_url", "report_service_url"):
+        if values.get(attribute) is not None:
+            values[attribute] = values[attribute].rstrip("/")
+            _check_url(next(field.name for field in _FIELDS if field.attribute == attribute), values[attribute], None)
+    for crawler in values["crawlers"]:
+        _check_url("TEMPEST_CRAWLERS", crawler if "//" in crawler else f"https://{crawler}", None)
+
+
+def _is_random_enough(secret: str) -> bool:
+    lowered = secret.lower()
+    return (
+        len(secret) >= _MINIMUM_SECRET_LENGTH
+        and len(set(secret)) >= 8
+        and not any(placeholder in lowered for placeholder in _PLACEHOLDERS)
+    )
+
+
+def _check_url(name: str, url: str, hostname: str | None) -> None:
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        raise SettingsError(f"{name} must be a URL") from None
+    if (
+        parts.scheme not in {"http", "https"}
+        or not host
+        or parts.path
+        or parts.query
+        or parts.fragment
+        or parts.username
+    ):
+        raise SettingsError(f"{name} must be an origin such as https://pds.example.com, without a path")
+    if hostname is None:
+        return
+    if hostname == LOCALHOST:
+        if host not in _LOCAL_HOSTS:
+            raise SettingsError(f"TEMPEST_PUBLIC_URL names {host}: set TEMPEST_HOSTNAME to it as well")
+    elif parts.scheme != "https" or host != hostname or port not in {None, 443}:
+        raise SettingsError(f"TEMPEST_PUBLIC_URL must be https://{hostname}, to match TEMPEST_HOSTNAME")
+
+
+def misspelt_names(environ: Mapping[str, str], plugin_names: Collection[str] = ()) -> Sequence[tuple[str, str | None]]:
+    """List the TEMPEST_* variables that nothing reads, each with the nearest real name, if one is near.
+
+    Args:
+        environ: the process environment.
+        plugin_names: the variables that the installed plugins read.
+    """
+    known = {field.name for field in _FIELDS} | set(plugin_names)
+    unknown = [name for name in environ if name.startswith("TEMPEST_") and name not in known]
+    # A variable of an adapter that is not installed is not misspelt: it waits for the adapter.
+    read_prefixes = tuple(
+        prefix for prefix in _ADAPTER_PREFIXES if not any(name.startswith(prefix) for name in plugin_names)
+    )
+    found = []
+    for name in sorted(unknown):
+        if not name.startswith(read_prefixes):
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+            found.append((name, nearest[0] if nearest else None))
+    return found
+
+
+def settings_in_force(settings: Settings) -> Sequence[tuple[SettingField, str]]:
+    """Pair every setting with the text of its value; a secret is told as set or not set, never shown."""
+    shown = []
+    for field in _FIELDS:
+        value = getattr(settings, field.attribute)
+        if field.declaration.secret:
+            text = "(set)" if value else "(not set)"
+        else:
+            text = format_value(value)
+        shown.append((field, text))
+    return shown
+
+
+def settings_document() -> str:
+    """Write `docs/settings.md`: every setting of the core, from its declaration."""
+    lines = [
+        "# Settings",
+        "",
+        "Tempest is configured by environment variables. This page is generated from the declarations in",
+        "`tempest_pds/settings.py`; `tempest config` shows what is in force.",
+        "An empty variable counts as not set. Installed plugins read settings of their own.",
+    ]
+    section = ""
+    for field in _FIELDS:
+        if field.declaration.section != section:
+            section = field.declaration.section
+            lines += ["", f"## {section}", "", "| Variable | What it does | Type | Default |", "|---|---|---|---|"]
+        secret = " **Secret.**" if field.declaration.secret else ""
+        lines.append(
+            f"| `{field.name}` | {field.declaration.help}{secret} | {field.type_text} | {field.default_text} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_document())

@@ -1,0 +1,137 @@
+from pathlib import Path
+
+import pytest
+
+from tempest_pds.settings_fields import SettingsError
+from tempest_pds.settings_loading import load_settings, misspelt_names, settings_document, settings_in_force
+
+PUBLIC = {
+    "TEMPEST_HOSTNAME": "pds.example.com",
+    "TEMPEST_PUBLIC_URL": "https://pds.example.com",
+    "TEMPEST_DATA_DIR": "/var/lib/tempest",
+    "SECRET_KEY_BASE": "0f3c9a8b7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a",
+    "TEMPEST_ADMIN_TOKEN_HASH": "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
+}
+
+
+def test_localhost_needs_no_variable_at_all() -> None:
+    settings = load_settings({})
+    assert settings.is_local
+    assert settings.port == 4000
+    assert settings.public_url == "http://localhost:4000"
+    assert settings.bind_address == "127.0.0.1"
+    assert settings.handle_domains == (".test",)
+    assert settings.data_dir == Path.cwd() / "tempest-data"
+    assert settings.plc_url is None
+    assert settings.service_did == "did:web:localhost"
+
+
+def test_a_public_server_starts_with_the_required_environment() -> None:
+    settings = load_settings(PUBLIC)
+    assert not settings.is_local
+    assert settings.handle_domains == (".pds.example.com",)
+    assert settings.bind_address == "0.0.0.0"
+    assert settings.plc_url == "https://plc.directory"
+    assert settings.trusted_proxy_count == 1
+    assert settings.invite_required
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name != "TEMPEST_HOSTNAME"])
+def test_a_public_server_refuses_to_start_without(name: str) -> None:
+    with pytest.raises(SettingsError, match=name) as caught:
+        load_settings({key: value for key, value in PUBLIC.items() if key != name})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY_BASE", "changeme-changeme-changeme-changeme-1234"),
+        ("SECRET_KEY_BASE", "a" * 64),
+        ("SECRET_KEY_BASE", "short"),
+        ("TEMPEST_ADMIN_TOKEN_HASH", "hunter2-hunter2"),
+        ("TEMPEST_PUBLIC_URL", "http://pds.example.com"),
+        ("TEMPEST_PUBLIC_URL", "https://other.example.com"),
+        ("TEMPEST_PUBLIC_URL", "https://pds.example.com/path"),
+        ("TEMPEST_PUBLIC_URL", "https://pds.example.com:99999"),
+        ("TEMPEST_HOSTNAME", "https://pds.example.com"),
+        ("TEMPEST_HOSTNAME", "pds.example.com:443"),
+        ("TEMPEST_HOSTNAME", "10.0.0.1"),
+        ("TEMPEST_DATA_DIR", "relative/folder"),
+        ("TEMPEST_PLC_ROTATION_KEY", "not-hex"),
+        ("TEMPEST_CRAWLERS", "ftp://relay"),
+        ("PORT", "65536"),
+        ("PORT", "http"),
+        ("TEMPEST_RATE_LIMITS_ENABLED", "perhaps"),
+        ("TEMPEST_DURABILITY", "forever"),
+        ("TEMPEST_FIREHOSE_MAX_BUFFER", "0"),
+        ("TEMPEST_HANDLE_DOMAINS", ","),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name_and_never_repeated(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name) as caught:
+        load_settings({**PUBLIC, name: value})
+    message = str(caught.value)
+    assert "\n" not in message
+    if name in {"SECRET_KEY_BASE", "TEMPEST_ADMIN_TOKEN_HASH", "TEMPEST_PLC_ROTATION_KEY"}:
+        assert value not in message
+
+
+def test_a_public_url_on_localhost_must_be_local() -> None:
+    assert load_settings({"TEMPEST_PUBLIC_URL": "http://127.0.0.1:2583/"}).public_url == "http://127.0.0.1:2583"
+    with pytest.raises(SettingsError, match="TEMPEST_HOSTNAME"):
+        load_settings({"TEMPEST_PUBLIC_URL": "https://pds.example.com"})
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert load_settings({"PORT": "", "TEMPEST_HOSTNAME": " "}).port == 4000
+
+
+def test_lists_and_flags_are_read() -> None:
+    settings = load_settings(
+        {
+            "TEMPEST_CRAWLERS": "https://one.example, https://two.example ,",
+            "TEMPEST_RATE_LIMITS_ENABLED": "No",
+            "TEMPEST_HANDLE_DOMAINS": "example.test,.other.test",
+            "TEMPEST_LEXICON_PATHS": "/a,/b",
+        }
+    )
+    assert settings.crawlers == ("https://one.example", "https://two.example")
+    assert not settings.rate_limits_enabled
+    assert settings.handle_domains == (".example.test", ".other.test")
+    assert settings.lexicon_paths == (Path("/a"), Path("/b"))
+
+
+def test_a_misspelt_name_is_told_with_the_nearest_real_one() -> None:
+    environ = {
+        "TEMPEST_HOSTNAMES": "x",
+        "TEMPEST_BLOB_S3_BUCKET": "waits for its adapter",
+        "TEMPEST_GIT_FORGE": "x",
+        "TEMPEST_QWXYZ": "x",
+        "PATH": "/bin",
+    }
+    assert list(misspelt_names(environ, ["TEMPEST_GIT_FORGE"])) == [
+        ("TEMPEST_HOSTNAMES", "TEMPEST_HOSTNAME"),
+        ("TEMPEST_QWXYZ", None),
+    ]
+
+
+def test_an_installed_adapters_misspelt_name_is_told() -> None:
+    found = misspelt_names({"TEMPEST_BLOB_S3_BUKET": "x"}, ["TEMPEST_BLOB_S3_BUCKET"])
+    assert list(found) == [("TEMPEST_BLOB_S3_BUKET", "TEMPEST_BLOB_S3_BUCKET")]
+
+
+def test_secrets_are_never_shown() -> None:
+    shown = {field.name: text for field, text in settings_in_force(load_settings(PUBLIC))}
+    assert shown["SECRET_KEY_BASE"] == "(set)"
+    assert shown["TEMPEST_ADMIN_TOKEN_HASH"] == "(set)"
+    assert shown["TEMPEST_PLC_ROTATION_KEY"] == "(not set)"
+    assert shown["TEMPEST_HOSTNAME"] == "pds.example.com"
+    assert not any(PUBLIC["SECRET_KEY_BASE"] in text for text in shown.values())
+
+
+def test_the_page_of_settings_is_current() -> None:
+    page = Path(__file__).parents[3] / "docs" / "settings.md"
+    assert page.read_text("utf-8") == settings_document(), (
+        "run: python -m tempest_pds.settings_loading > docs/settings.md"
+    )
