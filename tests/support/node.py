@@ -58,7 +58,9 @@ class Node:
             raise RuntimeError(f"{script.name} answered {len(verdicts)} of {len(lines)} cases: {done.stderr.strip()}")
         return verdicts
 
-    def start(self, script: Path, *arguments: str, stderr: IO[bytes] | None = None, **env: str) -> "subprocess.Popen[bytes]":
+    def start(
+        self, script: Path, *arguments: str, stderr: IO[bytes] | None = None, **env: str
+    ) -> "subprocess.Popen[bytes]":
         """Start *script* with pipes on its standard input and output."""
         return subprocess.Popen(
             self.command(script, *arguments),
