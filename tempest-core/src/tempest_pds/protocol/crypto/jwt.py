@@ -1,13 +1,14 @@
 """JSON Web Tokens, in the compact form with a signature: `header.claims.signature`, each part in base64url.
 
 Only what is signed is here. Which claims a token must have, and for how long it is good, is for its reader to say. The
-algorithm always comes from the key at hand, never from the token alone: a token that names another one is refused, and so
-is `none`. https://www.rfc-editor.org/rfc/rfc7515
+algorithm always comes from the key at hand, never from the token alone: a token that names another one is refused, and
+so is `none`. https://www.rfc-editor.org/rfc/rfc7515
 """
 
 from __future__ import annotations
 
-from base64 import b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
+from binascii import a2b_base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
@@ -96,21 +97,24 @@ def verify_hs256(token: str, secret: bytes) -> Jwt:
     return jwt
 
 
+_PADDING: Final = ("", "===", "==", "=")
+
+
 def encode_base64url(data: bytes) -> str:
     """Return base64url without padding."""
     return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
-_TO_BASE64: Final = str.maketrans("-_+/=", "+/\0\0\0")
-
-
 def decode_base64url(text: str) -> bytes:
-    """Read base64url without padding; raise InvalidSyntax for any other form, so that no two texts give the same bytes."""
+    """Read base64url without padding; raise InvalidSyntax for any other form: no two texts are the same bytes."""
+    if "+" in text or "/" in text or "=" in text:
+        raise InvalidSyntax("not base64url")
+    rest = len(text) % 4
     try:
-        data = b64decode(text.translate(_TO_BASE64) + "=" * (-len(text) % 4), validate=True)
+        data = a2b_base64(text.replace("-", "+").replace("_", "/") + _PADDING[rest], strict_mode=True)
     except ValueError as error:
         raise InvalidSyntax("not base64url") from error
-    if len(text) % 4 and encode_base64url(data[-(len(data) % 3) :]) != text[-(len(text) % 4) :]:
+    if rest and encode_base64url(data[1 - rest :]) != text[-rest:]:
         raise InvalidSyntax("not canonical base64url")
     return data
 

@@ -7,6 +7,7 @@ encoded bytes are asked first, in C, whether they could hold anything of the kin
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, cast
 
 from cbrrr import _cbrrr
@@ -20,6 +21,7 @@ _encode = _cbrrr.encode_dag_cbor
 _decode = _cbrrr.decode_dag_cbor
 
 _FLOAT_HEAD: Final = b"\xfb"
+_find_wide_integer: Final = re.compile(rb"[\x1b\x3b][\x80-\xff]").search
 _NOT_CONTAINER_HEADS: Final = bytes(byte for byte in range(256) if not 0x80 <= byte < 0xC0)
 
 
@@ -28,7 +30,7 @@ def encode(value: LexValue) -> bytes:
     try:
         data = _encode(value, CID, False)
     except (ValueError, TypeError, OverflowError):
-        # cbrrr takes exact types only, and an identifier is a subclass of str. If it is not that, this says what is wrong.
+        # cbrrr takes exact types only, and an identifier is a subclass of str. If that is not it, this says what is.
         return _dag_cbor_portable.encode(value)
     check(value, data)
     return data
@@ -48,15 +50,20 @@ def decode(data: bytes) -> LexValue:
 
 def check(value: Any, data: bytes) -> None:
     """Refuse what DAG-CBOR allows and the data model does not, in a value whose encoding is `data`."""
-    # UTF-8 has no byte 0xFB, so only a float or binary data brings one. An integer of nine bytes starts with 0x1B (a
-    # control character) or 0x3B (a semicolon). A list or a map starts with a byte from 0x80 to 0xBF.
-    if (
-        _FLOAT_HEAD in data
-        or b"\x1b" in data
-        or b"\x3b" in data
-        or (len(data) > MAX_DEPTH and len(data.translate(None, _NOT_CONTAINER_HEADS)) > MAX_DEPTH)
-    ):
+    if may_leave_data_model(data):
         _walk(value)
+
+
+def may_leave_data_model(data: bytes) -> bool:
+    """Tell whether DAG-CBOR may hold a float, an integer of 65 bits or too deep a nesting; False is certain."""
+    # UTF-8 has no byte 0xFB, so only a float or binary data brings one. An integer of nine bytes starts with 0x1B (a
+    # control character) or 0x3B (a semicolon), and if it is too large the next byte has its high bit set. A list or a
+    # map starts with a byte from 0x80 to 0xBF.
+    return (
+        _FLOAT_HEAD in data
+        or ((b"\x3b" in data or b"\x1b" in data) and _find_wide_integer(data) is not None)
+        or (len(data) > MAX_DEPTH and len(data.translate(None, _NOT_CONTAINER_HEADS)) > MAX_DEPTH)
+    )
 
 
 def _walk(value: Any) -> None:
