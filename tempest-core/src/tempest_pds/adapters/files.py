@@ -1,0 +1,215 @@
+"""Files that appear whole: streamed into a folder of unfinished ones, made durable, and renamed into place.
+
+All that blocks runs in a thread, and about a megabyte at a time: a hop to a thread costs more than the write of a
+network chunk.
+"""
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TypeVar
+from uuid import uuid4
+
+from tempest_pds_plugins.errors import StoreFull, StoreUnavailable
+
+T = TypeVar("T")
+
+WRITE_SIZE = 1024 * 1024
+READ_SIZE = 256 * 1024
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_ATTEMPTS = 100
+
+
+async def in_thread(work: Callable[..., T], *arguments: object) -> T:
+    """Run what blocks in a thread, and turn what the operating system refuses into the contract's errors.
+
+    `FileNotFoundError` passes through: what is missing is for the caller to say.
+    """
+    try:
+        return await asyncio.to_thread(work, *arguments)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise (StoreFull if error.errno in _FULL else StoreUnavailable)(os.strerror(error.errno or 0)) from error
+
+
+class WholeFiles:
+    """Write and move files below `root`, by way of `unfinished`, a folder of the same file system.
+
+    With `sync`, a file and its name have reached the disk, and not only the operating system, when a call returns.
+    """
+
+    def __init__(self, root: Path, unfinished: Path, *, sync: bool) -> None:
+        self._root = root
+        self._unfinished = unfinished
+        self._sync = sync
+
+    def prepare(self) -> None:
+        """Make the folders, and clear what an earlier process left unfinished."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._unfinished.mkdir(parents=True, exist_ok=True)
+        for left in self._unfinished.iterdir():
+            left.unlink(missing_ok=True)
+
+    async def write(self, path: Path, chunks: AsyncIterator[bytes]) -> os.stat_result:
+        """Stream the chunks into the file: whole or, if they raise, not at all."""
+        writing: _Writing | None = None
+        pending: list[bytes] = []
+        waiting = 0
+        try:
+            async for chunk in chunks:
+                pending.append(chunk)
+                waiting += len(chunk)
+                if waiting >= WRITE_SIZE:
+                    writing = writing or _Writing(self._unfinished / uuid4().hex)
+                    await _finish(in_thread(writing.write, pending))
+                    pending, waiting = [], 0
+            writing = writing or _Writing(self._unfinished / uuid4().hex)
+            # Shielded, since a thread cannot be stopped: whoever cancels must find the file there or not, never later.
+            return await _finish(in_thread(self._complete, writing, pending, path))
+        except BaseException:
+            if writing is not None:
+                await _finish(in_thread(writing.discard))
+            raise
+
+    def move(self, source: Path, target: Path) -> None:
+        """Rename a file, and drop the directories that are empty without it. Raises `FileNotFoundError`."""
+        source.stat()
+        self._rename(source, target)
+        if source != target:
+            if self._sync:
+                _sync_directory(source.parent)
+            self._prune(source.parent)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file, if there, and the directories that are empty without it."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+            if self._sync:
+                _sync_directory(path.parent)
+            self._prune(path.parent)
+
+    def _complete(self, writing: "_Writing", pending: Sequence[bytes], path: Path) -> os.stat_result:
+        writing.write(pending)
+        stat = writing.close(sync=self._sync)
+        self._rename(writing.path, path)
+        return stat
+
+    def _rename(self, source: Path, target: Path) -> None:
+        for attempt in range(_ATTEMPTS):
+            made = self._make_directories(target.parent)
+            try:
+                source.replace(target)
+            except FileNotFoundError:
+                # The directory may have been dropped, as an empty one, between making it and using it.
+                if attempt + 1 == _ATTEMPTS or not source.exists():
+                    raise
+                continue
+            if self._sync:
+                for directory in (target.parent, *made):
+                    _sync_directory(directory)
+            return
+
+    def _make_directories(self, directory: Path) -> list[Path]:
+        """Make a directory and those above it; return the parents that have a new name to make durable."""
+        made = []
+        missing = directory
+        while missing != self._root and not missing.exists():
+            made.append(missing.parent)
+            missing = missing.parent
+        with suppress(FileNotFoundError, FileExistsError):  # dropped again meanwhile: the rename tells, and is repeated
+            directory.mkdir(parents=True, exist_ok=True)
+        return made
+
+    def _prune(self, directory: Path) -> None:
+        while directory != self._root:
+            try:
+                directory.rmdir()
+            except OSError:
+                return
+            directory = directory.parent
+
+
+class _Writing:
+    """A file that is being written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[bytes] | None = None
+
+    def write(self, chunks: Sequence[bytes]) -> None:
+        if self._file is None:
+            self._file = self.path.open("xb", buffering=0)
+        for chunk in chunks:
+            view = memoryview(chunk)
+            while view:
+                view = view[self._file.write(view) :]
+
+    def close(self, *, sync: bool) -> os.stat_result:
+        assert self._file is not None
+        if sync:
+            os.fsync(self._file.fileno())
+        stat = os.fstat(self._file.fileno())
+        self._file.close()
+        return stat
+
+    def discard(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class FileStream:
+    """The bytes of an open file from its position on, at most `length` of them; closes itself at the end."""
+
+    def __init__(self, file: IO[bytes], length: int) -> None:
+        self._file = file
+        self._left = length
+
+    def __aiter__(self) -> "FileStream":
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await in_thread(self._file.read, min(READ_SIZE, self._left)) if self._left else b""
+        if not chunk:
+            self._file.close()
+            raise StopAsyncIteration
+        self._left -= len(chunk)
+        return chunk
+
+    async def aclose(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def open_from(path: Path, start: int, end: int | None) -> FileStream:
+    """Open a file for a range cut as a slice is. Raises `FileNotFoundError`."""
+    file = path.open("rb", buffering=0)
+    size = os.fstat(file.fileno()).st_size
+    stop = size if end is None else min(end, size)
+    file.seek(start)
+    return FileStream(file, max(0, stop - start))
+
+
+async def _finish(work: Coroutine[object, object, T]) -> T:
+    """Await work that must not be left half done: a cancellation waits until it has ended, and then goes on."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await task
+        raise
+
+
+def _sync_directory(directory: Path) -> None:
+    # A directory dropped meanwhile has nothing left to make durable.
+    with suppress(FileNotFoundError):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
