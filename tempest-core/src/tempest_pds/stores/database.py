@@ -1,0 +1,237 @@
+"""One SQLite file, held open by one reading and one writing connection.
+
+Traps this module keeps away from the rest:
+
+* Opening a connection costs more than most reads, so both are held. The reading one serves the event loop's thread,
+  where a point read is cheaper than a hop to any other; the writing one is opened by the first transaction.
+* Python's own transaction handling commits behind one's back, so it is off (`isolation_level=None`) and every
+  transaction is spelled BEGIN IMMEDIATE … COMMIT.
+* SQLite before 3.51.3 may corrupt a file when one connection checkpoints while another writes. Automatic checkpoints
+  are off, and `checkpoint()` runs on the writing connection, under the lock that every transaction takes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Literal, TypeAlias
+
+from sqlalchemy import ClauseElement
+
+from tempest_pds.stores.schema import Schema
+from tempest_pds.stores.statement import Arguments, Row, Statement, compile_once
+
+QueryObserver: TypeAlias = Callable[[str, str, float], None]
+"""Told the kind of database, `read` or `write`, and the seconds a statement or a transaction took."""
+
+Synchronous = Literal["OFF", "NORMAL", "FULL"]
+
+
+def connect(
+    path: Path, *, cache_kib: int, synchronous: Synchronous = "NORMAL", query_only: bool = False
+) -> sqlite3.Connection:
+    """Open a connection that any one thread at a time may use, in WAL mode, without automatic checkpoints."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=48, timeout=10)
+    execute = connection.execute
+    execute(f"PRAGMA cache_size=-{cache_kib}")
+    if query_only:
+        execute("PRAGMA query_only=ON")
+        return connection
+    execute("PRAGMA journal_mode=WAL")
+    execute(f"PRAGMA synchronous={synchronous}")
+    execute("PRAGMA wal_autocheckpoint=0")
+    execute("PRAGMA foreign_keys=ON")
+    execute("PRAGMA journal_size_limit=1048576")
+    return connection
+
+
+class Transaction:
+    """One BEGIN IMMEDIATE … COMMIT on the writing connection; leaving by an exception rolls back."""
+
+    __slots__ = ("_connection", "_database", "_started")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> Transaction:
+        self._database.write_lock.acquire()
+        try:
+            self._connection = self._database.writer
+            self._started = perf_counter()
+            self._connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._database.write_lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                try:
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    self._roll_back()
+                    raise
+            else:
+                self._roll_back()
+        finally:
+            self._database.write_lock.release()
+        self._database.observed("write", self._started)
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def run(self, statement: Statement, arguments: Arguments = ()) -> int:
+        """Run a statement and return how many rows it changed."""
+        return self._connection.execute(statement.sql, arguments).rowcount
+
+    def run_many(self, statement: Statement, rows: Iterable[Arguments]) -> int:
+        """Run a statement for each row of arguments and return how many rows changed in all."""
+        return self._connection.executemany(statement.sql, rows).rowcount
+
+    def one(self, statement: Statement, arguments: Arguments = ()) -> Row | None:
+        """Read the first row, seeing what this transaction has written."""
+        row: Row | None = self._connection.execute(statement.sql, arguments).fetchone()
+        return row
+
+    def all(self, statement: Statement, arguments: Arguments = ()) -> list[Row]:
+        """Read every row, seeing what this transaction has written."""
+        return self._connection.execute(statement.sql, arguments).fetchall()
+
+    def run_clause(self, clause: ClauseElement) -> int:
+        """Run a clause put together for this call and return how many rows it changed."""
+        sql, arguments = compile_once(clause)
+        return self._connection.execute(sql, arguments).rowcount
+
+
+class Database:
+    """A SQLite file of one `Schema`, made or migrated when it is opened.
+
+    `cache_kib` bounds the page cache of each of the two connections. `synchronous` is that of the writing one: FULL
+    makes a commit survive the loss of power, NORMAL the death of the process.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        schema: Schema,
+        *,
+        synchronous: Synchronous = "NORMAL",
+        cache_kib: int = 512,
+        observe: QueryObserver | None = None,
+    ) -> None:
+        self.path = path
+        self.kind = schema.kind
+        self.write_lock = threading.RLock()
+        self._synchronous = synchronous
+        self._cache_kib = cache_kib
+        self._observe = observe
+        self._writer: sqlite3.Connection | None = None
+        self.reader = self._open(schema)
+
+    def _open(self, schema: Schema) -> sqlite3.Connection:
+        """Open the reading connection, after making or migrating the file where that is wanted."""
+        if self.path.exists():
+            reader = connect(self.path, cache_kib=self._cache_kib, query_only=True)
+            found = schema.version_of(reader)
+            if found == schema.head:
+                return reader
+            reader.close()
+        else:
+            found = None
+        if found is None:
+            schema.create(self.writer)
+        else:
+            from tempest_pds.stores.migrations.runner import upgrade  # Alembic costs 140 ms to import
+
+            upgrade(self.path, schema)
+        return connect(self.path, cache_kib=self._cache_kib, query_only=True)
+
+    @property
+    def writer(self) -> sqlite3.Connection:
+        """The writing connection, opened at its first use; only under `write_lock`."""
+        if self._writer is None:
+            self._writer = connect(self.path, cache_kib=self._cache_kib, synchronous=self._synchronous)
+        return self._writer
+
+    def transaction(self) -> Transaction:
+        """Begin a transaction: `with database.transaction() as transaction:`. Not to be nested."""
+        return Transaction(self)
+
+    def one(self, statement: Statement, arguments: Arguments = ()) -> Row | None:
+        """Read the first row of what is committed."""
+        if self._observe is None:
+            row: Row | None = self.reader.execute(statement.sql, arguments).fetchone()
+            return row
+        started = perf_counter()
+        row = self.reader.execute(statement.sql, arguments).fetchone()
+        self.observed("read", started)
+        return row
+
+    def all(self, statement: Statement, arguments: Arguments = ()) -> list[Row]:
+        """Read every row of what is committed."""
+        started = perf_counter()
+        rows = self.reader.execute(statement.sql, arguments).fetchall()
+        self.observed("read", started)
+        return rows
+
+    def all_of_clause(self, clause: ClauseElement) -> list[Row]:
+        """Read every row of a clause put together for this call."""
+        started = perf_counter()
+        sql, arguments = compile_once(clause)
+        rows = self.reader.execute(sql, arguments).fetchall()
+        self.observed("read", started)
+        return rows
+
+    def observed(self, operation: str, started: float) -> None:
+        """Report the time since `started` to whoever asked for it."""
+        if self._observe is not None:
+            self._observe(self.kind, operation, perf_counter() - started)
+
+    def snapshot(self) -> sqlite3.Connection:
+        """Open a reading connection of one's own, inside a read transaction: a long scan that no write disturbs.
+
+        The caller closes it. While it is open the WAL cannot be reset, so close it soon.
+        """
+        connection = connect(self.path, cache_kib=256, query_only=True)
+        connection.execute("BEGIN")
+        connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return connection
+
+    def wal_bytes(self) -> int:
+        """Tell the size of the write-ahead log, in bytes: what a checkpoint would work through."""
+        try:
+            return self.path.with_name(self.path.name + "-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def checkpoint(self, *, truncate: bool = False) -> bool:
+        """Copy the write-ahead log into the file, on the writing connection; tell whether all of it was.
+
+        False means that a reader held an older state; nothing is lost, and a later call finishes.
+        """
+        with self.write_lock:
+            mode = "TRUNCATE" if truncate else "PASSIVE"
+            busy, log, done = self.writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        return not busy and log == done
+
+    def sync(self) -> None:
+        """Put on the disk what `synchronous=NORMAL` has committed: it then survives the loss of power."""
+        with self.path.with_name(self.path.name + "-wal").open("rb") as log:
+            os.fdatasync(log.fileno())
+
+    def close(self) -> None:
+        """Close both connections; closing the last one of a file that was written checkpoints it."""
+        with self.write_lock:
+            self.reader.close()
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
