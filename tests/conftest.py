@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.support.node import Node, NodeMissing, find_node
 
 RunNode = Callable[[Path, Iterable[Any]], list[dict[str, Any]]]

@@ -1,4 +1,4 @@
-"""The servers under test. Every scenario runs against the reference server first, which proves the scenario, then Tempest."""
+"""The servers under test. A scenario runs against the reference server first, which proves it, then Tempest."""
 
 from collections.abc import Iterator
 from pathlib import Path

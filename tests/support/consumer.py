@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).parent.parent / "e2e" / "firehose_consumer.mjs"
 
 
 class Consumer:
-    """Reads the firehose of one server from *cursor* on (None: live only); each event is verified before it is seen here."""
+    """Reads the firehose of one server from *cursor* on (None: live only); it verifies before it shows."""
 
     def __init__(self, node: Node, url: str, plc_url: str | None, cursor: int | None = 0) -> None:
         self._child = node.start(SCRIPT, url, "" if cursor is None else str(cursor), plc_url or "")

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 NODE_FOLDER = Path(__file__).parent.parent / "node"
 
@@ -58,16 +58,13 @@ class Node:
             raise RuntimeError(f"{script.name} answered {len(verdicts)} of {len(lines)} cases: {done.stderr.strip()}")
         return verdicts
 
-    def start(
-        self, script: Path, *arguments: str, stderr: IO[bytes] | None = None, **env: str
-    ) -> "subprocess.Popen[bytes]":
+    def start(self, script: Path, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start *script* with pipes on its standard input and output."""
         return subprocess.Popen(
             self.command(script, *arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=self.environment(**env),
+            env=self.environment(),
         )
 
 
