@@ -54,10 +54,11 @@ async def test_a_source_that_is_down_is_not_noticed_before_the_hard_limit(source
         await source.cache.get("a")
 
 
-async def test_a_refresh_asks_in_any_case(source: Source) -> None:
+async def test_who_wants_a_younger_answer_gets_one(source: Source) -> None:
     await source.cache.get("a")
     source.answer = "two"
-    assert await source.cache.get("a", refresh=True) == "two"
+    assert await source.cache.get("a", max_age=1) == "one"
+    assert await source.cache.get("a", max_age=0) == "two"
 
 
 async def test_questions_at_the_same_time_are_asked_once_and_survive_the_first_asker(source: Source) -> None:

@@ -47,12 +47,12 @@ class Cache(Generic[K, V]):
         self._answers: OrderedDict[K, tuple[float, V | NotFound]] = OrderedDict()
         self._asking: dict[K, asyncio.Task[V]] = {}
 
-    async def get(self, key: K, *, refresh: bool = False) -> V:
-        """Give the answer, asking only when needed; `refresh` asks in any case."""
-        found = None if refresh else self._answers.get(key)
-        if found is not None:
+    async def get(self, key: K, *, max_age: float | None = None) -> V:
+        """Give the answer, asking only when needed, or when the answer is older than `max_age` seconds."""
+        found = self._answers.get(key)
+        age = 0.0 if found is None else self._clock() - found[0]
+        if found is not None and (max_age is None or age < max_age):
             self._answers.move_to_end(key)
-            age = self._clock() - found[0]
             answer = found[1]
             if isinstance(answer, NotFound):
                 if age < self._negative:

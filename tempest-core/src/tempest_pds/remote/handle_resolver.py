@@ -52,7 +52,7 @@ class HandleResolver:
             HandleNotFound: neither method knows it, or its DNS records contradict each other.
             RemoteError: neither method could be asked.
         """
-        return await self._cache.get(handle, refresh=refresh)
+        return await self._cache.get(handle, max_age=0 if refresh else None)
 
     async def close(self) -> None:
         """Stop what is under way."""

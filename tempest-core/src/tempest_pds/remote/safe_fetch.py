@@ -13,6 +13,7 @@ request.
 import asyncio
 import json
 import socket
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,16 @@ class Answer:
     async def read(self, max_bytes: int) -> bytes:
         """Read the whole body; errors as for `chunks`."""
         return b"".join([chunk async for chunk in self.chunks(max_bytes)])
+
+    async def read_decompressed(self, max_bytes: int) -> bytes:
+        """Read the whole body of an answer to `decompress=False`; gzip is undone, within the limit."""
+        body = await self.read(max_bytes)
+        if self.headers.get("content-encoding", "").lower() != "gzip":
+            return body
+        try:
+            return zlib.decompressobj(wbits=31).decompress(body, max_bytes)
+        except zlib.error as error:
+            raise BadAnswer("The answer is not gzip, although it says so") from error
 
     def close(self) -> None:
         """Let go of the connection; it is kept for another request only when the body was read to its end."""

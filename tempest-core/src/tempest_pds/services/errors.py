@@ -141,6 +141,14 @@ class BadJwtSignature(AuthenticationRequired):
 # Other people's servers
 
 
+class MethodNotImplemented(ServiceError):
+    """A method that this server does not have, and that nobody else is asked for."""
+
+
+class UnknownFeed(InvalidRequest):
+    """A feed whose generator cannot be found."""
+
+
 class UpstreamFailure(ServiceError):
     """The server that the request was passed on to could not be reached, or failed."""
 

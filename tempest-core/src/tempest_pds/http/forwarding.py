@@ -1,0 +1,55 @@
+"""Where the edge hands over to `services.proxy`: bytes of headers become text, and the answer becomes a stream."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tempest_pds.http.answers import Stream
+from tempest_pds.http.context import Call
+from tempest_pds.services.method_rules import is_own
+from tempest_pds.services.proxy import Proxy, ProxyRequest
+
+MAX_REQUEST_BYTES: Final = 100 * 1024 * 1024
+
+
+class Forwarding:
+    """Pass calls on to other services, as `http.context.Proxy` wants it.
+
+    Args:
+        max_request_bytes: of a body that is passed on.
+    """
+
+    def __init__(self, proxy: Proxy, *, max_request_bytes: int = MAX_REQUEST_BYTES) -> None:
+        self._proxy = proxy
+        self._max_request_bytes = max_request_bytes
+
+    def handles(self, nsid: str, headers: dict[bytes, bytes]) -> bool:
+        """Tell whether a method that is not served here is somebody else's.
+
+        A PDS's own methods are not: what this server does not have yet, no AppView has either.
+        """
+        return bool(headers.get(b"atproto-proxy")) or not is_own(nsid)
+
+    async def forward(self, call: Call) -> Stream:
+        """Pass the call on; errors as for `services.proxy.Proxy.forward`."""
+        assert call.credentials is not None, "calls are authorised before they are passed on"
+        path = f"/xrpc/{call.nsid}"
+        query = call.query_string.decode("latin-1")
+        request = ProxyRequest(
+            http_method=call.http_method,
+            method=call.nsid,
+            path=f"{path}?{query}" if query else path,
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in call.headers.items()},
+            body=call.raw_body(self._max_request_bytes) if call.http_method == "POST" else None,
+        )
+        answer = await self._proxy.forward(request, call.credentials)
+        headers = dict(answer.headers)
+        length = headers.pop("content-length", None)
+        content_type = headers.pop("content-type", "application/json")
+        return Stream(
+            answer.chunks,
+            content_type=content_type.encode("latin-1"),
+            length=int(length) if length is not None and length.isdecimal() else None,
+            status=answer.status,
+            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
+        )

@@ -1,0 +1,93 @@
+"""The PLC directory over HTTP: https://web.plc.directory/api/redoc."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.remote.errors import BadAnswer, DidNotFound, OperationRefused
+from tempest_pds.remote.safe_fetch import SafeFetch
+
+_SECONDS = 10.0
+
+
+class Plc(Protocol):
+    """A directory of did:plc: the real one, or the ledger that stands in for it on localhost."""
+
+    async def submit(self, did: Did, operation: Mapping[str, Any]) -> None:
+        """Publish a signed operation.
+
+        Raises:
+            OperationRefused: the directory does not take it.
+            RemoteError: it is not known whether the directory took it.
+        """
+        ...
+
+    async def last_operation(self, did: Did) -> dict[str, Any]:
+        """Give the operation that is in force, as it was signed.
+
+        Raises:
+            DidNotFound: the directory does not know the DID.
+        """
+        ...
+
+    async def document(self, did: Did) -> dict[str, Any]:
+        """Give the DID's document.
+
+        Raises:
+            DidNotFound: the directory does not know the DID, or it was deactivated for good.
+        """
+        ...
+
+
+class PlcDirectory:
+    """A client for a PLC directory.
+
+    Args:
+        url: of the directory, such as `https://plc.directory`.
+    """
+
+    def __init__(self, fetch: SafeFetch, url: str) -> None:
+        self._fetch = fetch
+        self._url = url.rstrip("/")
+
+    async def submit(self, did: Did, operation: Mapping[str, Any]) -> None:
+        """Publish a signed operation; see `Plc`."""
+        answer = await self._fetch.fetch(
+            "POST",
+            f"{self._url}/{did}",
+            headers={"Content-Type": "application/json"},
+            body=json.dumps(operation).encode(),
+            seconds=_SECONDS,
+        )
+        if answer.status >= 500:
+            raise BadAnswer(f"The PLC directory answered with status {answer.status}")
+        if answer.status >= 300:
+            raise OperationRefused(_message(answer.body) or f"The PLC directory answered with status {answer.status}")
+
+    async def last_operation(self, did: Did) -> dict[str, Any]:
+        """Give the operation that is in force; see `Plc`."""
+        return await self._get(did, f"{self._url}/{did}/log/last")
+
+    async def document(self, did: Did) -> dict[str, Any]:
+        """Give the DID's document; see `Plc`."""
+        return await self._get(did, f"{self._url}/{did}")
+
+    async def _get(self, did: Did, url: str) -> dict[str, Any]:
+        answer = await self._fetch.fetch("GET", url, seconds=_SECONDS)
+        if answer.status in (404, 410):
+            raise DidNotFound(f"The PLC directory does not have {did}")
+        if answer.status != 200:
+            raise BadAnswer(f"The PLC directory answered with status {answer.status}")
+        found = answer.json()
+        if not isinstance(found, dict):
+            raise BadAnswer("The PLC directory answered with something else than an object")
+        return found
+
+
+def _message(body: bytes) -> str | None:
+    try:
+        message = json.loads(body)["message"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return message if isinstance(message, str) else None

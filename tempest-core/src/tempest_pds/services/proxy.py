@@ -1,0 +1,351 @@
+"""Passing a request on to another service, in the account's name.
+
+Which service: the one that `atproto-proxy: did#service` names, resolved from its DID document; without that header the
+AppView, the moderation service for `tools.ozone`, the report service for reports. The request goes out with a service
+token for that server and that method; the answer comes back as it is, compressed or not, piece by piece.
+
+https://atproto.com/specs/xrpc#service-proxying
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+from tempest_pds.protocol.errors import InvalidSyntax
+from tempest_pds.protocol.syntax.at_uri import AtUri
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.remote.cache import Cache
+from tempest_pds.remote.did_resolver import DidResolver
+from tempest_pds.remote.errors import RemoteError
+from tempest_pds.remote.safe_fetch import Answer, SafeFetch
+from tempest_pds.services.credentials import Credentials
+from tempest_pds.services.errors import (
+    InvalidRequest,
+    InvalidToken,
+    MethodNotImplemented,
+    UnknownFeed,
+    UpstreamError,
+    UpstreamFailure,
+)
+from tempest_pds.services.method_rules import (
+    CREATE_REPORT,
+    GET_FEED,
+    GET_FEED_SKELETON,
+    is_open_to_takendown,
+    is_own,
+    is_privileged,
+    is_protected,
+    is_push,
+)
+from tempest_pds.services.service_auth import ServiceAuth
+
+MAX_ANSWER_BYTES: Final = 10 * 1024 * 1024
+SECONDS: Final = 30.0
+_MAX_PUSH_BYTES: Final = 64 * 1024
+_MAX_ERROR_BYTES: Final = 64 * 1024
+_REQUEST_HEADERS: Final = ("accept-language", "atproto-accept-labelers", "x-bsky-topics")
+_BODY_HEADERS: Final = ("content-type", "content-encoding", "content-length")
+_CONTENT_HEADERS: Final = ("content-length", "content-encoding", "content-type", "content-language")
+_ANSWER_HEADERS: Final = ("atproto-repo-rev", "atproto-content-labelers", "retry-after")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that the operator configured: the AppView, the report service, the moderation service."""
+
+    did: Did
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes.
+
+    Attributes:
+        configured: the operator named the address, rather than a DID document that anybody may write.
+    """
+
+    did: Did
+    service: str
+    url: str
+    configured: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the service is called in the `atproto-proxy` header and in OAuth scopes: `did#service`."""
+        return f"{self.did}#{self.service}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRequest:
+    """A request to pass on.
+
+    Attributes:
+        http_method: GET, HEAD or POST.
+        method: the NSID.
+        path: path and query as they came, byte for byte: `/xrpc/app.bsky.feed.getTimeline?limit=50`.
+        headers: names in lower case.
+        body: of a POST, piece by piece.
+    """
+
+    http_method: str
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: AsyncIterator[bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyAnswer:
+    """An answer to hand on. Read `chunks` to its end, or close it.
+
+    Attributes:
+        chunks: raises a RemoteError when the service breaks off; the client must then see a broken answer too.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+
+class Proxy:
+    """Pass requests on.
+
+    Args:
+        strangers: for services found in DID documents: public addresses only.
+        configured: for services that the operator named; they may be on the same machine.
+    """
+
+    def __init__(
+        self,
+        strangers: SafeFetch,
+        configured: SafeFetch,
+        dids: DidResolver,
+        service_auth: ServiceAuth,
+        *,
+        app_view: Service | None = None,
+        reports: Service | None = None,
+        moderation: Service | None = None,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+        seconds: float = SECONDS,
+    ) -> None:
+        self._strangers = strangers
+        self._configured = configured
+        self._dids = dids
+        self._service_auth = service_auth
+        self._app_view = app_view
+        self._reports = reports
+        self._moderation = moderation
+        self._max_answer_bytes = max_answer_bytes
+        self._seconds = seconds
+        self._feed_generators: Cache[AtUri, Did] = Cache(self._find_feed_generator, stale=600, hard=3600, capacity=512)
+
+    def target_name(self, method: str, headers: Mapping[str, str]) -> str:
+        """Name the service that a request would go to, as `did#service`, without resolving it."""
+        named = headers.get("atproto-proxy")
+        if named:
+            did, service = _parse_proxy_header(named)
+            return f"{did}#{service}"
+        return self._default(method).name
+
+    def is_elsewhere(self, method: str, headers: Mapping[str, str]) -> bool:
+        """Tell whether a method that is served here was asked of another service by `atproto-proxy`."""
+        named = headers.get("atproto-proxy")
+        return bool(named) and (self._app_view is None or named != f"{self._app_view.did}#bsky_appview")
+
+    async def forward(self, request: ProxyRequest, caller: Credentials) -> ProxyAnswer:
+        """Pass a request on, and give the answer as soon as its headers are here.
+
+        Raises:
+            MethodNotImplemented: the method is a PDS's own, and no service was named.
+            InvalidRequest: the named service cannot be resolved, or none is configured.
+            InvalidToken: this session may not have this method passed on.
+            UpstreamError: the service refused; the client gets its answer.
+            UpstreamFailure: the service was not reached, or failed.
+        """
+        method = request.method
+        if not request.headers.get("atproto-proxy") and is_own(method):
+            raise MethodNotImplemented("Method Not Implemented")
+        if is_protected(method):
+            raise InvalidToken("Bad token method")
+        if caller.is_takendown and not is_open_to_takendown(method):
+            raise InvalidToken("Bad token scope")
+        if is_privileged(method) and not caller.is_privileged:
+            raise InvalidToken("Bad token method")
+        body: bytes | AsyncIterator[bytes] | None = request.body if request.http_method == "POST" else None
+        if is_push(method) and body is not None:
+            body = await _read_small(body)
+            target = await self._push_target(body)
+        else:
+            target = await self.resolve_target(method, request.headers)
+        audience, token_method = target.did, method
+        if method == GET_FEED:
+            # The AppView asks the feed generator in the caller's name, and hands the token on.
+            audience, token_method = await self._feed_generator(request.path), GET_FEED_SKELETON
+        headers = _request_headers(request.headers, has_body=body is not None)
+        headers["authorization"] = f"Bearer {self._service_auth.mint(caller.account, audience, token_method)}"
+        return await self._send(request, target, headers, body)
+
+    async def resolve_target(self, method: str, headers: Mapping[str, str]) -> Target:
+        """Find the service that a request goes to; raise InvalidRequest when there is none."""
+        named = headers.get("atproto-proxy")
+        if not named:
+            return self._default(method)
+        did, service = _parse_proxy_header(named)
+        if self._app_view is not None and named == f"{self._app_view.did}#bsky_appview":
+            return Target(did, service, self._app_view.url, configured=True)
+        try:
+            document = await self._dids.resolve(did)
+        except RemoteError as error:
+            raise InvalidRequest("could not resolve proxy did") from error
+        url = document.service(service)
+        if url is None:
+            raise InvalidRequest("could not resolve proxy did service url")
+        return Target(did, service, url)
+
+    async def close(self) -> None:
+        """Stop what is under way."""
+        await self._feed_generators.close()
+
+    def _default(self, method: str) -> Target:
+        if method.startswith("tools.ozone."):
+            service, name = self._moderation, "atproto_labeler"
+        elif method == CREATE_REPORT:
+            service, name = self._reports, "atproto_labeler"
+        else:
+            service, name = self._app_view, "bsky_appview"
+        if service is None:
+            raise InvalidRequest(f"No service configured for {method}")
+        return Target(service.did, name, service.url, configured=True)
+
+    async def _send(
+        self, request: ProxyRequest, target: Target, headers: dict[str, str], body: bytes | AsyncIterator[bytes] | None
+    ) -> ProxyAnswer:
+        fetch = self._configured if target.configured else self._strangers
+        try:
+            answer = await fetch.send(
+                request.http_method,
+                _origin(target.url) + request.path,
+                headers=headers,
+                body=body,
+                seconds=self._seconds,
+                decompress=False,
+            )
+        except RemoteError as error:
+            raise UpstreamFailure("Upstream service unreachable") from error
+        if answer.status >= 400:
+            raise await _refusal(answer)
+        if answer.status >= 300:
+            answer.close()
+            raise UpstreamFailure("Upstream service redirects")
+        content = {name: answer.headers[name] for name in _CONTENT_HEADERS if name in answer.headers}
+        length = content.get("content-length", "0")
+        if length.isdecimal() and int(length) > self._max_answer_bytes:
+            answer.close()
+            raise UpstreamFailure("Upstream answer is too large")
+        return ProxyAnswer(answer.status, content | _answer_headers(answer), answer.chunks(self._max_answer_bytes))
+
+    async def _push_target(self, body: bytes) -> Target:
+        try:
+            did = Did.parse(json.loads(body)["serviceDid"])
+        except (ValueError, KeyError, TypeError, InvalidSyntax) as error:
+            raise InvalidRequest("Input must have a valid serviceDid") from error
+        if self._app_view is not None and did == self._app_view.did:
+            return Target(did, "bsky_appview", self._app_view.url, configured=True)
+        try:
+            document = await self._dids.resolve(did)
+        except RemoteError as error:
+            raise InvalidRequest(f"could not resolve notification service did: {did}") from error
+        url = document.service("bsky_notif")
+        if url is None:
+            raise InvalidRequest(f"invalid notification service details in did document: {did}")
+        return Target(did, "bsky_notif", url)
+
+    async def _feed_generator(self, path: str) -> Did:
+        feeds = parse_qs(urlsplit(path).query).get("feed", [""])
+        try:
+            return await self._feed_generators.get(AtUri.parse(feeds[0]))
+        except InvalidSyntax as error:
+            raise InvalidRequest("Params must have a valid feed") from error
+        except RemoteError as error:
+            raise UpstreamFailure("Upstream service unreachable") from error
+
+    async def _find_feed_generator(self, feed: AtUri) -> Did:
+        if self._app_view is None:
+            raise InvalidRequest(f"No service configured for {GET_FEED}")
+        query = urlencode(
+            {"repo": feed.authority, "collection": feed.collection or "", "rkey": feed.rkey or ""}, quote_via=quote
+        )
+        url = f"{self._app_view.url.rstrip('/')}/xrpc/com.atproto.repo.getRecord?{query}"
+        answer = await self._configured.fetch("GET", url)
+        if answer.status >= 500:
+            raise UpstreamFailure("Upstream service failed")
+        try:
+            return Did.parse(answer.json()["value"]["did"])
+        except (KeyError, TypeError, InvalidSyntax, RemoteError) as error:
+            raise UnknownFeed("could not resolve feed did") from error
+
+
+def _parse_proxy_header(value: str) -> tuple[Did, str]:
+    did, hash_sign, service = value.partition("#")
+    if not did:
+        raise InvalidRequest("no did specified in proxy header")
+    if not hash_sign or not service:
+        raise InvalidRequest("no service id specified in proxy header")
+    if "#" in service:
+        raise InvalidRequest("invalid proxy header format")
+    if " " in value:
+        raise InvalidRequest("proxy header cannot contain spaces")
+    try:
+        return Did.parse(did), service
+    except InvalidSyntax as error:
+        raise InvalidRequest("invalid proxy header format") from error
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _request_headers(headers: Mapping[str, str], *, has_body: bool) -> dict[str, str]:
+    names = _REQUEST_HEADERS + _BODY_HEADERS if has_body else _REQUEST_HEADERS
+    passed = {name: headers[name] for name in names if name in headers}
+    # gzip or nothing: an error must be readable here too, or its name is lost.
+    passed["accept-encoding"] = "gzip" if "gzip" in headers.get("accept-encoding", "").lower() else "identity"
+    return passed
+
+
+def _answer_headers(answer: Answer) -> dict[str, str]:
+    return {name: answer.headers[name] for name in _ANSWER_HEADERS if name in answer.headers}
+
+
+async def _read_small(body: AsyncIterator[bytes] | bytes) -> bytes:
+    if isinstance(body, bytes):
+        return body
+    read = bytearray()
+    async for chunk in body:
+        read += chunk
+        if len(read) > _MAX_PUSH_BYTES:
+            raise InvalidRequest("request entity too large")
+    return bytes(read)
+
+
+async def _refusal(answer: Answer) -> UpstreamError:
+    name, message = None, None
+    if "json" in answer.headers.get("content-type", ""):
+        try:
+            parsed: Any = json.loads(await answer.read_decompressed(_MAX_ERROR_BYTES))
+            if isinstance(parsed, dict):
+                name, message = (
+                    value if isinstance(value, str) else None for value in (parsed.get("error"), parsed.get("message"))
+                )
+        except (ValueError, RemoteError):
+            pass
+    else:
+        answer.close()
+    # A failure over there is not a failure here: 502 says who broke.
+    if answer.status == 500:
+        return UpstreamError(502, name or "UpstreamFailure", message, _answer_headers(answer))
+    return UpstreamError(answer.status, name, message, _answer_headers(answer))

@@ -1,0 +1,120 @@
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tempest_pds.protocol.crypto.keys import generate_k256
+from tempest_pds.protocol.identity.did_document import build_did_document
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.remote.did_resolver import DidResolver
+from tempest_pds.remote.errors import BadAnswer, DidNotFound, ForbiddenAddress, OperationRefused, RemoteError
+from tempest_pds.remote.plc_directory import PlcDirectory
+from tempest_pds.remote.safe_fetch import SafeFetch
+
+Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
+ALICE = Did.parse("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
+KEY = generate_k256().public.did_key
+
+
+class Directory:
+    """A PLC directory as far as its HTTP goes."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.document: Any = build_did_document(ALICE, "alice.example.com", KEY, "https://pds.example.com")
+        self.status = 200
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(f"{request.method} {request.path}")
+        if request.method == "POST":
+            if (await request.json()).get("type") == "plc_operation":
+                return web.Response()
+            return web.json_response({"message": "Not an operation"}, status=400)
+        if request.path == f"/{ALICE}":
+            return web.json_response(self.document, status=self.status)
+        if request.path == f"/{ALICE}/log/last":
+            return web.json_response({"type": "plc_operation"})
+        return web.json_response({"message": "DID not registered"}, status=404)
+
+
+@pytest.fixture
+def directory() -> Directory:
+    return Directory()
+
+
+@pytest.fixture
+async def plc(serve: Serve, fetch: SafeFetch, directory: Directory) -> PlcDirectory:
+    return PlcDirectory(fetch, await serve(directory.answer))
+
+
+async def test_a_document_is_asked_for_once(plc: PlcDirectory, fetch: SafeFetch, directory: Directory) -> None:
+    dids = DidResolver(fetch, plc)
+    for _ in range(3):
+        assert (await dids.resolve(ALICE)).signing_key == KEY
+    assert len(directory.asked) == 1
+    await dids.resolve(ALICE, max_age=0)
+    dids.forget(ALICE)
+    await dids.resolve(ALICE)
+    assert len(directory.asked) == 3
+
+
+async def test_what_the_directory_does_not_have_is_not_found(plc: PlcDirectory, fetch: SafeFetch) -> None:
+    with pytest.raises(DidNotFound):
+        await DidResolver(fetch, plc).resolve(Did.parse("did:plc:bbbbbbbbbbbbbbbbbbbbbbbb"))
+
+
+async def test_a_document_of_another_did_is_refused(plc: PlcDirectory, fetch: SafeFetch, directory: Directory) -> None:
+    other = Did.parse("did:plc:bbbbbbbbbbbbbbbbbbbbbbbb")
+    foreign = build_did_document(other, "a.b", KEY, "https://pds.example.com")
+    documents: list[Any] = [foreign, [], "x", {"id": "nonsense"}]
+    for document in documents:
+        directory.document = document
+        with pytest.raises(BadAnswer):
+            await DidResolver(fetch, plc).resolve(ALICE)
+
+
+async def test_a_directory_that_fails_is_not_a_did_that_does_not_exist(
+    plc: PlcDirectory, fetch: SafeFetch, directory: Directory
+) -> None:
+    directory.status = 500
+    with pytest.raises(RemoteError) as caught:
+        await DidResolver(fetch, plc).resolve(ALICE)
+    assert not isinstance(caught.value, DidNotFound)
+
+
+async def test_operations_are_sent_and_the_last_is_read(plc: PlcDirectory, directory: Directory) -> None:
+    await plc.submit(ALICE, {"type": "plc_operation"})
+    assert await plc.last_operation(ALICE) == {"type": "plc_operation"}
+    with pytest.raises(OperationRefused, match="Not an operation"):
+        await plc.submit(ALICE, {"type": "other"})
+    assert directory.asked == [f"POST /{ALICE}", f"GET /{ALICE}/log/last", f"POST /{ALICE}"]
+
+
+async def test_a_did_web_on_localhost_is_for_development_only(
+    plc: PlcDirectory, serve: Serve, fetch: SafeFetch
+) -> None:
+    documents: dict[str, Any] = {}
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.json_response(documents.get(request.path), status=200 if request.path in documents else 404)
+
+    port = (await serve(handler)).rpartition(":")[2]
+    did = Did.parse(f"did:web:localhost%3A{port}")
+    dids = DidResolver(fetch, plc, allow_private=True)
+    with pytest.raises(DidNotFound):
+        await dids.resolve(did)
+    documents["/.well-known/did.json"] = build_did_document(did, "a.b", KEY, f"http://localhost:{port}")
+    assert (await dids.resolve(did, max_age=0)).did == did
+    with pytest.raises(DidNotFound):
+        await DidResolver(fetch, plc).resolve(did)
+
+
+@pytest.mark.parametrize(
+    "text", ["did:web:example.com:user", "did:key:zQ3sh", "did:web:localhost", "did:web:127.0.0.1", "did:web:10.0.0.1"]
+)
+async def test_dids_of_no_use_on_the_network_are_not_asked_for(plc: PlcDirectory, text: str) -> None:
+    guarded = SafeFetch()
+    with pytest.raises((DidNotFound, ForbiddenAddress)):
+        await DidResolver(guarded, plc).resolve(Did.parse(text))
+    await guarded.close()
