@@ -120,14 +120,12 @@ def verify_commit_event(
             raise InvalidRepo("the root of an event's CAR is not its commit")
         source = MemoryBlockSource(block_map)
         verified = verify_commit(source, commit, did, key)
-        if verified.data not in block_map:
-            raise MissingBlock(verified.data)
         undo = []
         for op in ops:
             if op.cid is not None and op.cid not in block_map:
                 raise MissingBlock(op.cid)
             undo.append(Change(op.path, op.prev, op.cid))
-        before = Tree(source, verified.data).apply(undo, prove=False).tree.root
+        before = _partial_tree(source, verified.data).apply(undo, prove=False).tree.root
     except InvalidRepo:
         raise
     except TempestError as error:
@@ -138,8 +136,7 @@ def verify_commit_event(
 
 
 def verify_proof(blocks: bytes, path: str, *, did: Did | None = None, key: PublicKey | None = None) -> ProvenRecord:
-    """Check the CAR of `com.atproto.sync.getRecord`: it proves that there is a record at a path, and which, or that
-    none is.
+    """Check the CAR of `com.atproto.sync.getRecord`: it proves which record is at a path, or that none is.
 
     Raises:
         InvalidRepo: it does not prove either; the error that says why is its cause.
@@ -150,9 +147,7 @@ def verify_proof(blocks: bytes, path: str, *, did: Did | None = None, key: Publi
             raise InvalidRepo(f"a proof with {len(roots)} roots instead of one")
         source = MemoryBlockSource(block_map)
         commit = verify_commit(source, roots[0], did, key)
-        if commit.data not in block_map:
-            raise MissingBlock(commit.data)
-        cid = Tree(source, commit.data).get(path)
+        cid = _partial_tree(source, commit.data).get(path)
         if cid is None:
             return ProvenRecord(None, None)
         if cid not in block_map:
@@ -163,6 +158,16 @@ def verify_proof(blocks: bytes, path: str, *, did: Did | None = None, key: Publi
         raise
     except TempestError as error:
         raise InvalidRepo(f"a proof does not hold: {error}") from error
+
+
+def _partial_tree(source: MemoryBlockSource, data: CID) -> Tree:
+    """Take the tree of which a CAR has some nodes, once all that there is of it is in order."""
+    if data not in source.blocks:
+        raise MissingBlock(data)
+    tree = Tree(source, data)
+    for _ in tree.walk_known():
+        pass
+    return tree
 
 
 def _decode_record(path: str, block: bytes) -> dict[str, LexValue]:

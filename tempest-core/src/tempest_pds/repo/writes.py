@@ -46,8 +46,7 @@ Write = Create | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class RepoOp:
-    """An operation of a commit event: the record of a path after (`cid`) and before (`prev`), None where there is
-    none."""
+    """An operation of a commit event: the record of a path after it (`cid`) and before it (`prev`), if there is one."""
 
     action: Action
     path: str

@@ -1,5 +1,4 @@
-"""The Merkle search tree (MST): a sorted map from paths to record CIDs; its root CID depends on its content alone.
-content.
+"""The Merkle search tree (MST): a sorted map from paths to record CIDs, whose root CID depends on its content alone.
 
 Terms. A *path* is `collection/rkey`, in ASCII; here it is bytes, so that Python's order is the tree's order. Its
 *height* is the number of leading zero bits of its SHA-256, halved: a quarter of the paths are of height 1 or more, a

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tempest_pds.protocol.data_model.cid import CID
+from tempest_pds.repo.errors import InvalidNode
 from tempest_pds.repo.mst.change import Change
 from tempest_pds.repo.mst.loader import NodeLoader
 from tempest_pds.repo.mst.node import Node
@@ -71,11 +72,12 @@ def _changes(before: _Cursor, after: _Cursor) -> Iterator[Change]:
 class _Cursor:
     """A place in a tree: before a subtree (`child`) to be opened or skipped, at a record (`key`), or at the end."""
 
-    __slots__ = ("_loader", "_node", "_stack", "child", "key", "layer", "opened", "value")
+    __slots__ = ("_last", "_loader", "_node", "_stack", "child", "key", "layer", "opened", "value")
 
     def __init__(self, tree: Tree) -> None:
         self._loader: NodeLoader = tree.loader
         self._stack: list[tuple[int, list[Node | bytes | tuple[bytes, bytes] | None]]] = [(tree.top.layer, [tree.top])]
+        self._last = b""
         self.opened: dict[bytes, bytes] = {}
         self.skip()
 
@@ -95,6 +97,10 @@ class _Cursor:
             self.layer = layer
             if isinstance(item, tuple):
                 self.key, self.value = item
+                # A stranger's tree may name one subtree many times over; it ends here, before that costs anything.
+                if self.key <= self._last:
+                    raise InvalidNode("the keys of a tree do not rise")
+                self._last = self.key
             else:
                 self._node = item
                 self.child = item if isinstance(item, bytes) else item.raw

@@ -10,7 +10,9 @@ from tempest_pds.repo.mst.node import EMPTY_ROOT, Node, decode
 
 
 class NodeLoader:
-    """Reads nodes from a source, and checks that each may stand where it is read for.
+    """Reads nodes from a source, and checks that each may stand in the layer that it is read for.
+
+    That the keys of one node fit between those of another is for walks to check, which see them in order.
 
     Attributes:
         source: where the blocks come from.

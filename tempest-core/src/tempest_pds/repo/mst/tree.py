@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.repo.block_source import BlockSource
-from tempest_pds.repo.errors import InvalidRepoPath, RecordDiffers
+from tempest_pds.repo.errors import InvalidNode, InvalidRepoPath, MissingBlock, RecordDiffers
 from tempest_pds.repo.mst.change import LeafChange, TreeChange
 from tempest_pds.repo.mst.edit import Edit
 from tempest_pds.repo.mst.loader import NodeLoader
@@ -145,17 +145,30 @@ class Tree:
 
     def walk(self, after: str | None = None) -> Iterator[tuple[str, CID]]:
         """Yield paths and records in order, from the first path above `after`; keeps nothing in memory."""
-        return self._walk(self.top, b"" if after is None else after.encode() + b"\0")
+        return self._in_order(b"" if after is None else after.encode() + b"\0", partial=False)
 
-    def _walk(self, node: Node, start: bytes) -> Iterator[tuple[str, CID]]:
+    def walk_known(self) -> Iterator[tuple[str, CID]]:
+        """Yield paths and records in order, as far as the source has the nodes: all that a partial tree tells."""
+        return self._in_order(b"", partial=True)
+
+    def _in_order(self, start: bytes, *, partial: bool) -> Iterator[tuple[str, CID]]:
+        last = b""
+        for key, value in self._walk(self.top, start, partial):
+            # A stranger's tree may name one subtree many times over; it ends here, before that costs anything.
+            if key <= last:
+                raise InvalidNode("the keys of a tree do not rise")
+            last = key
+            yield key.decode("ascii"), CID(value)
+
+    def _walk(self, node: Node, start: bytes, partial: bool) -> Iterator[tuple[bytes, bytes]]:
         first = bisect_left(node.keys, start)
         values = node.read_values()
         for index in range(first, len(node.children)):
-            child = self._visit(node, index)
+            child = self._visit(node, index, partial)
             if child is not None:
-                yield from self._walk(child, start)
+                yield from self._walk(child, start, partial)
             if index < len(values):
-                yield node.keys[index].decode("ascii"), CID(values[index])
+                yield node.keys[index], values[index]
 
     def nodes(self) -> Iterator[tuple[CID, bytes]]:
         """Yield every node, a parent before its children, left before right; keeps nothing in memory."""
@@ -169,7 +182,13 @@ class Tree:
         A node comes before what it names, and its children and records come in the order of the paths: a reader that
         follows never has to look back. Keeps nothing in memory.
         """
-        return self._preorder(self.top)
+        last = ""
+        for cid, what in self._preorder(self.top):
+            if isinstance(what, str):
+                if what <= last:
+                    raise InvalidNode("the keys of a tree do not rise")
+                last = what
+            yield cid, what
 
     def _preorder(self, node: Node) -> Iterator[tuple[CID, bytes | str]]:
         yield CID(node.raw), node.block
@@ -181,9 +200,16 @@ class Tree:
             if index < len(values):
                 yield CID(values[index]), node.keys[index].decode("ascii")
 
-    def _visit(self, node: Node, index: int) -> Node | None:
+    def _visit(self, node: Node, index: int, partial: bool = False) -> Node | None:
         child = node.children[index]
-        return self._loader.load(child, node.layer - 1) if isinstance(child, bytes) else child
+        if not isinstance(child, bytes):
+            return child
+        try:
+            return self._loader.load(child, node.layer - 1)
+        except MissingBlock:
+            if partial:
+                return None
+            raise
 
     @property
     def cached_nodes(self) -> int:
