@@ -30,3 +30,12 @@ def write_atomically(path: Path, data: bytes, *, mode: int) -> None:
         part.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory with its parents, mode 700, on the disk when this returns."""
+    if directory.is_dir():
+        return
+    make_directory(directory.parent)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    sync_directory(directory.parent)

@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.errors import TempestError
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.protocol.syntax.tid import Tid
+from tempest_pds.repo.repo import RepoHead
 from tempest_pds.stores.actor import statements as sql
 from tempest_pds.stores.actor.batch import Batch
 from tempest_pds.stores.actor.commit_row import NO_BLOB_CHANGES, BlobChanges, CommitRow, Root
@@ -78,9 +81,14 @@ class ActorStore:
         row = self.database.one(sql.SELECT_ROOT)
         return None if row is None else Root(row[0], CID(row[1]), row[2], CID(row[3]), row[4])
 
-    def head(self) -> Root | None:
-        """Return where the repo stands; None until the genesis commit is applied. Costs no query."""
+    def root(self) -> Root | None:
+        """Return where the repo stands, with its commit; None until the genesis commit is applied. Costs no query."""
         return self._root
+
+    def head(self) -> RepoHead | None:
+        """Return where the repo stands; None until the genesis commit is applied. Costs no query."""
+        root = self._root
+        return None if root is None else RepoHead(Did(root.did), root.commit, Tid(root.rev), root.data)
 
     # Reading
 

@@ -6,7 +6,6 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +13,11 @@ from tempest_pds.protocol.errors import TempestError
 from tempest_pds.stores.actor.store import ActorStore
 from tempest_pds.stores.actor.tables import SCHEMA
 from tempest_pds.stores.database import QueryObserver, connect
-from tempest_pds.stores.files import sync_directory, write_atomically
+from tempest_pds.stores.file_names import name_to_did, sharded
+from tempest_pds.stores.files import make_directory, sync_directory, write_atomically
 
 _SUFFIX: Final = ".sqlite"
-_MAX_NAME: Final = 230  # of the 255 bytes a file name may have, with "-wal" and ".part" to come
 _RETIRED_AT_MOST: Final = 32
-_FROM_DID: Final = str.maketrans({":": "_", "_": "="})  # "=" is not allowed in a DID, so this can be undone
-_TO_DID: Final = str.maketrans({"_": ":", "=": "_"})
 
 
 class RepoNotFound(TempestError):
@@ -58,11 +55,8 @@ class ActorStores:
         self._template: bytes | None = None
 
     def path_of(self, did: str) -> Path:
-        """Return where the repo file of `did` lies, whether or not it exists."""
-        name = did.translate(_FROM_DID)
-        if len(name) > _MAX_NAME or "/" in name or "\0" in name:
-            raise RepoNotFound(f"no repo file can bear the name of {did[:80]!r}")
-        return self.directory / sha256(did.encode()).hexdigest()[:2] / (name + _SUFFIX)
+        """Return where the repo file of `did` lies, whether or not it exists; raise InvalidSyntax."""
+        return sharded(self.directory, did, _SUFFIX)
 
     def exists(self, did: str) -> bool:
         """Tell whether there is a repo file for `did`."""
@@ -122,9 +116,7 @@ class ActorStores:
             path = self.path_of(did)
             if path.exists():
                 raise RepoExists(f"there is a repo of {did} here")
-            if not path.parent.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                sync_directory(self.directory)
+            make_directory(path.parent)
             write_atomically(path, self._empty_file(), mode=0o600)
             return self.open(did)
 
@@ -137,6 +129,7 @@ class ActorStores:
         """Return the bytes of a repo file with all its tables, made once: 3 ms of DDL for each account are saved."""
         if self._template is None:
             path = self.directory / f"template-{os.getpid()}.part"
+            make_directory(self.directory)
             path.unlink(missing_ok=True)
             connection = connect(path, cache_kib=512)
             try:
@@ -167,7 +160,7 @@ class ActorStores:
     def dids(self) -> Iterator[str]:
         """Yield the DID of every repo file, in no order that means anything."""
         for path in self.directory.glob("??/*" + _SUFFIX):
-            yield path.name[: -len(_SUFFIX)].translate(_TO_DID)
+            yield name_to_did(path.name[: -len(_SUFFIX)])
 
     def open_count(self) -> int:
         """Return how many files are open."""

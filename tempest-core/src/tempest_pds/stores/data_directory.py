@@ -1,0 +1,139 @@
+"""The directory that holds everything durable, and moves as one.
+
+    account.sqlite      accounts, sessions, invite codes
+    sequencer.sqlite    the log of events
+    repos/              one SQLite file for each account
+    blobs/              where the disk blob store keeps its bytes
+    keys/               signing keys, the PLC rotation key, generated secrets
+    backups/            where the local backup sink keeps its archives
+    tmp/                emptied at each start
+
+One process owns it. Two writers would give out one sequence number twice, so the second is refused by a lock that the
+kernel drops when the first one dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from tempest_pds.protocol.errors import TempestError
+
+_FOLDERS: Final = ("repos", "blobs", "keys", "backups", "tmp")
+
+
+class DataDirectoryInUse(TempestError):
+    """Another process owns the data directory."""
+
+
+class DataDirectoryUnusable(TempestError):
+    """The data directory cannot be made or written."""
+
+
+class DataDirectory:
+    """The layout under `root`, and the lock on it.
+
+    `with DataDirectory(path).lock():` makes the folders, takes the lock and empties `tmp/`; leaving lets go of it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self._lock: int | None = None
+
+    @property
+    def accounts(self) -> Path:
+        """The account database."""
+        return self.root / "account.sqlite"
+
+    @property
+    def sequencer(self) -> Path:
+        """The sequencer's log."""
+        return self.root / "sequencer.sqlite"
+
+    @property
+    def repos(self) -> Path:
+        """The folder of the repo files."""
+        return self.root / "repos"
+
+    @property
+    def blobs(self) -> Path:
+        """The folder of the disk blob store."""
+        return self.root / "blobs"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of keys and generated secrets, mode 700."""
+        return self.root / "keys"
+
+    @property
+    def backups(self) -> Path:
+        """The folder of the local backup sink."""
+        return self.root / "backups"
+
+    @property
+    def tmp(self) -> Path:
+        """A folder whose contents nobody misses after a crash."""
+        return self.root / "tmp"
+
+    def create(self) -> None:
+        """Make what is missing of the layout; raise DataDirectoryUnusable."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            for name in _FOLDERS:
+                (self.root / name).mkdir(exist_ok=True, mode=0o700)
+            self.keys.chmod(0o700)
+        except OSError as error:
+            raise DataDirectoryUnusable(f"cannot use the data directory {self.root}: {error.strerror}") from error
+
+    def lock(self) -> DataDirectory:
+        """Make the layout, own it, and empty `tmp/`.
+
+        Raises DataDirectoryInUse, naming the process that owns it, and DataDirectoryUnusable.
+        """
+        self.create()
+        try:
+            descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DataDirectoryUnusable(f"cannot lock the data directory {self.root}: {error.strerror}") from error
+        try:
+            # flock belongs to the open file, not to the process: a second Tempest in one process is refused as well.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise DataDirectoryInUse(
+                f"the data directory {self.root} is in use by another Tempest (process {owner}); stop that one first"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._lock = descriptor
+        self._empty_tmp()
+        return self
+
+    def _empty_tmp(self) -> None:
+        for path in self.tmp.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    @property
+    def locked(self) -> bool:
+        """Whether this object owns the directory now."""
+        return self._lock is not None
+
+    def unlock(self) -> None:
+        """Let go of the directory; the lock file stays, for removing it would be a race."""
+        if self._lock is not None:
+            os.ftruncate(self._lock, 0)
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> DataDirectory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unlock()
