@@ -1,0 +1,1 @@
+"""Tempest's backup sink on S3, R2 and other object stores of that kind."""

@@ -1,0 +1,59 @@
+"""The registration of tempest-pds-backup-s3: light, honest, and clear about its settings."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tempest_pds_backup_s3.plugin import register_backup_sinks
+from tempest_pds_backup_s3.settings import S3Settings
+from tempest_pds_plugins import Adapter, AdapterNotCarried, BackupSink, InvalidSettings, PluginContext
+from tempest_pds_plugins.settings import declared, read
+
+COMPLETE = {
+    "TEMPEST_BACKUP_S3_ENDPOINT": "https://s3.example.com",
+    "TEMPEST_BACKUP_S3_BUCKET": "tempest",
+    "TEMPEST_BACKUP_S3_ACCESS_KEY_ID": "id",
+    "TEMPEST_BACKUP_S3_SECRET_ACCESS_KEY": "s3cr3t",
+}
+
+
+def test_registration_imports_nothing_heavy() -> None:
+    """A server that has it installed, and not selected, pays for two small modules."""
+    probe = "import tempest_pds_backup_s3.plugin as p, sys; p.register_backup_sinks(); print(sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+    for heavy in ("boto3", "botocore"):
+        assert repr(heavy) not in loaded
+
+
+@pytest.mark.parametrize("adapter", register_backup_sinks(), ids=lambda adapter: adapter.name)
+def test_selecting_it_refuses_in_one_line(adapter: Adapter[BackupSink], tmp_path: Path) -> None:
+    with pytest.raises(AdapterNotCarried) as caught:
+        adapter.create(COMPLETE, PluginContext(data_dir=tmp_path))
+    assert "this version of tempest-pds-backup-s3" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_are_read() -> None:
+    settings = read(S3Settings, COMPLETE)
+    assert (settings.bucket, settings.region, settings.secret_access_key) == ("tempest", "auto", "s3cr3t")
+
+
+def test_settings_that_are_missing_are_named() -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        read(S3Settings, {})
+    for name in (
+        "TEMPEST_BACKUP_S3_ENDPOINT",
+        "TEMPEST_BACKUP_S3_BUCKET",
+        "TEMPEST_BACKUP_S3_ACCESS_KEY_ID",
+        "TEMPEST_BACKUP_S3_SECRET_ACCESS_KEY",
+    ):
+        assert name in str(caught.value)
+
+
+def test_no_secret_is_shown() -> None:
+    assert "s3cr3t" not in repr(read(S3Settings, COMPLETE))
+    assert [setting.name for setting in declared(S3Settings) if setting.secret] == [
+        "TEMPEST_BACKUP_S3_SECRET_ACCESS_KEY"
+    ]

@@ -1,0 +1,1 @@
+"""Tempest's telemetry exporters: OTLP and Prometheus."""

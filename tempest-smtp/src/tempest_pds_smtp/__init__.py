@@ -1,0 +1,1 @@
+"""Tempest's mailer over SMTP."""
