@@ -30,6 +30,11 @@ class Forwarding:
         """
         return bool(headers.get(b"atproto-proxy")) or not is_own(nsid)
 
+    def is_elsewhere(self, call: Call) -> bool:
+        """Tell whether a call of a method that is served here names another service in `atproto-proxy`."""
+        named = call.header("atproto-proxy")
+        return bool(named) and self._proxy.is_elsewhere(call.nsid, {"atproto-proxy": named or ""})
+
     async def forward(self, call: Call) -> Stream:
         """Pass the call on; errors as for `services.proxy.Proxy.forward`."""
         assert call.credentials is not None, "calls are authorised before they are passed on"
@@ -39,7 +44,7 @@ class Forwarding:
             http_method=call.http_method,
             method=call.nsid,
             path=f"{path}?{query}" if query else path,
-            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in call.headers.items()},
+            headers=_text(call.headers),
             body=call.raw_body(self._max_request_bytes) if call.http_method == "POST" else None,
         )
         answer = await self._proxy.forward(request, call.credentials)
@@ -53,3 +58,7 @@ class Forwarding:
             status=answer.status,
             headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
         )
+
+
+def _text(headers: dict[bytes, bytes]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
