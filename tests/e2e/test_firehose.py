@@ -1,5 +1,6 @@
 """The rules of the firehose's cursor, and the seam from backfill to live, on the wire."""
 
+import secrets
 import socket
 import threading
 import time
@@ -221,15 +222,15 @@ def test_a_consumer_that_is_too_slow_is_told_and_cut_off(narrow_pds: ServerProce
         raw.connect(("127.0.0.1", narrow_pds.port))
         raw.sendall(request.encode())
         assert raw.recv(12) == b"HTTP/1.1 101"
-        writes = [
-            {
-                "$type": "com.atproto.repo.applyWrites#create",
-                "collection": "com.example.big",
-                "value": {"$type": "com.example.big", "text": "x" * 30_000},
-            }
-            for _ in range(4)
-        ]
         for _ in range(80):
+            writes = [
+                {
+                    "$type": "com.atproto.repo.applyWrites#create",
+                    "collection": "com.example.big",
+                    "value": {"$type": "com.example.big", "text": secrets.token_hex(15_000)},
+                }
+                for _ in range(4)
+            ]
             account.procedure("com.atproto.repo.applyWrites", repo=account.did, writes=writes)
         received = b""
         while b"ConsumerTooSlow" not in received:

@@ -64,14 +64,19 @@ class ServerProcess:
         except OSError:
             return False
 
-    def start(self, timeout: float = 60) -> Self:
-        """Start the server and return when it answers."""
+    def spawn(self) -> None:
+        """Start the server and return at once."""
         assert not self.running, "already started"
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 self.command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
+
+    def start(self, timeout: float = 60) -> Self:
+        """Start the server and return when it answers."""
+        self.spawn()
+        assert self._child is not None
         deadline = time.monotonic() + timeout
         while not self.healthy():
             if not self.running or time.monotonic() > deadline:
