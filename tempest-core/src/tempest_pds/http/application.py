@@ -1,0 +1,121 @@
+"""BlackSheep's application: one catch-all route below /xrpc/, a few pages, and a fallback for all the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from blacksheep import Application, Request, Response, Router, WebSocket
+
+from tempest_pds.http.auth import Authenticator
+from tempest_pds.http.context import Services
+from tempest_pds.http.dispatch import Dispatcher
+from tempest_pds.http.edge import Edge
+from tempest_pds.http.errors import ErrorAnswer, XrpcError
+from tempest_pds.http.exchange import exchange_of
+from tempest_pds.http.pages.service import Directory, Page, ServicePages
+from tempest_pds.http.rate_limits import RateLimiter
+from tempest_pds.http.responses import error_response
+from tempest_pds.http.socket import SocketServer, deny
+from tempest_pds.http.xrpc import Method
+from tempest_pds.logs import RequestLog
+from tempest_pds.protocol.lexicon.lexicons import Lexicons
+from tempest_pds.telemetry import Instruments
+
+
+def build_application(dispatcher: Dispatcher, sockets: SocketServer, pages: Mapping[str, Page]) -> Application:
+    """Make the application.
+
+    Args:
+        dispatcher: answers what is below /xrpc/.
+        sockets: answers WebSockets there.
+        pages: handlers of GET and HEAD by exact path.
+    """
+    with _without_app_variables():
+        router = Router()
+        application = Application(router=router)
+    application.show_error_details = False
+
+    async def call_method(request: Request) -> Response:
+        return await dispatcher.handle(request)
+
+    async def serve_socket(websocket: WebSocket) -> None:
+        await sockets.handle(websocket)
+
+    async def anything_else(request: Request) -> Response:
+        # BlackSheep sends WebSockets and unknown verbs here too.
+        if isinstance(request, WebSocket):
+            await deny(request, XrpcError(404, "NotFound", "Not Found"))
+            return Response(404)
+        path: bytes = request.scope["raw_path"]
+        if path.startswith(b"/xrpc/"):
+            return await dispatcher.handle(request)
+        if request.scope["path"] in pages:
+            return error_response(
+                ErrorAnswer(405, "InvalidRequest", "Method Not Allowed", ((b"allow", b"GET, HEAD, OPTIONS"),)), []
+            )
+        return error_response(ErrorAnswer(404, "NotFound", "Not Found"), [])
+
+    for add in (router.add_get, router.add_head, router.add_post):
+        add("/xrpc/*", call_method)
+    router.add_ws("/xrpc/*", serve_socket)
+    for path, page in pages.items():
+        exact = _exact(path, page, anything_else)
+        router.add_get(path, exact)
+        router.add_head(path, exact)
+    router.fallback = anything_else
+    return application
+
+
+def _exact(path: str, page: Page, otherwise: Page) -> Page:
+    raw_path = path.encode("ascii")
+
+    async def serve(request: Request) -> Response:
+        # BlackSheep's routes match in any case, percent-encoded, and with a slash at the end.
+        if request.scope["raw_path"] != raw_path:
+            return await otherwise(request)
+        exchange_of(request).target = path
+        return await page(request)
+
+    return serve
+
+
+@contextmanager
+def _without_app_variables() -> Iterator[None]:
+    """Keep BlackSheep from reading APP_* variables, which belong to whoever named them, not to this server."""
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("APP_")}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+def build_edge(
+    *,
+    services: Services,
+    methods: Mapping[str, Method],
+    lexicons: Lexicons,
+    authenticator: Authenticator,
+    limiter: RateLimiter,
+    directory: Directory,
+    instruments: Instruments,
+    request_log: RequestLog | None = None,
+    trusted_proxies: int = 0,
+    json_max_bytes: int = 1_048_576,
+    validate_responses: bool = False,
+) -> tuple[Application, Edge]:
+    """Assemble all of the HTTP layer: BlackSheep's application, to be started, and the ASGI app around it."""
+    dispatcher = Dispatcher(
+        services=services,
+        methods=methods,
+        lexicons=lexicons,
+        authenticator=authenticator,
+        limiter=limiter,
+        json_max_bytes=json_max_bytes,
+        validate_responses=validate_responses,
+    )
+    sockets = SocketServer(dispatcher, services, limiter, trusted_proxies=trusted_proxies)
+    application = build_application(dispatcher, sockets, ServicePages(services.server, directory).routes())
+    edge = Edge(application, instruments=instruments, request_log=request_log, trusted_proxies=trusted_proxies)
+    return application, edge

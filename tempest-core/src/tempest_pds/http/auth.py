@@ -1,0 +1,244 @@
+"""Who may call a method, declared with it; and how the Authorization header becomes credentials.
+
+Session tokens come as `Bearer` and name their scope; service tokens come as `Bearer` too and name the method they are
+for (`lxm`); the administrator comes as `Basic admin:<token>` or `Bearer <token>`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from tempest_pds.http.client_address import limit_key
+from tempest_pds.http.context import Call
+from tempest_pds.http.errors import XrpcError
+from tempest_pds.http.rate_limits import MINUTE, Limit, RateLimiter
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.credentials import FULL as FULL_SCOPES
+from tempest_pds.services.credentials import STANDARD, Credentials, Kind, Scope
+from tempest_pds.services.errors import (
+    AccountDeactivated,
+    AccountMissing,
+    AccountTakedown,
+    AuthenticationRequired,
+    AuthMissing,
+    InvalidToken,
+    UntrustedIss,
+)
+
+ADMIN_FAILURES: Final = Limit("admin-failure", 30, 5 * MINUTE)
+_ADMIN_NAME: Final = "admin"
+_TAKEN_DOWN: Final = frozenset({"takendown", "suspended"})
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """A kind of authorisation.
+
+    Attributes:
+        scopes: the session scopes that are accepted; None when no session is.
+        refresh: whether it takes a refresh token, and nothing else.
+        allow_expired: whether that refresh token may be past its time.
+        service: whether a service token of any account is accepted.
+        moderator: whether a service token of the moderation service is accepted.
+        admin: whether the administrator is accepted.
+        anonymous: whether a call without an Authorization header is accepted.
+        refuse_takendown: whether an account that was taken down is refused.
+        refuse_deactivated: whether a deactivated account is refused.
+    """
+
+    scopes: frozenset[Scope] | None = None
+    refresh: bool = False
+    allow_expired: bool = False
+    service: bool = False
+    moderator: bool = False
+    admin: bool = False
+    anonymous: bool = False
+    refuse_takendown: bool = False
+    refuse_deactivated: bool = False
+
+    def also(self, *scopes: Scope) -> Auth:
+        """Accept these session scopes as well."""
+        return replace(self, scopes=(self.scopes or frozenset()) | frozenset(scopes))
+
+    def refusing_takendown(self) -> Auth:
+        """Refuse accounts that were taken down."""
+        return replace(self, refuse_takendown=True)
+
+    def active_only(self) -> Auth:
+        """Refuse accounts that were taken down or deactivated."""
+        return replace(self, refuse_takendown=True, refuse_deactivated=True)
+
+
+NONE: Final = Auth(anonymous=True)
+ACCESS: Final = Auth(scopes=STANDARD)
+FULL: Final = Auth(scopes=FULL_SCOPES)
+REFRESH: Final = Auth(refresh=True)
+REFRESH_EVEN_EXPIRED: Final = Auth(refresh=True, allow_expired=True)
+SERVICE: Final = Auth(service=True)
+OPTIONAL_SERVICE: Final = Auth(service=True, anonymous=True)
+ACCESS_OR_SERVICE: Final = Auth(scopes=STANDARD, service=True)
+ADMIN: Final = Auth(admin=True)
+MODERATOR: Final = Auth(admin=True, moderator=True)
+# Anybody; the owner and the administrator may also read what is not public: compare `credentials.did` and `kind`.
+OPTIONAL: Final = Auth(scopes=STANDARD, admin=True, anonymous=True)
+
+
+class Sessions(Protocol):
+    """What checks session tokens."""
+
+    def verify_access(self, token: str) -> Credentials:
+        """Check an access token."""
+        ...
+
+    def verify_refresh(self, token: str, *, allow_expired: bool = False) -> Credentials:
+        """Check a refresh token."""
+        ...
+
+
+class ServiceTokens(Protocol):
+    """What checks service tokens."""
+
+    async def verify(self, token: str, method: str, *, issuers: frozenset[str] | None = None) -> Did:
+        """Check a service token for a method."""
+        ...
+
+
+class AdminTokens(Protocol):
+    """What checks the administrator's token."""
+
+    async def verify(self, candidate: str) -> bool:
+        """Tell whether this is the administrator's token."""
+        ...
+
+
+class Authenticator:
+    """Turn the Authorization header of a call into credentials, by the kind that its method declares.
+
+    Args:
+        account_status: tells `active`, `deactivated`, `takendown`, `suspended`…, None when there is no such account.
+        moderation_did: whose service tokens may moderate.
+    """
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        service_tokens: ServiceTokens,
+        admin_tokens: AdminTokens,
+        account_status: Callable[[Did], str | None],
+        limiter: RateLimiter,
+        moderation_did: str | None = None,
+    ) -> None:
+        self._sessions = sessions
+        self._service_tokens = service_tokens
+        self._admin_tokens = admin_tokens
+        self._account_status = account_status
+        self._limiter = limiter
+        self._moderators = (
+            frozenset() if moderation_did is None else frozenset({moderation_did, f"{moderation_did}#atproto_labeler"})
+        )
+
+    async def authenticate(self, auth: Auth, call: Call) -> Credentials | None:
+        """Give the caller's credentials, None for an anonymous one.
+
+        Raises:
+            AuthMissing: there is no Authorization header, and the method needs one.
+            AuthenticationRequired: what is there is not proven, or is of a kind that the method does not take.
+            InvalidToken: a header that is malformed, or a token that does not verify or is not for this use.
+            ExpiredToken: a session token past its time.
+        """
+        header = call.headers.get(b"authorization")
+        if not header:
+            if auth.anonymous:
+                return None
+            raise AuthMissing
+        scheme, token = _parse(header)
+        if scheme == "basic":
+            return await self._administrator(auth, call, _basic_password(token))
+        if scheme == "dpop":
+            raise InvalidToken("OAuth tokens (DPoP) are not accepted by this server yet")
+        if auth.refresh:
+            return self._sessions.verify_refresh(token, allow_expired=auth.allow_expired)
+        if auth.scopes is None or (auth.service and _names_a_method(token)):
+            return await self._bearer_without_session(auth, call, token)
+        credentials = self._sessions.verify_access(token)
+        scope = credentials.scope
+        if scope not in auth.scopes or (auth.refuse_takendown and scope is Scope.TAKENDOWN):
+            raise InvalidToken("Bad token scope")
+        self._check_status(auth, credentials.account)
+        return credentials
+
+    async def _bearer_without_session(self, auth: Auth, call: Call, token: str) -> Credentials:
+        if auth.service:
+            did = await self._service_tokens.verify(token, call.nsid)
+            return Credentials(did=did, scope=None, kind=Kind.SERVICE)
+        if auth.admin and token.count(".") != 2:
+            return await self._administrator(auth, call, token)
+        if auth.moderator:
+            if not self._moderators:
+                raise UntrustedIss("Untrusted issuer")
+            did = await self._service_tokens.verify(token, call.nsid, issuers=self._moderators)
+            return Credentials(did=did, scope=None, kind=Kind.MODERATOR)
+        raise AuthenticationRequired("Authentication Required")
+
+    async def _administrator(self, auth: Auth, call: Call, token: str | None) -> Credentials:
+        if not auth.admin:
+            raise InvalidToken("Unexpected authorization type")
+        key = limit_key(call.client_ip)
+        standing = self._limiter.check(ADMIN_FAILURES, key)
+        if standing.exceeded and self._limiter.enabled:
+            headers: list[tuple[bytes, bytes]] = []
+            standing.add_headers(headers)
+            raise XrpcError(429, "RateLimitExceeded", "Rate Limit Exceeded", headers)
+        if token is None or not await self._admin_tokens.verify(token):
+            self._limiter.consume(ADMIN_FAILURES, key)
+            raise AuthenticationRequired("Authentication Required")
+        return Credentials(did=None, scope=None, kind=Kind.ADMIN)
+
+    def _check_status(self, auth: Auth, did: Did) -> None:
+        if not (auth.refuse_takendown or auth.refuse_deactivated):
+            return
+        status = self._account_status(did)
+        if status is None:
+            raise AccountMissing("Account not found")
+        if auth.refuse_takendown and status in _TAKEN_DOWN:
+            raise AccountTakedown("Account has been taken down")
+        if auth.refuse_deactivated and status == "deactivated":
+            raise AccountDeactivated("Account is deactivated")
+
+
+def _parse(header: bytes) -> tuple[str, str]:
+    try:
+        scheme, _, token = header.decode("ascii").partition(" ")
+    except UnicodeDecodeError:
+        raise InvalidToken("Malformed authorization header") from None
+    if not token or " " in token:
+        raise InvalidToken("Malformed authorization header")
+    scheme = scheme.lower()
+    if scheme not in {"bearer", "basic", "dpop"}:
+        # The scheme itself is not repeated: a client that forgets `Bearer` puts its token there.
+        raise InvalidToken("Unsupported authorization type")
+    return scheme, token
+
+
+def _basic_password(token: str) -> str | None:
+    try:
+        name, colon, password = base64.b64decode(token, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return password if colon and name == _ADMIN_NAME else None
+
+
+def _names_a_method(token: str) -> bool:
+    """Tell a service token from a session token by its `lxm` claim, before anything is verified."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError, RecursionError):
+        return False
+    return isinstance(claims, dict) and claims.get("lxm") is not None

@@ -1,0 +1,159 @@
+"""What a method is given: the services of the server, and one call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tempest_pds.http.errors import XrpcError
+from tempest_pds.services.credentials import Credentials
+
+if TYPE_CHECKING:
+    from tempest_pds.http.answers import Stream
+    from tempest_pds.http.exchange import Exchange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerInfo:
+    """What the server says of itself; derived from the settings by the composition root."""
+
+    version: str
+    hostname: str
+    public_url: str
+    did: str
+    handle_domains: tuple[str, ...]
+    invite_required: bool
+    blob_max_bytes: int
+    repo_import_enabled: bool = True
+    repo_import_max_bytes: int = 200_000_000
+    contact_email: str | None = None
+    privacy_policy_url: str | None = None
+    terms_of_service_url: str | None = None
+
+
+class Proxy(Protocol):
+    """Passes calls on to other services."""
+
+    def handles(self, nsid: str, headers: dict[bytes, bytes]) -> bool:
+        """Tell whether a method that is not served here, or is sent elsewhere by its headers, is to be passed on."""
+        ...
+
+    def is_elsewhere(self, call: Call) -> bool:
+        """Tell whether a call of a method that is served here names another service in `atproto-proxy`."""
+        ...
+
+    async def forward(self, call: Call) -> Stream:
+        """Pass an authorised call on, and give the other service's answer."""
+        ...
+
+    async def public_read(self, call: Call) -> Stream:
+        """Have the AppView answer a query about an account that is hosted elsewhere, in nobody's name."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """Every service that methods call. Filled in one place, the composition root, and never changed after."""
+
+    server: ServerInfo
+    lexicons: Any = None
+    accounts: Any = None
+    sessions: Any = None
+    app_passwords: Any = None
+    invites: Any = None
+    service_auth: Any = None
+    identities: Any = None
+    hosting: Any = None
+    records: Any = None
+    repos: Any = None
+    repo_import: Any = None
+    sync: Any = None
+    blobs: Any = None
+    firehose: Any = None
+    preferences: Any = None
+    proxy: Proxy | None = None
+
+
+class Call:
+    """One call of a method: parsed, authorised, and not yet answered.
+
+    Attributes:
+        nsid: of the method called.
+        http_method: `GET`, `HEAD` or `POST`.
+        params: by the lexicon, with its defaults; empty while a call is passed on.
+        input: the parsed JSON body; None when the method takes none, or takes bytes.
+        credentials: None for an anonymous call.
+        client_ip: the caller's address, as the trusted proxies tell it.
+        headers: of the request, names in lower case; of a repeated one the last.
+        response_headers: sent with the answer, be it an error.
+    """
+
+    __slots__ = (
+        "client_ip",
+        "credentials",
+        "exchange",
+        "headers",
+        "http_method",
+        "input",
+        "nsid",
+        "params",
+        "response_headers",
+        "services",
+    )
+
+    def __init__(self, services: Services, exchange: Exchange, nsid: str) -> None:
+        self.services = services
+        self.exchange = exchange
+        self.nsid = nsid
+        self.http_method: str = exchange.scope["method"]
+        self.headers: dict[bytes, bytes] = exchange.headers
+        self.client_ip: str = exchange.client_ip
+        self.params: dict[str, Any] = {}
+        self.input: Any = None
+        self.credentials: Credentials | None = None
+        self.response_headers: list[tuple[bytes, bytes]] = []
+
+    def header(self, name: str) -> str | None:
+        """Give a request header, None when it is not there; raise XrpcError when it is not ASCII."""
+        value = self.headers.get(name.encode("ascii"))
+        if value is None:
+            return None
+        try:
+            return value.decode("ascii")
+        except UnicodeDecodeError:
+            raise XrpcError(400, "InvalidRequest", f"The header {name} is not ASCII") from None
+
+    @property
+    def query_string(self) -> bytes:
+        """The raw query string, without its question mark."""
+        query: bytes = self.exchange.scope["query_string"]
+        return query
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type of the body, in lower case and without parameters."""
+        value = self.headers.get(b"content-type")
+        if value is None:
+            return None
+        return value.partition(b";")[0].strip().lower().decode("latin-1")
+
+    def body(self, limit: int) -> AsyncIterator[bytes]:
+        """Read the body as it comes, with any gzip or deflate undone.
+
+        Args:
+            limit: in bytes, after decompression.
+
+        Raises:
+            XrpcError: PayloadTooLarge, before the first byte if the length is declared; or an unknown encoding.
+            ClientGone: the client went away, or stopped sending.
+        """
+        from tempest_pds.http.request_body import read_chunks
+
+        return read_chunks(self.exchange, limit)
+
+    def raw_body(self, limit: int) -> AsyncIterator[bytes]:
+        """Read the body as it comes and as it is, for passing it on; raises as `body` does."""
+        from tempest_pds.http.request_body import read_chunks
+
+        return read_chunks(self.exchange, limit, decode=False)

@@ -1,0 +1,181 @@
+"""The outermost layer: what every answer carries, whoever made it, and what is noted of every request.
+
+BlackSheep's answers to errors do not pass through its middlewares, so CORS and security headers are added here, as
+ASGI. The layer also answers preflight requests, refuses what is absurd before any framework looks at it, turns what
+escapes into a plain 500, writes the request line and measures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import Any, Final, Protocol
+
+import structlog
+
+from tempest_pds.http.client_address import client_address
+from tempest_pds.http.errors import ClientGone, error_body
+from tempest_pds.http.exchange import SCOPE_KEY, Exchange, Message, Receive, Scope, Send
+from tempest_pds.logs import RequestLog
+from tempest_pds.telemetry import Instruments
+
+Header = tuple[bytes, bytes]
+
+_MAX_PATH: Final = 2_048
+_MAX_QUERY: Final = 32_768
+_FLUSH_SECONDS: Final = 0.2
+_HEADER_NAMES: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,2048}")
+_ALLOW_ORIGIN: Final[Header] = (b"access-control-allow-origin", b"*")
+_NOSNIFF: Final[Header] = (b"x-content-type-options", b"nosniff")
+_EXPOSED: Final[Header] = (
+    b"access-control-expose-headers",
+    (
+        b"DPoP-Nonce, WWW-Authenticate, Atproto-Repo-Rev, Atproto-Content-Labelers, Atproto-Upstream-Lag, "
+        b"RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Retry-After, "
+        b"Content-Length, Content-Range, Accept-Ranges, ETag"
+    ),
+)
+_DEFAULT_ALLOWED: Final = b"authorization, content-type, atproto-proxy, atproto-accept-labelers, dpop, x-bsky-topics"
+# Of these a second one is an attempt to be read differently by a proxy in front.
+_SINGLE: Final = frozenset({b"authorization", b"host", b"content-length", b"content-type", b"content-encoding"})
+_OTHER: Final = "other"
+
+_log = structlog.get_logger()
+
+
+class App(Protocol):
+    """An ASGI application."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection scope."""
+        ...
+
+
+class AnswerBroken(Exception):
+    """An answer that stopped in the middle; raised so that the server cuts the connection instead of ending it."""
+
+
+class Edge:
+    """Wrap an ASGI application.
+
+    Args:
+        trusted_proxies: how many entries of X-Forwarded-For are to be believed.
+        request_log: None when requests are not logged.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        instruments: Instruments,
+        request_log: RequestLog | None = None,
+        trusted_proxies: int = 0,
+    ) -> None:
+        self._app = app
+        self._trusted_proxies = trusted_proxies
+        self._request_log = request_log
+        self._count = instruments.xrpc_request_count.add
+        self._duration = instruments.xrpc_request_duration.record
+        # A span costs more than all else here when nobody collects it, so whether anybody does is asked anew each time.
+        self._start_span = instruments.start_request_span
+        self._attributes: dict[tuple[str, int], dict[str, Any]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection scope."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        raw_headers = scope["headers"]
+        headers: dict[bytes, bytes] = dict(raw_headers)
+        exchange = Exchange(scope, receive, headers, client_address(scope, raw_headers, self._trusted_proxies))
+        scope[SCOPE_KEY] = exchange
+        extra = [_ALLOW_ORIGIN, _NOSNIFF]
+        if b"origin" in headers:
+            extra.append(_EXPOSED)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        span = self._start_span("xrpc.request")
+        try:
+            if scope["method"] == "OPTIONS":
+                await _preflight(headers, send_with_headers)
+            else:
+                problem = _absurdity(scope, raw_headers, headers)
+                if problem is not None:
+                    await _send_error(send_with_headers, *problem)
+                else:
+                    await self._app(scope, receive, send_with_headers)
+        except ClientGone:
+            return
+        except Exception as error:  # noqa: BLE001 - the last place that can still answer
+            _log.error("unexpected error", target=exchange.target or _OTHER, exc_info=error)
+            if exchange.status:
+                raise AnswerBroken from None
+            await _send_error(send_with_headers, 500, "InternalServerError", "Internal Server Error")
+        finally:
+            self._note(exchange, span)
+
+    def _note(self, exchange: Exchange, span: Any) -> None:
+        seconds = time.perf_counter() - exchange.started_at
+        target = exchange.target
+        key = (target or _OTHER, exchange.status)
+        attributes = self._attributes.get(key)
+        if attributes is None:
+            attributes = {"xrpc.method": key[0], "http.response.status_code": key[1]}
+            if len(self._attributes) < 10_000:
+                self._attributes[key] = attributes
+        self._count(1, attributes)
+        self._duration(seconds, attributes)
+        if span.is_recording():
+            span.update_name(key[0])
+            span.set_attributes(attributes)
+        span.end()
+        log = self._request_log
+        if log is not None:
+            shown = target or exchange.scope["raw_path"][:200].decode("latin-1")
+            method = exchange.scope["method"]
+            if log.add(method, shown, exchange.status, seconds, exchange.client_ip, exchange.did):
+                asyncio.get_running_loop().call_later(_FLUSH_SECONDS, log.flush)
+
+
+def _absurdity(scope: Scope, raw_headers: list[Header], headers: dict[bytes, bytes]) -> tuple[int, str, str] | None:
+    """Find what no honest client sends; such a request is refused before a framework caches or decodes its path."""
+    if len(scope["raw_path"]) > _MAX_PATH or len(scope["query_string"]) > _MAX_QUERY:
+        return 414, "InvalidRequest", "The URL is too long"
+    if len(headers) != len(raw_headers):
+        seen = [name for name, _ in raw_headers if name in _SINGLE]
+        if len(seen) != len(set(seen)):
+            return 400, "InvalidRequest", "A header that may come once came twice"
+    if not scope["path"].startswith("/"):
+        return 400, "InvalidRequest", "The request target must be a path"
+    return None
+
+
+async def _preflight(headers: dict[bytes, bytes], send: Send) -> None:
+    """Answer OPTIONS: any origin may call, with any headers; credentials travel in Authorization only."""
+    wanted = headers.get(b"access-control-request-headers", b"")
+    answer = [
+        (b"access-control-allow-methods", b"GET,HEAD,PUT,PATCH,POST,DELETE"),
+        (b"access-control-allow-headers", wanted if _HEADER_NAMES.fullmatch(wanted) else _DEFAULT_ALLOWED),
+        (b"access-control-max-age", b"86400"),
+        (b"vary", b"Access-Control-Request-Headers"),
+        (b"content-length", b"0"),
+    ]
+    await send({"type": "http.response.start", "status": 204, "headers": answer})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_error(send: Send, status: int, error: str, message: str) -> None:
+    body = error_body(error, message)
+    headers = [
+        (b"content-type", b"application/json; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,97 @@
+"""uvicorn, set up for this server: who serves the socket, and how it stops."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+import uvicorn
+
+from tempest_pds.http.edge import AnswerBroken
+from tempest_pds.protocol.errors import TempestError
+
+GRACE_SECONDS: Final = 10
+_KEEP_ALIVE_SECONDS: Final = 90
+_MAX_INCOMING_FRAME: Final = 64 * 1024
+
+
+class AddressInUse(TempestError):
+    """The address to listen on cannot be had; the text is one line that says which and why."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server that says when it is ready.
+
+    Args:
+        on_ready: called once the socket accepts connections.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] | None = None) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        if self.started and self._on_ready is not None:
+            self._on_ready()
+
+
+class _NoBrokenAnswers(logging.Filter):
+    """Drops uvicorn's traceback of an exception that only asked it to cut a connection."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and record.exc_info[0] is not None and issubclass(record.exc_info[0], AnswerBroken))
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """Take the address before anything is opened; raise AddressInUse."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+    except OSError as error:
+        listener.close()
+        raise AddressInUse(f"cannot listen on {address} port {port}: {error.strerror or error}") from error
+    return listener
+
+
+def make_server(app: Any, on_ready: Callable[[], None] | None = None) -> Server:
+    """Set up a server for an ASGI application, with httptools where it is installed."""
+    http: Any
+    ws: Any
+    try:
+        from tempest_pds.http.guarded_protocols import GuardedHttp, GuardedWebSocket
+
+        http, ws = GuardedHttp, GuardedWebSocket
+    except ImportError:
+        http, ws = "h11", "websockets-sansio"
+    config = uvicorn.Config(
+        app,
+        http=http,
+        ws=ws,
+        ws_max_size=_MAX_INCOMING_FRAME,
+        ws_per_message_deflate=False,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    logging.getLogger("uvicorn.error").addFilter(_NoBrokenAnswers())
+    return Server(config, on_ready)
+
+
+def new_event_loop_factory() -> Callable[[], Any] | None:
+    """Give uvloop's event loop where it is installed, None for asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], Any] = uvloop.new_event_loop
+    return factory
