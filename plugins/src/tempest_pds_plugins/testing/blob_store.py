@@ -170,6 +170,12 @@ class BlobStoreContract:
             pass
         assert {byte for chunk in seen for byte in set(chunk)} == {ord("a")}
 
+    async def test_blob_replaced_before_the_first_chunk(self, store: BlobStore) -> None:
+        await store.put("k", streams.of(b"the old one"))
+        stream = await store.get("k")
+        await store.put("k", streams.of(b"a new and longer one"))
+        assert await streams.collect(stream) in (b"the old one", b"a new and longer one")
+
     # Whole or not at all
 
     async def test_put_replaces_in_full(self, store: BlobStore) -> None:
@@ -358,6 +364,19 @@ class BlobStoreContract:
 
         await asyncio.gather(*[worker() for _ in range(16)])
         assert [stat.key async for stat in store.list("many/")] == sorted(keys)
+
+    async def test_listing_goes_on_while_blobs_are_deleted(self, store: BlobStore) -> None:
+        keys = [f"k/{number:02}" for number in range(20)]
+        for key in keys:
+            await store.put(key, streams.of(b"x"))
+        seen = []
+        async for stat in store.list("k/"):
+            if not seen:
+                for key in keys[10:]:
+                    await store.delete(key)
+            seen.append(stat.key)
+        assert seen[:10] == keys[:10]
+        assert seen == sorted(set(seen))
 
     # Concurrency and lifetime
 
