@@ -1,4 +1,4 @@
-"""A Merkle search tree as the specification tells it, built from scratch by recursion: slow, short, and not Tempest's."""
+"""A Merkle search tree as the specification tells it, built from scratch by recursion: an oracle, not Tempest's."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,8 +1,9 @@
 """Paths of repositories that make trees of an interesting shape from few records."""
 
+from tests.support.plain_tree import leading_zero_pairs
+
 from tempest_pds.protocol.data_model import dag_cbor
 from tempest_pds.protocol.data_model.cid import CID
-from tests.support.plain_tree import leading_zero_pairs
 
 _COLLECTIONS = ("app.bsky.feed.like", "app.bsky.feed.post", "com.example.x")
 

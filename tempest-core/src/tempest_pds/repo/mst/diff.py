@@ -76,9 +76,14 @@ class _Cursor:
 
     def __init__(self, tree: Tree) -> None:
         self._loader: NodeLoader = tree.loader
-        self._stack: list[tuple[int, list[Node | bytes | tuple[bytes, bytes] | None]]] = [(tree.top.layer, [tree.top])]
         self._last = b""
         self.opened: dict[bytes, bytes] = {}
+        self._stack: list[tuple[int, list[Node | bytes | tuple[bytes, bytes] | None]]] = []
+        top = tree.top
+        if top.keys:
+            self._stack.append((top.layer, [top]))
+        else:
+            self.opened[top.raw] = top.block
         self.skip()
 
     def skip(self) -> None:
