@@ -15,7 +15,7 @@ from typing import Any
 from tempest_pds.protocol.lexicon.containers import compile_array, compile_object, compile_record, compile_union
 from tempest_pds.protocol.lexicon.documents import Documents
 from tempest_pds.protocol.lexicon.errors import BrokenLexicon
-from tempest_pds.protocol.lexicon.failure import wrong_value
+from tempest_pds.protocol.lexicon.failure import wrong_type, wrong_value
 from tempest_pds.protocol.lexicon.scalars import (
     check_link,
     check_unknown,
@@ -133,6 +133,8 @@ class Compiler:
 
 def _compile_token(name: str) -> Check:
     def check(value: Any) -> Any:
+        if not isinstance(value, str):
+            raise wrong_type(value, "token")
         if value != name:
             raise wrong_value(value, [name])
         return value

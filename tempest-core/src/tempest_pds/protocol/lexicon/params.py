@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from tempest_pds.protocol.lexicon.containers import MISSING, compile_array, default_of
 from tempest_pds.protocol.lexicon.errors import BrokenLexicon
-from tempest_pds.protocol.lexicon.failure import Failure, missing_key, wrong_type, wrong_value
+from tempest_pds.protocol.lexicon.failure import Failure, describe, missing_key, wrong_type, wrong_value
 from tempest_pds.protocol.lexicon.scalars import compile_boolean, compile_integer
-from tempest_pds.protocol.lexicon.schema import Check, Schema, optional, part, properties, strings
+from tempest_pds.protocol.lexicon.schema import Check, Schema, part, properties, strings
 from tempest_pds.protocol.lexicon.strings import compile_string
 
 _INTEGER: Final = re.compile(r"-?[0-9]+")
@@ -25,7 +25,6 @@ _MAX_DIGITS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class _Param:
-    name: str
     read: Callable[[str], object]
     check: Check
     is_array: bool
@@ -53,7 +52,7 @@ class ParamsSchema:
             param = self._by_name.get(name)
             if param is None or not text:
                 continue
-            value = param.read(text)
+            value = _named(name, param.read, text)
             if name not in given:
                 given[name] = [value] if param.is_array else value
             elif isinstance(given[name], list):
@@ -63,7 +62,7 @@ class ParamsSchema:
         params: dict[str, Any] = {}
         for name, param in self._by_name.items():
             if name in given:
-                params[name] = _checked(param, given[name])
+                params[name] = _named(name, param.check, given[name])
             elif param.default is not MISSING:
                 params[name] = param.default
             elif param.is_required:
@@ -71,20 +70,18 @@ class ParamsSchema:
         return params
 
 
-def _checked(param: _Param, value: object) -> Any:
+def _named(name: str, take: Callable[[Any], Any], value: object) -> Any:
     try:
-        return param.check(value)
+        return take(value)
     except Failure as failure:
-        failure.keys.append(param.name)
+        failure.keys.append(name)
         raise
 
 
 def _compile_param(name: str, schema: Schema, is_required: bool) -> _Param:
     is_array = schema.get("type") == "array"
-    single = part(schema, "items", dict) if is_array else schema
-    read, check = _compile_single(name, single)
+    read, check = _compile_single(name, part(schema, "items", dict) if is_array else schema)
     return _Param(
-        name,
         read,
         compile_array(schema, check) if is_array else check,
         is_array,
@@ -96,41 +93,41 @@ def _compile_param(name: str, schema: Schema, is_required: bool) -> _Param:
 def _compile_single(name: str, schema: Schema) -> tuple[Callable[[str], object], Check]:
     match schema.get("type"):
         case "string":
-            return str, compile_string(schema)
+            check, read = compile_string(schema), _read_string
         case "integer":
-            return _integer_reader(name, schema), compile_integer(schema)
+            check, read = compile_integer(schema), _read_integer
         case "boolean":
-            return _boolean_reader(name), compile_boolean(schema)
+            check, read = compile_boolean(schema), _read_boolean
         case kind:
             raise BrokenLexicon(f"the parameter {name} cannot be of type {kind!r}")
+    constant = schema.get("const")
+    allowed = [constant] if constant is not None else schema.get("enum")
+    return (_member_reader(allowed) if allowed else read), check
 
 
-def _integer_reader(name: str, schema: Schema) -> Callable[[str], object]:
-    constant = optional(schema, "const", int)
-    allowed = [constant] if constant is not None else optional(schema, "enum", list)
-    # A fixed value must be written the way we would write it, as in the reference.
-    fixed = {str(value): value for value in allowed or ()}
+def _member_reader(allowed: list[Any]) -> Callable[[str], object]:
+    # A fixed value must be written just as we would write it: `7`, never `07`.
+    by_text = {describe(value) if isinstance(value, bool) else str(value): value for value in allowed}
 
     def read(text: str) -> object:
-        if fixed:
-            if text not in fixed:
-                raise wrong_value(text, list(fixed.values()), name)
-            return fixed[text]
-        if len(text) > _MAX_DIGITS or not _INTEGER.fullmatch(text):
-            failure = wrong_type(text, "integer")
-            failure.keys.append(name)
-            raise failure
-        return int(text)
+        if text not in by_text:
+            raise wrong_value(text, allowed)
+        return by_text[text]
 
     return read
 
 
-def _boolean_reader(name: str) -> Callable[[str], object]:
-    def read(text: str) -> object:
-        if text not in {"true", "false"}:
-            failure = wrong_type(text, "boolean")
-            failure.keys.append(name)
-            raise failure
-        return text == "true"
+def _read_string(text: str) -> object:
+    return text
 
-    return read
+
+def _read_integer(text: str) -> object:
+    if len(text) > _MAX_DIGITS or not _INTEGER.fullmatch(text):
+        raise wrong_type(text, "integer")
+    return int(text)
+
+
+def _read_boolean(text: str) -> object:
+    if text not in {"true", "false"}:
+        raise wrong_type(text, "boolean")
+    return text == "true"

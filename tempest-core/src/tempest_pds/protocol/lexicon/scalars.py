@@ -60,10 +60,10 @@ def compile_boolean(schema: Schema) -> Check:
     constant = optional(schema, "const", bool)
 
     def check(value: Any) -> Any:
-        if value is not True and value is not False:
-            raise wrong_type(value, "boolean")
         if constant is not None and value is not constant:
             raise wrong_value(value, [constant])
+        if value is not True and value is not False:
+            raise wrong_type(value, "boolean")
         return value
 
     return check
