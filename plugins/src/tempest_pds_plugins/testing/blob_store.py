@@ -369,7 +369,7 @@ class BlobStoreContract:
         keys = [f"k/{number:02}" for number in range(20)]
         for key in keys:
             await store.put(key, streams.of(b"x"))
-        seen = []
+        seen: list[str] = []
         async for stat in store.list("k/"):
             if not seen:
                 for key in keys[10:]:
