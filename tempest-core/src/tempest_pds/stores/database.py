@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from threading import RLock, get_ident
 from time import perf_counter
 from types import TracebackType
 from typing import Literal, TypeAlias
@@ -51,27 +51,38 @@ def connect(
 
 
 class Transaction:
-    """One BEGIN IMMEDIATE … COMMIT on the writing connection; leaving by an exception rolls back."""
+    """One BEGIN IMMEDIATE … COMMIT on the writing connection; leaving by an exception rolls back.
 
-    __slots__ = ("_connection", "_database", "_started")
+    Begun inside another one of the same thread, it joins that one, which alone commits or rolls back.
+    """
+
+    __slots__ = ("_connection", "_database", "_joined", "_started")
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def __enter__(self) -> Transaction:
-        self._database.write_lock.acquire()
+        database = self._database
+        database.write_lock.acquire()
         try:
-            self._connection = self._database.writer
-            self._started = perf_counter()
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection = database.writer
+            self._joined = database.writing_thread is not None
+            if not self._joined:
+                self._started = perf_counter()
+                self._connection.execute("BEGIN IMMEDIATE")
+                database.writing_thread = get_ident()
         except BaseException:
-            self._database.write_lock.release()
+            database.write_lock.release()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        database = self._database
+        if self._joined:
+            database.write_lock.release()
+            return
         try:
             if kind is None:
                 try:
@@ -82,8 +93,9 @@ class Transaction:
             else:
                 self._roll_back()
         finally:
-            self._database.write_lock.release()
-        self._database.observed("write", self._started)
+            database.writing_thread = None
+            database.write_lock.release()
+        database.observed("write", self._started)
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
@@ -130,7 +142,8 @@ class Database:
     ) -> None:
         self.path = path
         self.kind = schema.kind
-        self.write_lock = threading.RLock()
+        self.write_lock = RLock()
+        self.writing_thread: int | None = None
         self._synchronous = synchronous
         self._cache_kib = cache_kib
         self._observe = observe
@@ -163,31 +176,34 @@ class Database:
         return self._writer
 
     def transaction(self) -> Transaction:
-        """Begin a transaction: `with database.transaction() as transaction:`. Not to be nested."""
+        """Begin a transaction, or join the one this thread is in: `with database.transaction() as transaction:`."""
         return Transaction(self)
 
+    def _readable(self) -> sqlite3.Connection:
+        """Return the connection to read with: inside a transaction, the one that sees what it has written."""
+        if self.writing_thread is not None and self.writing_thread == get_ident():
+            return self.writer
+        return self.reader
+
     def one(self, statement: Statement, arguments: Arguments = ()) -> Row | None:
-        """Read the first row of what is committed."""
-        if self._observe is None:
-            row: Row | None = self.reader.execute(statement.sql, arguments).fetchone()
-            return row
+        """Read the first row of what is committed, or written by the transaction that this thread is in."""
         started = perf_counter()
-        row = self.reader.execute(statement.sql, arguments).fetchone()
+        row: Row | None = self._readable().execute(statement.sql, arguments).fetchone()
         self.observed("read", started)
         return row
 
     def all(self, statement: Statement, arguments: Arguments = ()) -> list[Row]:
-        """Read every row of what is committed."""
+        """Read every row; sees what `one` sees."""
         started = perf_counter()
-        rows = self.reader.execute(statement.sql, arguments).fetchall()
+        rows = self._readable().execute(statement.sql, arguments).fetchall()
         self.observed("read", started)
         return rows
 
     def all_of_clause(self, clause: ClauseElement) -> list[Row]:
-        """Read every row of a clause put together for this call."""
+        """Read every row of a clause put together for this call; sees what `one` sees."""
         started = perf_counter()
         sql, arguments = compile_once(clause)
-        rows = self.reader.execute(sql, arguments).fetchall()
+        rows = self._readable().execute(sql, arguments).fetchall()
         self.observed("read", started)
         return rows
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ClauseElement, Select, bindparam, literal_column
+from sqlalchemy import ClauseElement, Column, Select, Table, bindparam, delete, insert, literal_column, select, update
 from sqlalchemy.dialects import sqlite
 
 DIALECT: Final = sqlite.dialect(paramstyle="qmark")
@@ -54,3 +54,28 @@ def compile_once(clause: ClauseElement) -> tuple[str, tuple[Any, ...]]:
 def paged(select: Select[Any]) -> Select[Any]:
     """Limit a select by the parameter `count`, named last. (Left alone, the dialect adds a parameter for OFFSET 0.)"""
     return select.limit(bindparam("count")).offset(literal_column("0"))
+
+
+def insert_into(table: Table) -> Statement:
+    """Insert a row, with a value for every column in the table's order."""
+    names = [column.name for column in table.columns]
+    return Statement(insert(table).values({name: bindparam(name) for name in names}), *names)
+
+
+def select_where(table: Table, *keys: Column[Any]) -> Statement:
+    """Select whole rows, in the table's order, where each of `keys` equals a parameter of its name."""
+    conditions = [key == bindparam(key.name) for key in keys]
+    return Statement(select(table).where(*conditions), *(key.name for key in keys))
+
+
+def update_where(table: Table, changed: Sequence[str], *keys: Column[Any]) -> Statement:
+    """Set the columns `changed` where each of `keys` equals a parameter `<its name>_is`; values come first."""
+    conditions = [key == bindparam(f"{key.name}_is") for key in keys]
+    ordered = [column.name for column in table.columns if column.name in changed]
+    clause = update(table).where(*conditions).values({name: bindparam(name) for name in ordered})
+    return Statement(clause, *ordered, *(f"{key.name}_is" for key in keys))
+
+
+def delete_where(table: Table, *keys: Column[Any]) -> Statement:
+    """Delete the rows where each of `keys` equals a parameter of its name."""
+    return Statement(delete(table).where(*[key == bindparam(key.name) for key in keys]), *(key.name for key in keys))

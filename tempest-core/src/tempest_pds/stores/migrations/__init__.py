@@ -1,0 +1,1 @@
+"""Alembic migrations, one script location for each kind of database file."""

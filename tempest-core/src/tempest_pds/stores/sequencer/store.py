@@ -24,6 +24,7 @@ from tempest_pds.stores.statement import Statement, paged
 
 _APPLIED_SEQ: Final = "applied_seq"
 _FLOOR: Final = "seq_floor"
+_OUTBOX_ID: Final = "outbox_id"
 _PRUNE_CHUNK: Final = 2_000
 
 _columns = (EVENT.c.seq, EVENT.c.did, EVENT.c.kind, EVENT.c.rev, EVENT.c.time_us, EVENT.c.frame)
@@ -93,9 +94,11 @@ class SequencerStore:
         row = self.database.one(_FIRST)
         return None if row is None or row[0] is None else int(row[0])
 
-    def append(self, rows: Sequence[EventRow], *, applied_seq: int | None = None) -> None:
+    def append(self, rows: Sequence[EventRow], *, applied_seq: int | None = None, outbox_id: int | None = None) -> None:
         """Write events in one transaction; it has happened, durably, when this returns.
 
+        `applied_seq` is recorded in the same transaction, and so is `outbox_id`, the last id of the accounts' outbox
+        (`PendingEvents`) that these events come from: an event of the outbox is then never appended twice.
         Times are stored no lower than the one before, so that they can be searched even when the clock steps back.
         Raises SequenceNotRising, writing nothing, when a number does not rise.
         """
@@ -113,6 +116,8 @@ class SequencerStore:
             transaction.run_many(_APPEND, kept)
             if applied_seq is not None:
                 transaction.run(_SET_META, (_APPLIED_SEQ, str(applied_seq)))
+            if outbox_id is not None:
+                transaction.run(_SET_META, (_OUTBOX_ID, str(outbox_id)))
         self._last_seq, self._last_time_us = last, last_time
 
     def raise_floor(self, seq: int) -> None:
@@ -156,6 +161,10 @@ class SequencerStore:
                 low = int(row[0]) + 1
         found = self.database.one(_AT_OR_AFTER, (low, 1))
         return None if found is None else int(found[0])
+
+    def outbox_id(self) -> int:
+        """Return the last id of the accounts' outbox that was appended; 0 at first."""
+        return self._meta(_OUTBOX_ID)
 
     def applied_seq(self) -> int:
         """Return the newest event that need not be replayed; 0 at first."""

@@ -1,0 +1,47 @@
+"""The open `account.sqlite`, by noun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tempest_pds.stores.account.accounts import Accounts
+from tempest_pds.stores.account.app_passwords import AppPasswords
+from tempest_pds.stores.account.email_tokens import EmailTokens
+from tempest_pds.stores.account.invite_codes import InviteCodes
+from tempest_pds.stores.account.pending_events import PendingEvents
+from tempest_pds.stores.account.refresh_tokens import RefreshTokens
+from tempest_pds.stores.account.repo_heads import RepoHeads
+from tempest_pds.stores.account.reserved_handles import ReservedHandles
+from tempest_pds.stores.account.tables import SCHEMA
+from tempest_pds.stores.database import Database, QueryObserver, Synchronous, Transaction
+
+
+class AccountStore:
+    """What this server knows of its accounts. All of it is synchronous.
+
+    Reads take some 10 µs and may run on the event loop. Writes wait for the disk, and belong in the one thread that
+    writes accounts; several of them become one transaction in a `with store.transaction():` block.
+    """
+
+    def __init__(self, path: Path, *, synchronous: Synchronous = "FULL", observe: QueryObserver | None = None) -> None:
+        self.database = Database(path, SCHEMA, synchronous=synchronous, cache_kib=2048, observe=observe)
+        self.accounts = Accounts(self.database)
+        self.refresh_tokens = RefreshTokens(self.database)
+        self.app_passwords = AppPasswords(self.database, self.refresh_tokens)
+        self.invite_codes = InviteCodes(self.database)
+        self.email_tokens = EmailTokens(self.database)
+        self.reserved_handles = ReservedHandles(self.database)
+        self.pending_events = PendingEvents(self.database)
+        self.repo_heads = RepoHeads(self.database)
+
+    def transaction(self) -> Transaction:
+        """Make everything written in the `with` block happen together or not at all."""
+        return self.database.transaction()
+
+    def checkpoint(self) -> bool:
+        """Move the write-ahead log into the file; in the thread that writes, from time to time."""
+        return self.database.checkpoint()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
