@@ -25,18 +25,25 @@ _ACCESS_SCOPES = frozenset(Scope) - {Scope.REFRESH}
 
 
 @dataclass(frozen=True, slots=True)
-class TokenPair:
-    """What a session gives its client.
+class RefreshClaims:
+    """What makes one refresh token differ from another; times are seconds since the epoch.
 
     Attributes:
-        refresh_id: the refresh token's `jti`.
-        refresh_expires_at: seconds since the epoch.
+        identifier: its `jti`.
     """
+
+    identifier: str
+    issued_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """What a session gives its client."""
 
     access_jwt: str
     refresh_jwt: str
-    refresh_id: str
-    refresh_expires_at: int
+    refresh: RefreshClaims
 
 
 class Tokens:
@@ -56,10 +63,15 @@ class Tokens:
         # its end is looked at each time.
         self._verified: OrderedDict[str, tuple[float, Credentials]] = OrderedDict()
 
-    def issue(self, did: Did, scope: Scope, refresh_id: str | None = None) -> TokenPair:
-        """Make an access and a refresh token; the refresh token is worth nothing until its row is stored."""
+    def issue(self, did: Did, scope: Scope, refresh: RefreshClaims | None = None) -> TokenPair:
+        """Make an access and a refresh token; the refresh token is worth nothing until its row is stored.
+
+        Args:
+            refresh: what is stored of a refresh token that exists already; the token comes out byte for byte the same.
+        """
         now = int(self._clock())
-        identifier = refresh_id or new_refresh_id()
+        if refresh is None:
+            refresh = RefreshClaims(new_refresh_id(), now, now + REFRESH_SECONDS)
         access = self._sign(
             "at+jwt", {"scope": scope, "aud": self._audience, "sub": did, "iat": now, "exp": now + ACCESS_SECONDS}
         )
@@ -67,11 +79,11 @@ class Tokens:
             "scope": Scope.REFRESH,
             "aud": self._audience,
             "sub": did,
-            "jti": identifier,
-            "iat": now,
-            "exp": now + REFRESH_SECONDS,
+            "jti": refresh.identifier,
+            "iat": refresh.issued_at,
+            "exp": refresh.expires_at,
         }
-        return TokenPair(access, self._sign("refresh+jwt", claims), identifier, now + REFRESH_SECONDS)
+        return TokenPair(access, self._sign("refresh+jwt", claims), refresh)
 
     def verify_access(self, token: str) -> Credentials:
         """Check an access token.

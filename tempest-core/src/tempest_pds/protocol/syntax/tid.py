@@ -97,8 +97,8 @@ class TidClock:
 
         Raises InvalidSyntax when `after` is so close to the end of time that nothing can follow it.
         """
-        floor = self._last if after is None else max(self._last, after.micros)
-        micros = max(self._now_micros(), floor + 1)
-        tid = Tid.from_micros(micros, self._clock_id)
-        self._last = micros
-        return tid
+        micros = self._last = max(self._now_micros(), self._last + 1)
+        if after is not None and after.micros >= micros:
+            # One repository from the future does not carry the others along.
+            micros = after.micros + 1
+        return Tid.from_micros(micros, self._clock_id)

@@ -7,7 +7,8 @@ repo file may be behind the sequencer's log, never ahead of it, so it commits wi
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import time_ns
 from types import TracebackType
@@ -20,7 +21,9 @@ from tempest_pds.protocol.syntax.tid import Tid
 from tempest_pds.repo.repo import RepoHead
 from tempest_pds.stores.actor import statements as sql
 from tempest_pds.stores.actor.batch import Batch
+from tempest_pds.stores.actor.blobs import BlobTable
 from tempest_pds.stores.actor.commit_row import NO_BLOB_CHANGES, BlobChanges, CommitRow, Root
+from tempest_pds.stores.actor.snapshot import Snapshot
 from tempest_pds.stores.actor.tables import SCHEMA
 from tempest_pds.stores.database import Database, QueryObserver, Transaction
 
@@ -48,6 +51,7 @@ class ActorStore:
     def __init__(self, did: str, path: Path, *, cache_kib: int = 512, observe: QueryObserver | None = None) -> None:
         self.did = did
         self.database = Database(path, SCHEMA, cache_kib=cache_kib, observe=observe)
+        self.blobs = BlobTable(self.database)
         self._root = self._read_root()
         self._pins = 0
         self._pins_lock = threading.Lock()
@@ -143,6 +147,19 @@ class ActorStore:
         """Return the paths of this account's records in `collection` about `subject` (a DID or an at-uri)."""
         rows = self.database.all(sql.SELECT_BACKLINKS, (subject, collection + "/", collection + "0"))
         return [row[0] for row in rows]
+
+    @contextmanager
+    def frozen(self) -> Iterator[Root | None]:
+        """Read one state: `with store.frozen() as root:`; nothing may be awaited inside."""
+        self.database.reader.execute("BEGIN")
+        try:
+            yield self._read_root()
+        finally:
+            self.database.reader.execute("COMMIT")
+
+    def snapshot(self) -> Snapshot:
+        """Open a state of the file for a read that takes its time; the caller closes it."""
+        return Snapshot(self.database)
 
     # Writing
 

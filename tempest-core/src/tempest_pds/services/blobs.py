@@ -1,0 +1,269 @@
+"""Blobs: uploaded, temporary until a record refers to them, public then, and gone when no record does any more.
+
+The bytes lie in the blob store, under `temporary/<did>/<cid>` or `public/<did>/<cid>`: each account has its own copy, so
+that what one account does never takes a blob away from another. What is known of them lies in the account's repo file.
+
+Whoever changes an account's blobs, or writes a record that refers to one, holds that account's lock, so that a blob is
+not collected while a record is about to refer to it. Bytes move before the row that says so is written; a crash in
+between leaves bytes without a row, which the next upload or the collection of garbage puts right.
+
+https://atproto.com/specs/blob
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+from weakref import WeakValueDictionary
+
+import structlog
+
+from tempest_pds.plugins import PluginManager
+from tempest_pds.protocol.data_model.cid import CID
+from tempest_pds.protocol.lexicon.record_links import BlobRef
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.errors import InvalidRequest
+from tempest_pds.services.mime_types import HEAD_BYTES, sniff
+from tempest_pds.services.repo_errors import BlobNotFound, InvalidMimeType, InvalidSize, RepoNotFound
+from tempest_pds.stores.actor.blobs import PUBLIC, TEMPORARY, BlobRow
+from tempest_pds.stores.actor.store import ActorStore
+from tempest_pds.stores.actor.stores import ActorStores
+from tempest_pds.stores.actor.stores import RepoNotFound as NoRepoFile
+from tempest_pds.telemetry import Instruments
+from tempest_pds_plugins.blob_store import BlobStore
+from tempest_pds_plugins.errors import BlobNotFound as NothingUnderKey
+
+_UPLOADING: Final = "uploading/"
+UNUSED_SECONDS: Final = 24 * 3600
+_SWEEP: Final = 500
+
+_log = structlog.get_logger("tempest_pds.blobs")
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedBlob:
+    """A blob as its uploader is told of it; `size` in bytes."""
+
+    cid: CID
+    mime_type: str
+    size: int
+
+
+class Blobs:
+    """The blobs of every account here."""
+
+    def __init__(
+        self,
+        *,
+        stores: ActorStores,
+        log: CommitLog,
+        blob_store: BlobStore,
+        plugins: PluginManager,
+        instruments: Instruments,
+    ) -> None:
+        self._stores = stores
+        self._log = log
+        self._blob_store = blob_store
+        self._plugins = plugins
+        self._instruments = instruments
+        self._locks: WeakValueDictionary[Did, asyncio.Lock] = WeakValueDictionary()
+        self._releases: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def held(self, did: Did) -> AsyncIterator[None]:
+        """Keep everybody else from changing an account's blobs."""
+        lock = self._locks.get(did)
+        if lock is None:
+            lock = self._locks[did] = asyncio.Lock()
+        async with lock:
+            yield
+
+    def _open(self, did: Did) -> ActorStore:
+        try:
+            return self._stores.open(did)
+        except NoRepoFile as error:
+            raise RepoNotFound(f"Could not find repo for DID: {did}") from error
+
+    # Writing
+
+    async def upload(self, did: Did, content_type: str, chunks: AsyncIterator[bytes]) -> UploadedBlob:
+        """Store a stream; its type is told by its first bytes, or else by `content_type`.
+
+        Memory does not grow with the size. What `chunks` raises, as for a blob over the limit, comes out here, and
+        nothing is kept. Raises InvalidRequest when a policy refuses the blob or a moderator took it down.
+        """
+        with self._open(did) as store:
+            meter = _Meter(chunks)
+            key = f"{_UPLOADING}{secrets.token_hex(16)}"
+            await self._blob_store.put(key, meter.pass_through())
+            cid = CID.for_raw_digest(meter.digest.digest())
+            mime_type = sniff(bytes(meter.head)) or content_type
+            try:
+                await self._keep(store, did, key, cid, mime_type, meter.size)
+            except BaseException:
+                await self._blob_store.delete(key)
+                raise
+        self._instruments.blob_upload_count.add(1)
+        self._instruments.blob_bytes.add(meter.size, {"direction": "in"})
+        self._plugins.notify("blob_stored", did=str(did), cid=str(cid), mime_type=mime_type, size=meter.size)
+        return UploadedBlob(cid, mime_type, meter.size)
+
+    async def _keep(self, store: ActorStore, did: Did, key: str, cid: CID, mime_type: str, size: int) -> None:
+        reason = self._plugins.first_refusal("check_blob", did=str(did), cid=str(cid), mime_type=mime_type, size=size)
+        if reason is not None:
+            raise InvalidRequest(reason)
+        async with self.held(did):
+            known = store.blobs.get(cid)
+            if known is not None and known.takedown_ref is not None:
+                raise InvalidRequest("Blob has been takendown, cannot re-upload")
+            # After a migration the records are here before the blobs that they refer to.
+            used = store.blobs.is_used(cid)
+            await self._blob_store.move(key, (_public if used else _temporary)(did, cid))
+            status = PUBLIC if used else TEMPORARY
+            await self._log.change_file(store, lambda file: _note_upload(file, cid, mime_type, size, status))
+
+    async def make_public(self, did: Did, references: Sequence[BlobRef]) -> None:
+        """Move the blobs that a record is about to refer to into place; the account's lock is held.
+
+        Raises BlobNotFound, InvalidMimeType, InvalidSize.
+        """
+        with self._open(did) as store:
+            rows = [(reference, _match(reference, store.blobs.get(reference.cid))) for reference in references]
+            for reference, row in rows:
+                if row.status == TEMPORARY:
+                    await self._move_to_public(did, reference.cid)
+
+    async def _move_to_public(self, did: Did, cid: CID) -> None:
+        try:
+            await self._blob_store.move(_temporary(did, cid), _public(did, cid))
+        except NothingUnderKey:
+            # A write that failed after the move, or a crash, has left it in its place already.
+            try:
+                await self._blob_store.stat(_public(did, cid))
+            except NothingUnderKey as error:
+                raise BlobNotFound(f"Could not find blob: {cid}") from error
+
+    def release(self, did: Did, cids: Sequence[CID]) -> None:
+        """Remove blobs that no record refers to any more; done after the answer."""
+        task = asyncio.create_task(self._release(did, cids))
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
+
+    async def _release(self, did: Did, cids: Sequence[CID]) -> None:
+        try:
+            with self._open(did) as store:
+                for cid in cids:
+                    await self._remove(store, did, cid)
+        except Exception as error:  # noqa: BLE001 - the sweep finds them again
+            _log.warning("blob.release_failed", did=did, error=repr(error))
+
+    async def _remove(self, store: ActorStore, did: Did, cid: CID) -> bool:
+        async with self.held(did):
+            # Refused when a record came to refer to it meanwhile.
+            if not await self._log.change_file(store, lambda file: file.blobs.forget(cid)):
+                return False
+            await self._blob_store.delete(_public(did, cid))
+            await self._blob_store.delete(_temporary(did, cid))
+            return True
+
+    async def collect_garbage(self, did: Did, *, unused_seconds: float = UNUSED_SECONDS) -> int:
+        """Remove the account's blobs that nothing has referred to for a day; return how many."""
+        removed = 0
+        before = int((time.time() - unused_seconds) * 1_000_000)
+        with self._open(did) as store:
+            while rows := store.blobs.unused(before, _SWEEP):
+                gone = [row for row in rows if await self._remove(store, did, row.cid)]
+                removed += len(gone)
+                if not gone:
+                    break
+        return removed
+
+    async def clear_unfinished(self) -> None:
+        """Remove the bytes of uploads that a crash cut off; at start, before there are new ones."""
+        async for stat in self._blob_store.list(_UPLOADING):
+            await self._blob_store.delete(stat.key)
+
+    async def close(self) -> None:
+        """Wait for removals that are under way."""
+        if self._releases:
+            await asyncio.wait(self._releases)
+
+    # Reading
+
+    def find(self, did: Did, cid: CID) -> BlobRow:
+        """Find a blob that may be served; raise BlobNotFound."""
+        with self._open(did) as store:
+            row = store.blobs.get(cid)
+        if row is None or row.status != PUBLIC or row.takedown_ref is not None:
+            raise BlobNotFound("Blob not found")
+        return row
+
+    async def read(self, did: Did, cid: CID, start: int, end: int) -> AsyncIterator[bytes]:
+        """Open a blob's bytes from `start` up to and without `end`; raise BlobNotFound."""
+        try:
+            chunks = await self._blob_store.get(_public(did, cid), start, end)
+        except NothingUnderKey as error:
+            raise BlobNotFound("Blob not found") from error
+        self._instruments.blob_bytes.add(end - start, {"direction": "out"})
+        return chunks
+
+    def list(self, did: Did, since: str | None, limit: int, after: CID | None) -> Sequence[CID]:
+        """List the blobs that records refer to, by CID; those of records newer than `since` if it is given."""
+        with self._open(did) as store:
+            return store.blobs.list_used(since or "", limit, after)
+
+    def missing(self, did: Did, limit: int, after: CID | None) -> Sequence[tuple[CID, str]]:
+        """List the blobs that records refer to and that are not here, each with the AT-URI of one such record."""
+        with self._open(did) as store:
+            return [(cid, f"at://{did}/{path}") for cid, path in store.blobs.missing(limit, after)]
+
+
+class _Meter:
+    """Hashes, counts and keeps the head of a stream on its way to the store."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.digest = sha256()
+        self.size = 0
+        self.head = bytearray()
+
+    async def pass_through(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            self.digest.update(chunk)
+            self.size += len(chunk)
+            if len(self.head) < HEAD_BYTES:
+                self.head += chunk[: HEAD_BYTES - len(self.head)]
+            yield chunk
+
+
+def _note_upload(file: ActorStore, cid: CID, mime_type: str, size: int, status: str) -> None:
+    file.blobs.put(cid, mime_type, size, status)
+    # The log knows nothing of uploads, so nothing would bring the row back after a loss of power.
+    file.sync()
+
+
+def _temporary(did: Did, cid: CID) -> str:
+    return f"temporary/{did}/{cid}"
+
+
+def _public(did: Did, cid: CID) -> str:
+    return f"public/{did}/{cid}"
+
+
+def _match(reference: BlobRef, row: BlobRow | None) -> BlobRow:
+    if row is None or row.takedown_ref is not None:
+        raise BlobNotFound(f"Could not find blob: {reference.cid}")
+    if reference.mime_type != row.mime_type:
+        raise InvalidMimeType(
+            f"Referenced Mimetype does not match stored blob. Expected: {row.mime_type}, Got: {reference.mime_type}"
+        )
+    if reference.size != row.size:
+        raise InvalidSize(f"Referenced Size does not match stored blob. Expected: {row.size}, Got: {reference.size}")
+    return row

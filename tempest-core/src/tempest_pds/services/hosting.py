@@ -1,0 +1,65 @@
+"""Which accounts are hosted here, and whether what they hold may be shown or changed now."""
+
+from __future__ import annotations
+
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.errors import AccountDeactivated, AccountMissing, AccountTakedown
+from tempest_pds.services.repo_errors import RepoDeactivated, RepoNotFound, RepoSuspended, RepoTakendown
+from tempest_pds.stores.account.accounts import Account, Accounts, AccountStatus
+
+
+class Hosting:
+    """Looks accounts up by what requests call them: a DID or a handle."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    def find(self, identifier: str) -> Account | None:
+        """Find an account, whatever its status."""
+        if identifier.startswith("did:"):
+            return self._accounts.get(identifier)
+        return self._accounts.by_handle(identifier)
+
+    def status(self, did: Did) -> str | None:
+        """Tell an account's status; None when it is not hosted here."""
+        account = self._accounts.get(did)
+        return None if account is None else str(account.status)
+
+    def visible(self, identifier: str) -> Account | None:
+        """Find an account whose records everybody may read."""
+        account = self.find(identifier)
+        return account if account is not None and account.is_active else None
+
+    def writable(self, identifier: str) -> Account:
+        """Find an account that may write; raise AccountMissing, AccountTakedown, AccountDeactivated."""
+        account = self.find(identifier)
+        if account is None:
+            raise AccountMissing("Account not found")
+        match account.status:
+            case AccountStatus.TAKENDOWN | AccountStatus.SUSPENDED:
+                raise AccountTakedown("Account has been taken down")
+            case AccountStatus.DEACTIVATED:
+                raise AccountDeactivated("Account is deactivated")
+        return account
+
+    def available(self, identifier: str, *, privileged: bool = False) -> Account:
+        """Find an account whose repository may be read.
+
+        Args:
+            privileged: the owner or the administrator asks, who may always read it.
+
+        Raises RepoNotFound, RepoTakendown, RepoSuspended, RepoDeactivated.
+        """
+        account = self.find(identifier)
+        if account is None:
+            raise RepoNotFound(f"Could not find repo for DID: {identifier}")
+        if privileged:
+            return account
+        match account.status:
+            case AccountStatus.TAKENDOWN:
+                raise RepoTakendown(f"Repo has been takendown: {identifier}")
+            case AccountStatus.SUSPENDED:
+                raise RepoSuspended(f"Repo has been suspended: {identifier}")
+            case AccountStatus.DEACTIVATED:
+                raise RepoDeactivated(f"Repo has been deactivated: {identifier}")
+        return account

@@ -1,0 +1,144 @@
+"""The repositories that writers work on, each with its head and tree in memory.
+
+The event loop reads a head, makes the next state and replaces the head without an `await` in between: order comes free,
+and writes to one repository pipeline while earlier ones are still on their way to the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from tempest_pds.protocol.crypto.keys import PrivateKey
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.protocol.syntax.tid import Tid
+from tempest_pds.repo.mst.tree import Tree
+from tempest_pds.repo.repo import Repo, RepoHead
+from tempest_pds.services.repo_errors import RepoBusy, RepoNotFound
+from tempest_pds.stores.actor.store import ActorStore
+from tempest_pds.stores.actor.stores import ActorStores
+from tempest_pds.stores.actor.stores import RepoNotFound as NoRepoFile
+from tempest_pds.stores.key_files import KeyFiles
+
+DEFAULT_CAPACITY: Final = 200
+# About 5 MB of tree at most for a repository that is being written to.
+MAX_CACHED_NODES: Final = 4_000
+
+
+class OpenRepo:
+    """One repository as its writers see it.
+
+    Attributes:
+        latest: the state after the last write that was queued, acknowledged or not.
+        pending: how many queued writes have not been answered yet.
+        failed: a write was lost on its way; the state in memory is worth nothing, and everything queued behind fails.
+    """
+
+    __slots__ = ("_closed", "_idle", "did", "failed", "key", "latest", "pending", "store")
+
+    def __init__(self, did: Did, store: ActorStore, key: PrivateKey, latest: Repo) -> None:
+        self.did = did
+        self.store = store
+        self.key = key
+        self.latest = latest
+        self.pending = 0
+        self.failed = False
+        self._closed = False
+        self._idle: asyncio.Future[None] | None = None
+
+    def enqueue(self, latest: Repo) -> None:
+        """Take the state after a write that is being queued."""
+        self.latest = latest
+        self.pending += 1
+
+    def answered(self) -> None:
+        """Note that a queued write is on the disk, or has failed."""
+        self.pending -= 1
+        if self.pending:
+            return
+        if self._idle is not None:
+            self._idle.set_result(None)
+            self._idle = None
+        if self._closed:
+            self.store.release()
+        elif not self.failed:
+            # Everything is on the disk now, so what is dropped from memory can be read again.
+            self.latest.tree.shrink(MAX_CACHED_NODES)
+
+    def close(self) -> None:
+        """Let go of the file, as soon as no write is on its way to it."""
+        self._closed = True
+        if not self.pending:
+            self.store.release()
+
+    async def idle(self) -> None:
+        """Wait until every queued write has been answered."""
+        while self.pending:
+            if self._idle is None:
+                self._idle = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._idle)
+
+
+class OpenRepos:
+    """The least recently used repositories leave first; one with writes under way never does."""
+
+    def __init__(self, stores: ActorStores, keys: KeyFiles, capacity: int = DEFAULT_CAPACITY) -> None:
+        self._stores = stores
+        self._keys = keys
+        self._capacity = capacity
+        self._open: OrderedDict[Did, OpenRepo] = OrderedDict()
+        self._locked_out: set[Did] = set()
+
+    def open(self, did: Did) -> OpenRepo:
+        """Load a repository's head; raise RepoNotFound, or RepoBusy while the whole of it is being replaced."""
+        if did in self._locked_out:
+            raise RepoBusy("The repository is being replaced. Try again later.")
+        repo = self._open.get(did)
+        if repo is not None:
+            if not repo.failed:
+                self._open.move_to_end(did)
+                return repo
+            self._close(did)
+        try:
+            store = self._stores.open(did)
+        except NoRepoFile as error:
+            raise RepoNotFound(f"Could not find repo for DID: {did}") from error
+        root = store.head()
+        if root is None:
+            store.release()
+            raise RepoNotFound(f"Could not find repo for DID: {did}")
+        head = RepoHead(did, root.commit, Tid(root.rev), root.data)
+        repo = OpenRepo(did, store, self._keys.signing_key(did), Repo(head, Tree(store, head.data)))
+        self._open[did] = repo
+        self._evict()
+        return repo
+
+    @asynccontextmanager
+    async def locked_out(self, did: Did) -> AsyncIterator[None]:
+        """Keep writers away from a repository that is being replaced or deleted; begins when none is under way."""
+        if did in self._locked_out:
+            raise RepoBusy("The repository is being replaced. Try again later.")
+        self._locked_out.add(did)
+        try:
+            repo = self._open.get(did)
+            if repo is not None:
+                await repo.idle()
+                self._close(did)
+            yield
+        finally:
+            self._locked_out.discard(did)
+
+    def _evict(self) -> None:
+        if len(self._open) <= self._capacity:
+            return
+        for did, repo in list(self._open.items()):
+            if not repo.pending:
+                self._close(did)
+                if len(self._open) <= self._capacity:
+                    return
+
+    def _close(self, did: Did) -> None:
+        self._open.pop(did).close()

@@ -1,0 +1,3 @@
+"""Whole repositories: begun, replaced by an import, and removed."""
+
+from __future__ import annotations

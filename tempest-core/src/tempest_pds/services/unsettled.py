@@ -1,0 +1,63 @@
+"""The repositories' files that were written since they were last known to be on the disk.
+
+Their transactions are not synchronous, for the log has all they hold. So the log may only forget what the files have
+been synced with, and a start after a loss of power replays from there. Write-ahead logs are moved into their files here,
+too, between batches and on the writing connection.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tempest_pds.stores.actor.store import ActorStore
+from tempest_pds.stores.sequencer.store import SequencerStore
+
+_WAL_LIMIT: Final = 4 * 1024 * 1024
+_LOOK_EVERY: Final = 32
+
+
+class Unsettled:
+    """What the writer thread has written and not synced; for that thread alone."""
+
+    def __init__(self, log: SequencerStore) -> None:
+        self._log = log
+        self._stores: dict[ActorStore, int] = {}
+        self._batches = 0
+        self._held = False
+
+    def hold(self) -> None:
+        """Note that a file could not be written: the log stays as far back as it is, until a start replays it."""
+        self._held = True
+
+    def add(self, store: ActorStore) -> None:
+        """Note a write to a file; it stays open until it is settled."""
+        writes = self._stores.get(store)
+        if writes is None:
+            store.pin()
+            writes = 0
+        self._stores[store] = writes + 1
+
+    def bound(self) -> None:
+        """Keep write-ahead logs from growing without end; to be called after each batch, cheap most of the time."""
+        self._batches += 1
+        if self._batches % _LOOK_EVERY:
+            return
+        for store, writes in list(self._stores.items()):
+            if writes and store.database.wal_bytes() > _WAL_LIMIT:
+                store.checkpoint()
+                self._stores[store] = 0
+        if self._log.database.wal_bytes() > _WAL_LIMIT:
+            self._log.checkpoint()
+
+    def settle(self, last_seq: int) -> None:
+        """Sync and checkpoint every file, and tell the log that it need not replay up to `last_seq`."""
+        if not self._stores and self._log.applied_seq() == last_seq:
+            return
+        stores, self._stores = self._stores, {}
+        for store in stores:
+            store.sync()
+            store.checkpoint()
+            store.release()
+        if not self._held:
+            self._log.set_applied_seq(last_seq)
+        self._log.checkpoint()
