@@ -125,6 +125,12 @@ class Call:
             raise XrpcError(400, "InvalidRequest", f"The header {name} is not ASCII") from None
 
     @property
+    def caller(self) -> Credentials:
+        """The credentials of a method that takes no anonymous calls."""
+        assert self.credentials is not None, "the method's declared kind of authorisation guarantees a caller"
+        return self.credentials
+
+    @property
     def query_string(self) -> bytes:
         """The raw query string, without its question mark."""
         query: bytes = self.exchange.scope["query_string"]

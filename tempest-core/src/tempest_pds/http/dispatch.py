@@ -18,10 +18,10 @@ from tempest_pds.http.auth import ACCESS, NONE, Authenticator
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Call, Services
 from tempest_pds.http.errors import ClientGone, XrpcError, answer_to
-from tempest_pds.http.exchange import Exchange, exchange_of
+from tempest_pds.http.exchange import Exchange, exchange_of, has_body
 from tempest_pds.http.query_string import parse_query_string
 from tempest_pds.http.rate_limits import GLOBAL, WRITES_PER_DAY, WRITES_PER_HOUR, Limit, RateLimiter, Standing
-from tempest_pds.http.request_body import has_body, read_all
+from tempest_pds.http.request_body import read_all
 from tempest_pds.http.responses import error_response, to_response
 from tempest_pds.http.xrpc import HTTP_METHOD, Method
 from tempest_pds.protocol.data_model import lex_json

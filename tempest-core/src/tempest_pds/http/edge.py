@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import structlog
@@ -25,6 +26,8 @@ Header = tuple[bytes, bytes]
 _MAX_PATH: Final = 2_048
 _MAX_QUERY: Final = 32_768
 _FLUSH_SECONDS: Final = 0.2
+_DRAIN_SECONDS: Final = 2.0
+_DRAIN_BYTES: Final = 8 * 1024 * 1024
 _HEADER_NAMES: Final = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,2048}")
 _ALLOW_ORIGIN: Final[Header] = (b"access-control-allow-origin", b"*")
 _NOSNIFF: Final[Header] = (b"x-content-type-options", b"nosniff")
@@ -98,6 +101,12 @@ class Edge:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
                 message["headers"] = [*message["headers"], *extra]
+            elif exchange.body_pending and exchange.status >= 400 and not message.get("more_body"):
+                # Closing a connection on unread data resets it, and the client may lose the answer.
+                message["more_body"] = True
+                await send(message)
+                await _drain(receive)
+                message = {"type": "http.response.body", "body": b""}
             await send(message)
 
         span = self._start_span("xrpc.request")
@@ -154,6 +163,18 @@ def _absurdity(scope: Scope, raw_headers: list[Header], headers: dict[bytes, byt
     if not scope["path"].startswith("/"):
         return 400, "InvalidRequest", "The request target must be a path"
     return None
+
+
+async def _drain(receive: Receive) -> None:
+    """Read and drop what is left of a refused request, within bounds."""
+    size = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while size < _DRAIN_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 async def _preflight(headers: dict[bytes, bytes], send: Send) -> None:

@@ -17,6 +17,11 @@ Send = Callable[[Message], Awaitable[None]]
 SCOPE_KEY: Final = "tempest.exchange"
 
 
+def has_body(headers: dict[bytes, bytes]) -> bool:
+    """Tell whether a request comes with a body of any length."""
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0 ") != b""
+
+
 class Exchange:
     """What is known of a request in flight.
 
@@ -25,10 +30,10 @@ class Exchange:
         target: what logs and metrics call the request: an NSID of ours, or None.
         did: who asked, once that is known.
         status: of the answer; 0 before it starts.
-        body_started: whether any of the request's body was read.
+        body_pending: whether some of the request's body may still be on its way.
     """
 
-    __slots__ = ("body_started", "client_ip", "did", "headers", "receive", "scope", "started_at", "status", "target")
+    __slots__ = ("body_pending", "client_ip", "did", "headers", "receive", "scope", "started_at", "status", "target")
 
     def __init__(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], client_ip: str) -> None:
         self.scope = scope
@@ -38,7 +43,7 @@ class Exchange:
         self.target: str | None = None
         self.did: str | None = None
         self.status = 0
-        self.body_started = False
+        self.body_pending = has_body(headers)
         self.started_at = time.perf_counter()
 
 

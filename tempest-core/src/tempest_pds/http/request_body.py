@@ -22,11 +22,6 @@ def too_large(limit: int) -> XrpcError:
     return XrpcError(413, "PayloadTooLarge", f"The request body is larger than {limit} bytes", _CLOSE)
 
 
-def has_body(headers: dict[bytes, bytes]) -> bool:
-    """Tell whether a request comes with a body of any length."""
-    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b"0 ") != b""
-
-
 def declared_length(headers: dict[bytes, bytes]) -> int | None:
     """Give Content-Length, None when there is none; raise XrpcError when it is not a number."""
     value = headers.get(b"content-length")
@@ -76,8 +71,7 @@ async def read_chunks(exchange: Exchange, limit: int, *, decode: bool = True) ->
 
 async def _received(exchange: Exchange) -> AsyncIterator[bytes]:
     receive = exchange.receive
-    exchange.body_started = True
-    more = True
+    more = exchange.body_pending
     while more:
         try:
             async with asyncio.timeout(IDLE_SECONDS):
@@ -86,7 +80,7 @@ async def _received(exchange: Exchange) -> AsyncIterator[bytes]:
             raise XrpcError(408, "RequestTimeout", "The request body did not arrive in time", _CLOSE) from None
         if message["type"] == "http.disconnect":
             raise ClientGone("the client went away while sending")
-        more = message.get("more_body", False)
+        exchange.body_pending = more = message.get("more_body", False)
         body: bytes = message.get("body", b"")
         if body:
             yield body

@@ -40,7 +40,7 @@ def error_response(answer: ErrorAnswer, headers: list[Header]) -> Response:
 def _stream_content(stream: Stream, exchange: Exchange) -> StreamedContent:
     head_only = exchange.scope["method"] == "HEAD"
     # While a body is still coming in, `receive` belongs to whoever reads it.
-    watched = exchange.scope["method"] == "GET" or not exchange.body_started
+    watched = not exchange.body_pending
 
     async def send() -> AsyncIterator[bytes]:
         watcher = asyncio.create_task(_disconnected(exchange.receive)) if watched and not head_only else None

@@ -10,6 +10,7 @@ from typing import Any, Final
 import uvicorn
 
 from tempest_pds.http.edge import AnswerBroken
+from tempest_pds.http.guarded_socket import GuardedWebSocket
 from tempest_pds.protocol.errors import TempestError
 
 GRACE_SECONDS: Final = 10
@@ -62,17 +63,16 @@ def bind(address: str, port: int) -> socket.socket:
 def make_server(app: Any, on_ready: Callable[[], None] | None = None) -> Server:
     """Set up a server for an ASGI application, with httptools where it is installed."""
     http: Any
-    ws: Any
     try:
-        from tempest_pds.http.guarded_protocols import GuardedHttp, GuardedWebSocket
+        from tempest_pds.http.guarded_http import GuardedHttp
 
-        http, ws = GuardedHttp, GuardedWebSocket
+        http = GuardedHttp
     except ImportError:
-        http, ws = "h11", "websockets-sansio"
+        http = "h11"
     config = uvicorn.Config(
         app,
         http=http,
-        ws=ws,
+        ws=GuardedWebSocket,
         ws_max_size=_MAX_INCOMING_FRAME,
         ws_per_message_deflate=False,
         lifespan="on",

@@ -24,10 +24,12 @@ from tempest_pds.http.context import Call, Services
 from tempest_pds.http.dispatch import Dispatcher, nsid_of
 from tempest_pds.http.errors import XrpcError, answer_to, error_body
 from tempest_pds.http.exchange import Exchange
+from tempest_pds.http.frame_protocol import EXTENSION, FrameWriter
 from tempest_pds.http.query_string import parse_query_string
 from tempest_pds.http.rate_limits import GLOBAL, RateLimiter
 from tempest_pds.protocol.data_model import dag_cbor
 from tempest_pds.protocol.errors import TempestError
+from tempest_pds.services.firehose import from_wire
 
 POLICY_VIOLATION: Final = 1008
 INTERNAL_ERROR: Final = 1011
@@ -46,10 +48,12 @@ class SocketClosed(TempestError):
 class Socket:
     """An accepted WebSocket that only sends; what the client sends is read and dropped."""
 
-    __slots__ = ("_closed", "_gone", "_ws")
+    __slots__ = ("_closed", "_frames", "_gone", "_ws")
 
     def __init__(self, ws: WebSocket) -> None:
         self._ws = ws
+        extensions = cast(MutableMapping[str, Any], ws.scope).get("extensions") or {}
+        self._frames: FrameWriter | None = extensions.get(EXTENSION)
         self._gone = asyncio.Event()
         self._closed = False
 
@@ -68,6 +72,24 @@ class Socket:
             raise SocketClosed("the client is gone")
         try:
             await self._ws.send_bytes(frame)
+        except _GONE as error:
+            self._gone.set()
+            raise SocketClosed("the client is gone") from error
+
+    def try_write(self, wire: bytes) -> bool:
+        """Write ready-made WebSocket frames at once, if the client reads; tell whether they were written."""
+        return self._frames is not None and not self.is_closed and self._frames.try_write(wire)
+
+    async def write(self, wire: bytes) -> None:
+        """Write ready-made WebSocket frames; waits while the client does not read. Raises SocketClosed."""
+        if self._frames is None:
+            for frame in from_wire(wire):
+                await self.send_bytes(frame)
+            return
+        if self.is_closed:
+            raise SocketClosed("the client is gone")
+        try:
+            await self._frames.write(wire)
         except _GONE as error:
             self._gone.set()
             raise SocketClosed("the client is gone") from error

@@ -1,8 +1,7 @@
-"""uvicorn's protocols with what they leave out: limits on the head of a request, in size and in time.
+"""uvicorn's HTTP protocol with what it leaves out: limits on the head of a request, in size and in time.
 
-uvicorn with httptools reads headers without any limit (100 MB were accepted) and waits for their end without any;
-a WebSocket whose client never reads again keeps its buffers for ever. Needs httptools; h11, the fallback without it,
-limits the size of a head by itself.
+uvicorn with httptools reads headers without any limit (100 MB were accepted) and waits for their end without any. Needs
+httptools; h11, the fallback without it, limits the size of a head by itself.
 """
 
 from __future__ import annotations
@@ -11,14 +10,11 @@ import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from tempest_pds.http.errors import error_body
 
 MAX_HEAD: Final = 64 * 1024
 HEAD_SECONDS: Final = 30.0
-# After a subscription ended, a client gets this long to take what is still buffered for it.
-LINGER_SECONDS: Final = 15.0
 
 
 class GuardedHttp(HttpToolsProtocol):
@@ -100,12 +96,3 @@ class GuardedHttp(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-
-
-class GuardedWebSocket(WebSocketsSansIOProtocol):
-    """A WebSocket whose connection ends soon after its handler did, whether or not the client reads."""
-
-    def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """Cut the connection after a while, if closing it did not."""
-        super().on_task_complete(task)
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
