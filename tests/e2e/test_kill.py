@@ -4,6 +4,7 @@ import base64
 import random
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ class Ledger:
         for writer in self.writers:
             mirror = self.mirrors[writer.account.did]
             told = {path.partition("/")[2]: cid for path, cid in mirror.contents.items()}
-            assert told == writer.contents, differences(dict(told), writer.contents)
+            assert told == writer.contents, differences(told, writer.contents)
             assert set(writer.revs) <= set(mirror.revs)
             assert len(set(mirror.revs)) == len(mirror.revs)
 
@@ -99,7 +100,7 @@ def agrees(expected: Contents, held: dict[str, str]) -> bool:
     return set(expected) == set(held) and all(cid in (None, held[rkey]) for rkey, cid in expected.items())
 
 
-def differences(expected: Contents, held: dict[str, str]) -> str:
+def differences(expected: Mapping[str, str | None], held: Mapping[str, str | None]) -> str:
     lost = sorted(set(expected) - set(held))
     strange = sorted(set(held) - set(expected))
     changed = [rkey for rkey, cid in expected.items() if cid and held.get(rkey, cid) != cid]

@@ -23,7 +23,7 @@ def paths_of_all_heights(per_height: int, highest: int = 6) -> list[str]:
     return sorted(path for paths in found.values() for path in paths)
 
 
-def record(number: int) -> tuple[CID, bytes]:
+def record(number: int, name: str = "") -> tuple[CID, bytes]:
     """Return the CID and block of a small record."""
-    block = dag_cbor.encode({"$type": "com.example.x", "number": number})
+    block = dag_cbor.encode({"$type": "com.example.x", "name": name, "number": number})
     return CID.for_dag_cbor(block), block

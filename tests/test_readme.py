@@ -1,0 +1,113 @@
+"""The README's commands, as a newcomer runs them: from a copy of the repository, with Python and nothing else."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.support.process import free_port
+
+ROOT = Path(__file__).parent.parent
+
+
+def commands(heading: str) -> str:
+    """Return the first block of commands under *heading*, by the very script that CI takes its own command from."""
+    script = ROOT / ".ci" / "readme_block.py"
+    done = subprocess.run([sys.executable, script, heading], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """What git has, without what this working copy made beside it."""
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    copy = tmp_path / "tempest"
+    for name in filter(None, tracked.split("\0")):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes((ROOT / name).read_bytes())
+    return copy
+
+
+@pytest.fixture
+def bare_environment(tmp_path: Path) -> dict[str, str]:
+    """The environment without any of our settings, where `python3` is the Python of these tests but not their venv."""
+    shims = tmp_path / "bin"
+    shims.mkdir()
+    base = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+    (shims / "python3").symlink_to(base)
+    ours = ("TEMPEST_", "PORT", "VIRTUAL_ENV", "PYTHON", "SECRET_KEY_BASE", "NOX", "PIP_REQUIRE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "PATH": f"{shims}:{os.environ['PATH']}"}
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_one_command_sets_all_up_and_serves(copy: Path, bare_environment: dict[str, str]) -> None:
+    """And the next commands of the README create an account and write a post."""
+    port = 4000 if is_free(4000) else free_port()
+    env = bare_environment if port == 4000 else {**bare_environment, "PORT": str(port)}
+    log = copy.parent / "serve.log"
+    with log.open("wb") as output:
+        served = subprocess.Popen(
+            ["bash", "-c", commands("Start it")],
+            cwd=copy,
+            env=env,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + 600
+        while not answers(port):
+            assert served.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        used = second_block().replace("localhost:4000", f"localhost:{port}")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", used], cwd=copy, env=env, capture_output=True, text=True, check=True
+        )
+        assert '"did":"did:plc:' in done.stdout
+        assert '"validationStatus":"valid"' in done.stdout
+        assert (copy / "tempest-data" / "account.sqlite").exists()
+    finally:
+        os.killpg(served.pid, signal.SIGTERM)
+        served.wait(30)
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://localhost:{port}/xrpc/_health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def second_block() -> str:
+    """Return the commands under "Start it" that talk to the running server."""
+    section = (ROOT / "README.md").read_text().partition("## Start it\n")[2].partition("\n## ")[0]
+    return section.split("```sh\n")[2].partition("```")[0]
+
+
+def test_ci_runs_the_readme_s_own_command_for_the_tests() -> None:
+    """So that command is proved by every run of CI; to run it from within itself would never end."""
+    assert commands("Test it").rstrip().endswith("nox -s tests")
+    assert 'readme_block.py "Test it"' in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_readme_s_links_lead_somewhere() -> None:
+
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text()):
+            if not target.startswith(("http://", "https://")):
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
