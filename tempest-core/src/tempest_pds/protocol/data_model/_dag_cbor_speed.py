@@ -68,20 +68,18 @@ def may_leave_data_model(data: bytes) -> bool:
 
 def _walk(value: Any) -> None:
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    depth = 0
+    while level:
         below: list[Any] = []
         for item in level:
             kind = type(item)
-            if kind is dict:
-                below.extend(item.values())
-            elif kind is list:
-                below.extend(item)
+            if kind is dict or kind is list:
+                if depth == MAX_DEPTH:
+                    raise InvalidEncoding("nested too deeply")
+                below.extend(item.values() if kind is dict else item)
             elif kind is float:
                 raise InvalidEncoding("the data model has no float")
             elif kind is int and not MIN_INTEGER <= item <= MAX_INTEGER:
                 raise InvalidEncoding("an integer is beyond 64 bits")
-        if not below:
-            return
         level = below
-    if any(isinstance(item, list | dict) for item in level):
-        raise InvalidEncoding("nested too deeply")
+        depth += 1

@@ -1,6 +1,6 @@
 """did:web, as far as the network takes it: a hostname, whose server has the document.
 
-https://atproto.com/specs/did#blessed-did-methods. A path is not supported; a port, written `%3A8080`, is for development.
+https://atproto.com/specs/did#blessed-did-methods. There is no path; a port, written `%3A8080`, is for development.
 """
 
 from __future__ import annotations
