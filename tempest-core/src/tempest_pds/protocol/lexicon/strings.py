@@ -27,6 +27,13 @@ from tempest_pds.protocol.syntax.tid import Tid
 from tempest_pds.protocol.syntax.uri import Uri
 
 _GRAPHEME: Final = regex.compile(r"\X")
+# Unicode joins consonants of Indic scripts over a virama (rule GB9c); `\X` also joins one consonant to a virama that
+# follows no consonant. These are the places where it does, the end of each stray run of marks.
+_LINKER: Final = regex.compile(r"\p{InCB=Linker}")
+_STRAY_JOIN: Final = regex.compile(
+    r"(?<![\p{InCB=Consonant}\p{InCB=Extend}\p{InCB=Linker}])"
+    r"\p{InCB=Extend}*+\p{InCB=Linker}[\p{InCB=Extend}\p{InCB=Linker}]*+\p{InCB=Consonant}"
+)
 
 # The test of each format, and what a message calls it.
 _FORMATS: Final[dict[str, tuple[Callable[[str], bool], str]]] = {
@@ -51,7 +58,10 @@ def utf8_length(text: str) -> int:
 
 def grapheme_length(text: str) -> int:
     """Count what a reader takes for characters (extended grapheme clusters of Unicode)."""
-    return len(text) - text.count("\r\n") if text.isascii() else len(_GRAPHEME.findall(text))
+    if text.isascii():
+        return len(text) - text.count("\r\n")
+    count = len(_GRAPHEME.findall(text))
+    return count + len(_STRAY_JOIN.findall(text)) if _LINKER.search(text) else count
 
 
 def compile_string(schema: Schema) -> Check:
