@@ -1,5 +1,7 @@
 """The tree against a dict, and against one that is built from scratch."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -186,6 +188,35 @@ def test_an_insert_costs_what_its_path_costs() -> None:
         source.reads = 0
         cold.tree.apply([Change(f"app.bsky.feed.post/{number:013d}.5", None, value)])
         assert source.reads == 0
+
+
+def test_a_warm_tree_takes_less_than_400_bytes_a_record() -> None:
+    value = record(0)[0]
+    change = Tree(MemoryBlockSource()).apply(
+        [Change(f"app.bsky.feed.post/{number:013d}", value) for number in range(2000)]
+    )
+    blocks = {cid.raw: block for cid, block in change.new_nodes.items()}
+    root = change.tree.root
+    del change
+
+    class CopyingSource:
+        """As a database does, gives a new copy of a block each time."""
+
+        def get(self, cid: CID, /) -> bytes | None:
+            return bytes(bytearray(blocks[cid.raw]))
+
+    tracemalloc.start()
+    try:
+        tree = Tree(CopyingSource(), root)
+        for number in range(2000):
+            tree.get(f"app.bsky.feed.post/{number:013d}.")
+        assert tree.cached_nodes == len(blocks)
+        warm = tracemalloc.get_traced_memory()[0]
+        assert warm < 2000 * 400
+        tree.shrink(20)
+        assert tracemalloc.get_traced_memory()[0] < warm / 5
+    finally:
+        tracemalloc.stop()
 
 
 # The examples of the specification's interop files (bluesky-social/atproto-interop-tests, mst/example_keys and the

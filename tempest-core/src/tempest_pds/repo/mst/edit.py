@@ -31,7 +31,7 @@ class Edit:
     def __init__(self, loader: NodeLoader, top: Node) -> None:
         self._loader = loader
         self.touched: set[bytes] = set()
-        self.top: _Child = top
+        self.top: Node | None = top
         if not top.keys:
             self.touched.add(top.raw)
             self.top = None
@@ -39,7 +39,7 @@ class Edit:
     def insert(self, key: bytes, value: bytes) -> None:
         """Add a path; raise RecordExists."""
         layer = height(key)
-        top = self._top()
+        top = self.top
         if top is None:
             self.top = Node(layer, (key,), [None, None], values=[value])
         elif layer <= top.layer:
@@ -52,14 +52,14 @@ class Edit:
 
     def update(self, key: bytes, value: bytes, previous: bytes | None) -> None:
         """Point a path to another record; raise RecordMissing, or RecordDiffers if it has not `previous`."""
-        top = self._top()
+        top = self.top
         if top is None:
             raise RecordMissing(key.decode("ascii"))
         self.top = self._update(top, key, value, previous)
 
     def remove(self, key: bytes, previous: bytes | None) -> None:
         """Take a path out; raise RecordMissing, or RecordDiffers if it has not `previous`."""
-        top = self._top()
+        top = self.top
         if top is None:
             raise RecordMissing(key.decode("ascii"))
         self.top = self._remove(top, key, previous)
@@ -74,16 +74,12 @@ class Edit:
         if top is None:
             made[EMPTY_ROOT.raw] = EMPTY_BLOCK
             return Node(0, (), [None], block=EMPTY_BLOCK, raw=EMPTY_ROOT.raw), made
-        if type(top) is not bytes and not top.raw:  # type: ignore[union-attr]  # see NodeLoader.child
-            _seal(top, made)  # type: ignore[arg-type]
+        if isinstance(top, Node) and not top.raw:
+            _seal(top, made)
         return top, made
 
-    def _top(self) -> Node | None:
-        # Only `_without_bridges_above` leaves a CID here, and that comes last.
-        return self.top  # type: ignore[return-value]
-
     def _without_bridges_above(self) -> _Child:
-        top = self._top()
+        top = self.top
         while top is not None and not top.keys:
             self._touch(top)
             try:

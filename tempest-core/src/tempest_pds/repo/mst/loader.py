@@ -46,10 +46,10 @@ class NodeLoader:
     def child(self, node: Node, index: int) -> Node | None:
         """Return a child of a node, and keep it with the node; None when there is none."""
         child = node.children[index]
-        if type(child) is bytes:
+        if isinstance(child, bytes):
             child = node.children[index] = self.load(child, node.layer - 1)
             self.cached += 1
-        return child  # type: ignore[return-value]  # mypy does not narrow by `type() is`, which is the fastest test
+        return child
 
     def _block(self, raw: bytes) -> bytes:
         block = self.source.get(CID(raw))
