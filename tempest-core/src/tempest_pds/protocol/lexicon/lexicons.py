@@ -99,7 +99,7 @@ class Lexicons:
         for item in node.values():
             self._follow_references(nsid, item)
         if node.get("type") == "ref" and isinstance(node.get("ref"), str):
-            self._compiler.find(full_name(nsid, node["ref"]))
+            self._compiler.definition(full_name(nsid, node["ref"]), with_defaults=False)
         elif node.get("type") == "union" and isinstance(node.get("refs"), list):
             for reference in node["refs"]:
                 target = full_name(nsid, reference)

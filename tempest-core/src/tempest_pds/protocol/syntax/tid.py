@@ -93,7 +93,7 @@ class TidClock:
         self._last = -1
 
     def next(self, after: Tid | None = None) -> Tid:
-        """Return a TID above every one given out before, and above `after`.
+        """Return a TID above every one that followed the wall clock, and above `after`.
 
         Raises InvalidSyntax when `after` is so close to the end of time that nothing can follow it.
         """
