@@ -88,7 +88,7 @@ MODERATOR: Final = Auth(admin=True, moderator=True)
 OPTIONAL: Final = Auth(scopes=STANDARD, admin=True, anonymous=True)
 
 
-class Sessions(Protocol):
+class SessionTokens(Protocol):
     """What checks session tokens."""
 
     def verify_access(self, token: str) -> Credentials:
@@ -127,7 +127,7 @@ class Authenticator:
     def __init__(
         self,
         *,
-        sessions: Sessions,
+        sessions: SessionTokens,
         service_tokens: ServiceTokens,
         admin_tokens: AdminTokens,
         account_status: Callable[[Did], str | None],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Final
 
 from tempest_pds.http.answers import Stream
 from tempest_pds.http.context import Call
 from tempest_pds.services.method_rules import is_own
-from tempest_pds.services.proxy import Proxy, ProxyRequest
+from tempest_pds.services.proxy import Proxy, ProxyAnswer, ProxyRequest
 
 MAX_REQUEST_BYTES: Final = 100 * 1024 * 1024
 
@@ -38,26 +39,37 @@ class Forwarding:
     async def forward(self, call: Call) -> Stream:
         """Pass the call on; errors as for `services.proxy.Proxy.forward`."""
         assert call.credentials is not None, "calls are authorised before they are passed on"
-        path = f"/xrpc/{call.nsid}"
-        query = call.query_string.decode("latin-1")
-        request = ProxyRequest(
-            http_method=call.http_method,
-            method=call.nsid,
-            path=f"{path}?{query}" if query else path,
-            headers=_text(call.headers),
-            body=call.raw_body(self._max_request_bytes) if call.http_method == "POST" else None,
-        )
-        answer = await self._proxy.forward(request, call.credentials)
-        headers = dict(answer.headers)
-        length = headers.pop("content-length", None)
-        content_type = headers.pop("content-type", "application/json")
-        return Stream(
-            answer.chunks,
-            content_type=content_type.encode("latin-1"),
-            length=int(length) if length is not None and length.isdecimal() else None,
-            status=answer.status,
-            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
-        )
+        body = call.raw_body(self._max_request_bytes) if call.http_method == "POST" else None
+        return _to_stream(await self._proxy.forward(_request(call, body), call.credentials))
+
+    async def public_read(self, call: Call) -> Stream:
+        """Have the AppView answer a query in nobody's name; errors as for `forward`."""
+        return _to_stream(await self._proxy.public_read(_request(call, None)))
+
+
+def _request(call: Call, body: AsyncIterator[bytes] | None) -> ProxyRequest:
+    path = f"/xrpc/{call.nsid}"
+    query = call.query_string.decode("latin-1")
+    return ProxyRequest(
+        http_method=call.http_method,
+        method=call.nsid,
+        path=f"{path}?{query}" if query else path,
+        headers=_text(call.headers),
+        body=body,
+    )
+
+
+def _to_stream(answer: ProxyAnswer) -> Stream:
+    headers = dict(answer.headers)
+    length = headers.pop("content-length", None)
+    content_type = headers.pop("content-type", "application/json")
+    return Stream(
+        answer.chunks,
+        content_type=content_type.encode("latin-1"),
+        length=int(length) if length is not None and length.isdecimal() else None,
+        status=answer.status,
+        headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
+    )
 
 
 def _text(headers: dict[bytes, bytes]) -> dict[str, str]:

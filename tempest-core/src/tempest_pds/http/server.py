@@ -40,10 +40,12 @@ class Server(uvicorn.Server):
             self._on_ready()
 
 
-class _NoBrokenAnswers(logging.Filter):
-    """Drops uvicorn's traceback of an exception that only asked it to cut a connection."""
+class _NotNews(logging.Filter):
+    """Drops what uvicorn logs of things that are said elsewhere: a broken answer, a start that failed."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.msg == "Application startup failed. Exiting.":
+            return False
         return not (record.exc_info and record.exc_info[0] is not None and issubclass(record.exc_info[0], AnswerBroken))
 
 
@@ -83,7 +85,7 @@ def make_server(app: Any, on_ready: Callable[[], None] | None = None) -> Server:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    logging.getLogger("uvicorn.error").addFilter(_NoBrokenAnswers())
+    logging.getLogger("uvicorn.error").addFilter(_NotNews())
     return Server(config, on_ready)
 
 

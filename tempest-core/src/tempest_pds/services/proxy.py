@@ -188,6 +188,11 @@ class Proxy:
         headers["authorization"] = f"Bearer {self._service_auth.mint(caller.account, audience, token_method)}"
         return await self._send(request, target, headers, body)
 
+    async def public_read(self, request: ProxyRequest) -> ProxyAnswer:
+        """Have the AppView answer a query in nobody's name; errors as for `forward`."""
+        target = self._default(request.method)
+        return await self._send(request, target, _request_headers(request.headers, has_body=False), None)
+
     async def resolve_target(self, method: str, headers: Mapping[str, str]) -> Target:
         """Find the service that a request goes to; raise InvalidRequest when there is none."""
         named = headers.get("atproto-proxy")

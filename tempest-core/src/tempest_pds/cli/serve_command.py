@@ -1,0 +1,55 @@
+"""`tempest serve`: run the server in this process until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import click
+
+from tempest_pds.app import build_app
+from tempest_pds.cli.settings_report import load_or_explain
+from tempest_pds.http.server import bind, make_server, new_event_loop_factory
+from tempest_pds.logs import configure_logs
+from tempest_pds.protocol.errors import TempestError
+from tempest_pds.telemetry import software_version
+
+
+@click.command("serve")
+def serve() -> None:
+    """Run the server.
+
+    Settings come from the environment: see `tempest config`. SIGINT and SIGTERM stop it, once the requests in flight
+    are answered.
+    """
+    settings = load_or_explain(os.environ)
+    writer = configure_logs(settings.log_level, settings.log_format)
+    # Before anything is opened: two servers on one port is the commonest mistake of all.
+    listener = bind(settings.bind_address, settings.port)
+    app = build_app(settings, os.environ, writer)
+
+    def ready() -> None:
+        click.echo(f"Tempest {software_version()} is ready at {settings.public_url}, data in {settings.data_dir}")
+        sys.stdout.flush()
+
+    server = make_server(app, ready)
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop_factory()) as runner:
+            runner.run(server.serve(sockets=[listener]))
+    except SystemExit:
+        # uvicorn leaves so when the lifespan fails; the reason is with the application.
+        if app.startup_error is None:
+            raise
+    except KeyboardInterrupt:
+        return
+    finally:
+        listener.close()
+        writer.flush()
+    error = app.startup_error
+    if isinstance(error, TempestError):
+        raise error
+    if isinstance(error, OSError):
+        raise TempestError(f"cannot start: {error.strerror or error}: {error.filename or ''}".rstrip(": ")) from error
+    if error is not None:
+        raise error
