@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from threading import RLock, get_ident
+from threading import Lock, RLock, get_ident
 from time import perf_counter
 from types import TracebackType
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from sqlalchemy import ClauseElement
 
@@ -30,6 +31,8 @@ QueryObserver: TypeAlias = Callable[[str, str, float], None]
 """Told the kind of database, `read` or `write`, and the seconds a statement or a transaction took."""
 
 Synchronous = Literal["OFF", "NORMAL", "FULL"]
+
+_FRAME_BYTES: Final = 24 + 4096
 
 
 def connect(
@@ -46,7 +49,7 @@ def connect(
     execute(f"PRAGMA synchronous={synchronous}")
     execute("PRAGMA wal_autocheckpoint=0")
     execute("PRAGMA foreign_keys=ON")
-    execute("PRAGMA journal_size_limit=1048576")
+    execute("PRAGMA journal_size_limit=16777216")
     return connection
 
 
@@ -86,7 +89,10 @@ class Transaction:
         try:
             if kind is None:
                 try:
-                    self._connection.execute("COMMIT")
+                    with database.commit_lock:
+                        self._connection.execute("COMMIT")
+                        for callback in database.after_commit:
+                            callback()
                 except BaseException:
                     self._roll_back()
                     raise
@@ -94,12 +100,17 @@ class Transaction:
                 self._roll_back()
         finally:
             database.writing_thread = None
+            database.after_commit.clear()
             database.write_lock.release()
         database.observed("write", self._started)
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once what is written can be read, in one step with that for whoever holds `commit_lock`."""
+        self._database.after_commit.append(callback)
 
     def run(self, statement: Statement, arguments: Arguments = ()) -> int:
         """Run a statement and return how many rows it changed."""
@@ -144,6 +155,8 @@ class Database:
         self.kind = schema.kind
         self.write_lock = RLock()
         self.writing_thread: int | None = None
+        self.commit_lock = Lock()
+        self.after_commit: list[Callable[[], None]] = []
         self._synchronous = synchronous
         self._cache_kib = cache_kib
         self._observe = observe
@@ -212,20 +225,23 @@ class Database:
         if self._observe is not None:
             self._observe(self.kind, operation, perf_counter() - started)
 
-    def snapshot(self) -> sqlite3.Connection:
-        """Open a reading connection of one's own, inside a read transaction: a long scan that no write disturbs.
+    def open_reader(self) -> sqlite3.Connection:
+        """Open a reading connection of one's own, which the caller closes.
 
-        The caller closes it. While it is open the WAL cannot be reset, so close it soon.
+        A read transaction on it keeps the write-ahead log from being reset: end it soon.
         """
-        connection = connect(self.path, cache_kib=256, query_only=True)
-        connection.execute("BEGIN")
-        connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        return connection
+        return connect(self.path, cache_kib=256, query_only=True)
 
     def wal_bytes(self) -> int:
-        """Tell the size of the write-ahead log, in bytes: what a checkpoint would work through."""
+        """Tell how much of the write-ahead log is in use, in bytes: what a checkpoint works through.
+
+        The file does not say: it keeps its size when SQLite begins it anew. The index beside it does, as a count of
+        frames in the host's byte order at offset 16 (https://sqlite.org/walformat.html#the_wal_index_header).
+        """
         try:
-            return self.path.with_name(self.path.name + "-wal").stat().st_size
+            with self.path.with_name(self.path.name + "-shm").open("rb", buffering=0) as index:
+                index.seek(16)
+                return int.from_bytes(index.read(4), sys.byteorder) * _FRAME_BYTES
         except FileNotFoundError:
             return 0
 
@@ -241,8 +257,14 @@ class Database:
 
     def sync(self) -> None:
         """Put on the disk what `synchronous=NORMAL` has committed: it then survives the loss of power."""
-        with self.path.with_name(self.path.name + "-wal").open("rb") as log:
-            os.fdatasync(log.fileno())
+        try:
+            descriptor = os.open(self.path.with_name(self.path.name + "-wal"), os.O_RDONLY)
+        except FileNotFoundError:
+            return  # all of it is in the file, where SQLite has synced it
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Close both connections; closing the last one of a file that was written checkpoints it."""

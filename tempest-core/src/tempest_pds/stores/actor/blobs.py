@@ -1,15 +1,14 @@
 """What a repo file knows of an account's blobs: which were uploaded, which records refer to which.
 
-A blob's row is `temporary` from its upload until a record refers to it, `public` then, and `orphaned` when the last such
-record is gone; `ActorStore.apply` moves it between the latter two. The bytes lie in the blob store.
-"""
+A blob's row is `temporary` from its upload until a record refers to it, `public` then, and `orphaned` when the last
+such record is gone; `ActorStore.apply` moves it between the latter two. The bytes lie in the blob store."""
 
 from __future__ import annotations
 
 from time import time_ns
 from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, distinct, exists, func, literal_column, select
+from sqlalchemy import BindParameter, ColumnClause, bindparam, delete, distinct, exists, func, literal_column, select
 from sqlalchemy.dialects.sqlite import insert
 
 from tempest_pds.protocol.data_model.cid import CID
@@ -21,8 +20,8 @@ TEMPORARY: Final = "temporary"
 PUBLIC: Final = "public"
 ORPHANED: Final = "orphaned"
 
-_cid = bindparam("cid")
-_is_public = literal_column("'public'")
+_cid: Final[BindParameter[bytes]] = bindparam("cid")
+_is_public: Final[ColumnClause[str]] = literal_column("'public'")
 _columns = (BLOB.c.cid, BLOB.c.mime_type, BLOB.c.size, BLOB.c.status, BLOB.c.takedown_ref)
 _used = exists().where(RECORD_BLOB.c.cid == BLOB.c.cid)
 
@@ -84,7 +83,7 @@ _COUNT_STORED = Statement(select(func.count()).select_from(BLOB))
 
 
 class BlobRow(NamedTuple):
-    """A blob that was uploaded; `mime_type` was sniffed, `size` is in bytes, `takedown_ref` is None unless taken down."""
+    """An uploaded blob: `mime_type` was sniffed, `size` is in bytes, `takedown_ref` is set when it was taken down."""
 
     cid: CID
     mime_type: str

@@ -6,6 +6,7 @@ While it is open the write-ahead log cannot be reset: close it soon.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -13,9 +14,9 @@ from sqlalchemy import bindparam, select
 
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.stores.actor import statements as sql
+from tempest_pds.stores.actor.batch import NodeChanges
 from tempest_pds.stores.actor.commit_row import Root
 from tempest_pds.stores.actor.tables import NODE, RECORD
-from tempest_pds.stores.database import Database
 from tempest_pds.stores.statement import Statement
 
 _FETCH = 256
@@ -28,8 +29,11 @@ _RECORDS_SINCE = Statement(select(RECORD.c.cid, RECORD.c.value).where(RECORD.c.r
 class Snapshot:
     """One state of a repo file; a source of its nodes. Use it in a `with` block."""
 
-    def __init__(self, database: Database) -> None:
-        self._connection = database.snapshot()
+    def __init__(self, connection: sqlite3.Connection, root: Root | None, unwritten: NodeChanges) -> None:
+        """Take over a connection that is in a read transaction; `unwritten` is what of the tree is not in the file."""
+        self._connection = connection
+        self._root = root
+        self._unwritten = unwritten
 
     def __enter__(self) -> Snapshot:
         return self
@@ -45,11 +49,13 @@ class Snapshot:
 
     def head(self) -> Root | None:
         """Return where the repo stood; None before its first commit."""
-        row = self._connection.execute(sql.SELECT_ROOT.sql).fetchone()
-        return None if row is None else Root(row[0], CID(row[1]), row[2], CID(row[3]), row[4])
+        return self._root
 
     def get(self, cid: CID) -> bytes | None:
         """Return a node of the tree; the block source of the tree."""
+        held = self._unwritten.nodes.get(cid.raw)
+        if held is not None:
+            return held[2]
         row = self._connection.execute(sql.SELECT_NODE.sql, (cid.raw,)).fetchone()
         return None if row is None else bytes(row[0])
 
@@ -60,7 +66,13 @@ class Snapshot:
     def blocks_since(self, rev: str) -> Iterator[tuple[bytes, bytes]]:
         """Yield the binary CID and block of every node and record that a commit after `rev` wrote, the newest commit's
         own block left out."""
-        yield from self._rows(_NODES_SINCE.sql, (rev,))
+        unwritten = self._unwritten
+        for raw, block in self._rows(_NODES_SINCE.sql, (rev,)):
+            if raw not in unwritten.removed and raw not in unwritten.nodes:
+                yield raw, block
+        for raw, written, block in unwritten.nodes.values():
+            if written > rev:
+                yield raw, block
         yield from self._rows(_RECORDS_SINCE.sql, (rev,))
 
     def _rows(self, text: str, arguments: tuple[str, ...]) -> Iterator[tuple]:  # type: ignore[type-arg]
