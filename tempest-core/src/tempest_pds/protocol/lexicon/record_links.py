@@ -45,15 +45,10 @@ def _walk(value: object) -> Iterator[BlobRef]:
             if "mimeType" in item and (blob := _typed(item, trail) or _legacy(item, trail)):
                 yield blob
                 continue
-            stack.extend(
-                (inner, (trail, key)) for key, inner in reversed(item.items()) if isinstance(inner, (dict, list))
-            )
+            stack += [(inner, (trail, key)) for key, inner in reversed(item.items()) if isinstance(inner, (dict, list))]
         elif isinstance(item, list):
-            stack.extend(
-                (item[index], (trail, index))
-                for index in reversed(range(len(item)))
-                if isinstance(item[index], (dict, list))
-            )
+            numbered = reversed(list(enumerate(item)))
+            stack += [(inner, (trail, index)) for index, inner in numbered if isinstance(inner, (dict, list))]
 
 
 def _typed(item: dict[str, Any], trail: _Trail) -> BlobRef | None:

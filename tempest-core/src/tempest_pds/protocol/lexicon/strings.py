@@ -27,13 +27,14 @@ from tempest_pds.protocol.syntax.tid import Tid
 from tempest_pds.protocol.syntax.uri import Uri
 
 _GRAPHEME: Final = regex.compile(r"\X")
-# Unicode joins consonants of Indic scripts over a virama (rule GB9c); `\X` also joins one consonant to a virama that
-# follows no consonant. These are the places where it does, the end of each stray run of marks.
+# Unicode joins consonants of Indic scripts over a virama (rule GB9c). Versions of `\X` also join a consonant to a
+# virama that follows none; these are the places where they do, the end of each stray run of marks.
 _LINKER: Final = regex.compile(r"\p{InCB=Linker}")
 _STRAY_JOIN: Final = regex.compile(
     r"(?<![\p{InCB=Consonant}\p{InCB=Extend}\p{InCB=Linker}])"
     r"\p{InCB=Extend}*+\p{InCB=Linker}[\p{InCB=Extend}\p{InCB=Linker}]*+\p{InCB=Consonant}"
 )
+_JOINS_STRAYS: Final = len(_GRAPHEME.findall("\u094d\u0915")) == 1
 
 # The test of each format, and what a message calls it.
 _FORMATS: Final[dict[str, tuple[Callable[[str], bool], str]]] = {
@@ -61,7 +62,7 @@ def grapheme_length(text: str) -> int:
     if text.isascii():
         return len(text) - text.count("\r\n")
     count = len(_GRAPHEME.findall(text))
-    return count + len(_STRAY_JOIN.findall(text)) if _LINKER.search(text) else count
+    return count + len(_STRAY_JOIN.findall(text)) if _JOINS_STRAYS and _LINKER.search(text) else count
 
 
 def compile_string(schema: Schema) -> Check:
