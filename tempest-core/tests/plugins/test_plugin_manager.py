@@ -1,5 +1,8 @@
 """Loading plugins, selecting adapters, and telling what is wrong in one line each."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -218,3 +221,11 @@ def register_backup_sinks():
 )
 def test_selection_comes_from_the_environment(environment: dict[str, str], selection: Selection) -> None:
     assert Selection.from_environment(environment) == selection
+
+
+def test_loading_keeps_no_cache_of_what_is_installed(tmp_path: Path) -> None:
+    """stevedore's own would hide a plugin that was installed within two minutes of the last look."""
+    probe = "from tempest_pds.plugins import PluginManager; PluginManager.load({})"
+    environment = os.environ | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", probe], env=environment, check=True)
+    assert [*tmp_path.iterdir()] == []

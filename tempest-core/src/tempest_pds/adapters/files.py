@@ -77,19 +77,17 @@ class WholeFiles:
 
     def move(self, source: Path, target: Path) -> None:
         """Rename a file, and drop the directories that are empty without it. Raises `FileNotFoundError`."""
-        source.stat()
         self._rename(source, target)
         if source != target:
-            if self._sync:
-                _sync_directory(source.parent)
             self._prune(source.parent)
 
     def remove(self, path: Path) -> None:
-        """Remove a file, if there, and the directories that are empty without it."""
+        """Remove a file, if there, and the directories that are empty without it.
+
+        Not made durable: after a loss of power the file may be back, and nothing refers to it.
+        """
         with suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
-            if self._sync:
-                _sync_directory(path.parent)
             self._prune(path.parent)
 
     def _complete(self, writing: "_Writing", pending: Sequence[bytes], path: Path) -> os.stat_result:
@@ -99,30 +97,31 @@ class WholeFiles:
         return stat
 
     def _rename(self, source: Path, target: Path) -> None:
+        named = {target.parent}
         for attempt in range(_ATTEMPTS):
-            made = self._make_directories(target.parent)
             try:
                 source.replace(target)
             except FileNotFoundError:
-                # The directory may have been dropped, as an empty one, between making it and using it.
+                # The source is missing, or the directory is: not made yet, or dropped again as an empty one.
                 if attempt + 1 == _ATTEMPTS or not source.exists():
                     raise
+                named |= self._make_directories(target.parent)
                 continue
             if self._sync:
-                for directory in (target.parent, *made):
+                for directory in named:
                     _sync_directory(directory)
             return
 
-    def _make_directories(self, directory: Path) -> list[Path]:
-        """Make a directory and those above it; return the parents that have a new name to make durable."""
-        made = []
+    def _make_directories(self, directory: Path) -> set[Path]:
+        """Make a directory and those above it; return those that have a new name in them to make durable."""
+        named = set()
         missing = directory
         while missing != self._root and not missing.exists():
-            made.append(missing.parent)
             missing = missing.parent
+            named.add(missing)
         with suppress(FileNotFoundError, FileExistsError):  # dropped again meanwhile: the rename tells, and is repeated
             directory.mkdir(parents=True, exist_ok=True)
-        return made
+        return named
 
     def _prune(self, directory: Path) -> None:
         while directory != self._root:
