@@ -1,7 +1,8 @@
 """Blobs: uploaded, temporary until a record refers to them, public then, and gone when no record does any more.
 
-The bytes lie in the blob store, under `temporary/<did>/<cid>` or `public/<did>/<cid>`: each account has its own copy, so
-that what one account does never takes a blob away from another. What is known of them lies in the account's repo file.
+The bytes lie in the blob store, under `temporary/<did>/<cid>` or `public/<did>/<cid>`: each account has its own copy,
+so that what one account does never takes a blob away from another. What is known of them lies in the account's repo
+file.
 
 Whoever changes an account's blobs, or writes a record that refers to one, holds that account's lock, so that a blob is
 not collected while a record is about to refer to it. Bytes move before the row that says so is written; a crash in

@@ -12,10 +12,9 @@ Order within a batch, and why:
 3. The event loop is told once: frames are published in the order of `seq`, then the writers are answered. Nothing is
    announced that is not in the log, and nothing is acknowledged that cannot be read back.
 
-A failure in step 1 fails the batch, and drops the state in memory of each repository in it, so that what is queued behind
-on the same repository fails as well instead of building on a write that never was. A failure in step 2 is no failure of
-the write: the file is brought up to date from the log before the repository is opened again.
-"""
+A failure in step 1 fails the batch, and drops the state in memory of each repository in it, so that what is queued
+behind on the same repository fails as well instead of building on a write that never was. A failure in step 2 is no
+failure of the write: the file is brought up to date from the log before the repository is opened again."""
 
 from __future__ import annotations
 

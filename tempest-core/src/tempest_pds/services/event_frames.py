@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from tempest_pds.protocol.data_model import car, dag_cbor
 from tempest_pds.protocol.data_model.cid import CID
@@ -18,7 +18,7 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.protocol.syntax.tid import Tid
 from tempest_pds.repo.repo import PreparedCommit
-from tempest_pds.repo.writes import RepoOp
+from tempest_pds.repo.writes import Action, RepoOp
 
 _HEADERS: Final = {
     kind: dag_cbor.encode({"op": 1, "t": f"#{kind}"}) for kind in ("commit", "sync", "identity", "account", "info")
@@ -190,12 +190,7 @@ def decode_commit_frame(frame: bytes) -> LoggedCommit:
 
 def _decode_op(op: LexValue) -> RepoOp:
     match op:
-        case {
-            "action": "create" | "update" | "delete" as action,
-            "path": str(path),
-            "cid": CID() | None as cid,
-            **rest,
-        }:
-            prev = rest.get("prev")
-            return RepoOp(action, path, cid, prev if isinstance(prev, CID) else None)
+        case {"action": "create" | "update" | "delete", "path": str(path), "cid": CID() | None}:
+            prev = op.get("prev")
+            return RepoOp(cast(Action, op["action"]), path, cast("CID | None", op["cid"]), cast("CID | None", prev))
     raise InvalidEncoding("a #commit frame with an op that is not one")

@@ -1,14 +1,14 @@
 """The firehose: the newest events in memory, and a cursor for each subscriber.
 
-A subscriber is nothing but a cursor. It reads what comes after it from the ring of recent events, or, when the ring no
-longer reaches back so far, from the log. Both hold the same frames in the same order, so there is no seam to get wrong:
-backfill of any length turns into live without an event twice or left out. A subscriber that waits at the end of the ring
-is written to directly by `publish`; one that does not take what it is sent reads on from its cursor when it can. A
-subscriber that has been live and then falls behind by more than the allowed number of events is cut off
+A subscriber is nothing but a cursor. It reads what comes after it from the ring of recent events, or, when the ring
+no longer reaches back so far, from the log. Both hold the same frames in the same order, so there is no seam to get
+wrong: backfill of any length turns into live without an event twice or left out. A subscriber that waits at the end
+of the ring is written to directly by `publish`; one that does not take what it is sent reads on from its cursor when
+it can. A subscriber that has been live and then falls behind by more than the allowed number of events is cut off
 (ConsumerTooSlow); it holds up nobody, for nobody waits for it.
 
-Terms: a *frame* is a message of the event stream, DAG-CBOR. *Wire* is one or more of them as WebSocket frames of a server,
-which are the same bytes for every subscriber, and are made once.
+Terms: a *frame* is a message of the event stream, DAG-CBOR. *Wire* is one or more of them as WebSocket frames of a
+server, which are the same bytes for every subscriber, and are made once.
 
 https://atproto.com/specs/event-stream, https://www.rfc-editor.org/rfc/rfc6455#section-5.2
 """
@@ -227,7 +227,7 @@ class Firehose:
         return cursor - len(wires), cursor, b"".join(wires)
 
     def _read_log(self, cursor: int) -> tuple[int, int, bytes]:
-        wires = []
+        wires: list[bytes] = []
         size = 0
         last = cursor
         for seq, frame in self._store.frames_after(cursor, _PAGE_EVENTS):

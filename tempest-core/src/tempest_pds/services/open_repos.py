@@ -14,9 +14,8 @@ from typing import Final
 
 from tempest_pds.protocol.crypto.keys import PrivateKey
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.protocol.syntax.tid import Tid
 from tempest_pds.repo.mst.tree import Tree
-from tempest_pds.repo.repo import Repo, RepoHead
+from tempest_pds.repo.repo import Repo
 from tempest_pds.services.repo_errors import RepoBusy, RepoNotFound
 from tempest_pds.stores.actor.store import ActorStore
 from tempest_pds.stores.actor.stores import ActorStores
@@ -106,11 +105,10 @@ class OpenRepos:
             store = self._stores.open(did)
         except NoRepoFile as error:
             raise RepoNotFound(f"Could not find repo for DID: {did}") from error
-        root = store.head()
-        if root is None:
+        head = store.head()
+        if head is None:
             store.release()
             raise RepoNotFound(f"Could not find repo for DID: {did}")
-        head = RepoHead(did, root.commit, Tid(root.rev), root.data)
         repo = OpenRepo(did, store, self._keys.signing_key(did), Repo(head, Tree(store, head.data)))
         self._open[did] = repo
         self._evict()

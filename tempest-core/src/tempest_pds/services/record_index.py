@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from tempest_pds.protocol.data_model import dag_cbor
@@ -62,7 +62,7 @@ def build_row(
     commit_block: bytes,
     data: CID,
     new_nodes: Mapping[CID, bytes],
-    removed_nodes: Iterable[CID],
+    removed_nodes: Collection[CID],
     ops: Sequence[RepoOp],
     blocks: Mapping[CID, bytes],
     values: Mapping[str, LexValue],

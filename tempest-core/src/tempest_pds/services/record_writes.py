@@ -120,7 +120,7 @@ class WriteChecker:
         if given is None and "$type" not in value:
             return {**value, "$type": str(write.collection)}
         if given != write.collection:
-            raise InvalidRecord(f"Invalid $type: expected {write.collection}, got {given}")
+            raise InvalidRecord(f"Invalid $type: expected {write.collection}, got {given!r}")
         return value
 
     def _validate(
@@ -135,9 +135,9 @@ class WriteChecker:
         try:
             self._lexicons.validate_record_key(collection, rkey)
         except (LexiconMismatch, InvalidSyntax) as error:
-            raise InvalidRecord(f"Invalid record key for {collection}: {error}") from error
+            raise InvalidRecord(str(error)) from error
         try:
             self._lexicons.validate_record(collection, value)
         except LexiconMismatch as error:
-            raise InvalidRecord(f"Invalid {collection} record: {error}") from error
+            raise InvalidRecord(str(error)) from error
         return "valid"

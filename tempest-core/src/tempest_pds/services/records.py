@@ -1,9 +1,8 @@
 """Write and read records: com.atproto.repo.createRecord, putRecord, deleteRecord, applyWrites, getRecord, listRecords.
 
-A write is checked and encoded first (`record_writes`), then meets the repository: swaps, blobs, the tree, the signature,
-the queue of the writer. From reading the repository's head to queueing the commit nothing is awaited; what must be awaited
-(blobs that move into place, earlier writes when a like may replace another) comes before.
-"""
+A write is checked and encoded first (`record_writes`), then meets the repository: swaps, blobs, the tree, the
+signature, the queue of the writer. From reading the repository's head to queueing the commit nothing is awaited; what
+must be awaited (blobs that move into place, earlier writes when a like may replace another) comes before."""
 
 from __future__ import annotations
 
@@ -198,16 +197,16 @@ class Records:
                 raise InvalidRecord(reason)
 
     def _tell_observers(self, prepared: PreparedCommit) -> None:
-        changes = tuple(
-            RecordChange(op.action, *op.path.split("/", 1), cid=None if op.cid is None else str(op.cid))
-            for op in prepared.ops
-        )
+        changes = []
+        for op in prepared.ops:
+            collection, _, rkey = op.path.partition("/")
+            changes.append(RecordChange(op.action, collection, rkey, None if op.cid is None else str(op.cid)))
         self._plugins.notify(
             "record_committed",
             did=str(prepared.did),
             rev=str(prepared.rev),
             commit=str(prepared.commit),
-            changes=changes,
+            changes=tuple(changes),
         )
 
     # Reading

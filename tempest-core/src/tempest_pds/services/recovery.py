@@ -1,9 +1,8 @@
 """Bring the repositories' files up to date from the log.
 
-A file can be behind the log after `kill -9`, or after a loss of power, for its transactions are not synchronous. The log
-holds each commit whole, so a commit that is missing from a file is applied again; what it left out of the tree is found by
-applying its operations to the tree that is there.
-"""
+A file can be behind the log after `kill -9`, or after a loss of power, for its transactions are not synchronous. The
+log holds each commit whole, so a commit that is missing from a file is applied again; what it left out of the tree is
+found by applying its operations to the tree that is there."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from typing import Final
 from tempest_pds.protocol.data_model import car
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.protocol.syntax.tid import Tid
 from tempest_pds.repo.mst.tree import Tree
 from tempest_pds.repo.repo import RepoHead
 from tempest_pds.services.repo_errors import BlockNotFound, RepoNotFound
@@ -41,14 +40,10 @@ class SyncReads:
     def head(self, did: Did) -> RepoHead:
         """Return the newest commit that is durable; raise RepoNotFound."""
         with self._open(did) as store:
-            root = _root(store.head(), did)
-            return RepoHead(did, root.commit, Tid(root.rev), root.data)
-
-    def commit_block(self, did: Did) -> tuple[RepoHead, bytes]:
-        """Return the newest commit that is durable, with its block; raise RepoNotFound."""
-        with self._open(did) as store:
-            root = _root(store.head(), did)
-            return RepoHead(did, root.commit, Tid(root.rev), root.data), root.commit_block
+            head = store.head()
+        if head is None:
+            raise RepoNotFound(f"Could not find root for DID: {did}")
+        return head
 
     def record_proof(self, did: Did, path: str) -> bytes:
         """Give a CAR with the commit, the nodes on the way to a path, and the record if there is one."""

@@ -1,9 +1,8 @@
 """The repositories' files that were written since they were last known to be on the disk.
 
 Their transactions are not synchronous, for the log has all they hold. So the log may only forget what the files have
-been synced with, and a start after a loss of power replays from there. Write-ahead logs are moved into their files here,
-too, between batches and on the writing connection.
-"""
+been synced with, and a start after a loss of power replays from there. Write-ahead logs are moved into their files
+here, too, between batches and on the writing connection."""
 
 from __future__ import annotations
 
