@@ -1,0 +1,86 @@
+"""What has to be done from time to time while the server runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.blobs import Blobs
+from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.repo_list import RepoList
+from tempest_pds.stores.actor.stores import ActorStores
+from tempest_pds.stores.sequencer.store import SequencerStore
+
+SETTLE_SECONDS: Final = 60.0
+SWEEP_SECONDS: Final = 3_600.0
+_PAUSE_BETWEEN_ACCOUNTS: Final = 0.01
+
+_log = structlog.get_logger("tempest_pds.upkeep")
+
+
+class Upkeep:
+    """Settles the log every minute, and sweeps old events and unused blobs every hour.
+
+    Args:
+        retention_seconds: how long events are kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: CommitLog,
+        sequencer: SequencerStore,
+        stores: ActorStores,
+        repo_list: RepoList,
+        blobs: Blobs,
+        retention_seconds: float,
+    ) -> None:
+        self._log = log
+        self._sequencer = sequencer
+        self._stores = stores
+        self._repo_list = repo_list
+        self._blobs = blobs
+        self._retention = retention_seconds
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin; to be called on the event loop."""
+        self._tasks = [
+            asyncio.create_task(_every(SETTLE_SECONDS, self.settle)),
+            asyncio.create_task(_every(SWEEP_SECONDS, self.sweep)),
+        ]
+
+    async def stop(self) -> None:
+        """End, and settle once more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Put the repositories' files on the disk, so that a start has less to replay."""
+        # The heads first: what changes after them is replayed at start, and noted then.
+        await self._repo_list.flush()
+        await self._log.settle()
+
+    async def sweep(self) -> None:
+        """Forget events past their time, and remove blobs that nothing has referred to for a day."""
+        before = int((time.time() - self._retention) * 1_000_000)
+        await self._log.call(lambda: self._sequencer.prune_before(before))
+        for did in await asyncio.to_thread(lambda: list(self._stores.dids())):
+            await self._blobs.collect_garbage(Did(did))
+            await asyncio.sleep(_PAUSE_BETWEEN_ACCOUNTS)
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - it is tried again next time
+            _log.error("upkeep.failed", work=getattr(work, "__name__", "work"), error=repr(error))
