@@ -45,11 +45,19 @@ def test_tokens_have_the_shape_of_the_reference_server(tokens: Tokens, clock: Cl
         "scope": "com.atproto.refresh",
         "aud": SERVER,
         "sub": ALICE,
-        "jti": pair.refresh_id,
+        "jti": pair.refresh.identifier,
         "iat": clock.now,
         "exp": clock.now + 90 * 86400,
     }
-    assert pair.refresh_expires_at == clock.now + 90 * 86400
+    assert pair.refresh.expires_at == clock.now + 90 * 86400
+
+
+def test_a_refresh_token_that_is_issued_again_is_the_same_token(tokens: Tokens, clock: Clock) -> None:
+    first = tokens.issue(ALICE, Scope.ACCESS)
+    clock.now += 100
+    again = tokens.issue(ALICE, Scope.ACCESS, first.refresh)
+    assert again.refresh_jwt == first.refresh_jwt
+    assert again.access_jwt != first.access_jwt
 
 
 def test_a_token_says_who_it_is_for(tokens: Tokens) -> None:
@@ -57,7 +65,7 @@ def test_a_token_says_who_it_is_for(tokens: Tokens) -> None:
     access = tokens.verify_access(pair.access_jwt)
     assert (access.did, access.scope, access.kind) == (ALICE, Scope.APP_PASS_PRIVILEGED, Kind.ACCESS)
     refresh = tokens.verify_refresh(pair.refresh_jwt)
-    assert (refresh.did, refresh.kind, refresh.token_id) == (ALICE, Kind.REFRESH, pair.refresh_id)
+    assert (refresh.did, refresh.kind, refresh.token_id) == (ALICE, Kind.REFRESH, pair.refresh.identifier)
 
 
 def test_a_token_that_was_checked_once_still_expires(tokens: Tokens, clock: Clock) -> None:

@@ -1,8 +1,8 @@
 """From the outbox of `account.sqlite` to the log of events.
 
-A change of an account and the events that tell of it are written in one transaction, but the log is another file. So the
-events wait in the outbox until the log has them. After a crash in between they are still there, and are told then; at
-worst twice, which says the same thing twice for an identity, an account or a state. A commit is never told twice: one
+A change of an account and the events that tell of it are written in one transaction, but the log is another file. So
+the events wait in the outbox until the log has them. After a crash in between they are still there, and are told then;
+at worst twice, which says the same thing twice for an identity, an account or a state. A commit is never told twice: one
 that the log already has is left out.
 """
 
@@ -18,6 +18,7 @@ from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.protocol.syntax.tid import Tid
+from tempest_pds.repo.block_source import MemoryBlockSource
 from tempest_pds.repo.commit import decode as decode_commit
 from tempest_pds.repo.mst.node import EMPTY_BLOCK, EMPTY_ROOT
 from tempest_pds.repo.mst.tree import Tree
@@ -27,6 +28,7 @@ from tempest_pds.services.event_frames import AccountEvent, CommitEvent, Event, 
 from tempest_pds.services.new_repositories import FirstCommit
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.pending_events import PendingEvent
+from tempest_pds.stores.sequencer.store import SequencerStore
 
 _log = structlog.get_logger("tempest_pds.announcer")
 
@@ -40,17 +42,13 @@ class EventLog(Protocol):
 
 
 class Announcer:
-    """Tell the network what changed with accounts.
+    """Tell the network what changed with accounts."""
 
-    Args:
-        is_logged: tells whether the log has a commit of that account with that revision, or a later one.
-    """
-
-    def __init__(self, store: AccountStore, writer: AccountWriter, log: EventLog, is_logged: "IsLogged") -> None:
+    def __init__(self, store: AccountStore, writer: AccountWriter, log: EventLog, sequencer: SequencerStore) -> None:
         self._store = store
         self._writer = writer
         self._log = log
-        self._is_logged = is_logged
+        self._sequencer = sequencer
         self._announcing = asyncio.Lock()
 
     async def announce_pending(self) -> None:
@@ -78,13 +76,9 @@ class Announcer:
         _log.error("announcer.unknown_kind", kind=pending.kind, did=pending.did)
         return None
 
-
-class IsLogged(Protocol):
-    """What knows the log."""
-
-    def __call__(self, did: Did, rev: str) -> bool:
-        """Tell whether the log has that commit."""
-        ...
+    def _is_logged(self, did: Did, rev: str) -> bool:
+        latest = self._sequencer.latest_for(did)
+        return latest is not None and latest.rev is not None and latest.rev >= rev
 
 
 def add_identity(store: AccountStore, did: Did, handle: Handle | None) -> None:
@@ -136,12 +130,5 @@ def _first_commit(did: Did, detail: dict[str, Any]) -> PreparedCommit:
         removed_nodes=set(),
         records={},
         car=car.encode(commit, [(commit, block), *nodes.items()]),
-        repo=Repo(RepoHead(did, commit, rev, data), Tree(_Empty(), data)),
+        repo=Repo(RepoHead(did, commit, rev, data), Tree(MemoryBlockSource(nodes), data)),
     )
-
-
-class _Empty:
-    """The nodes of the empty tree."""
-
-    def get(self, cid: CID) -> bytes | None:
-        return EMPTY_BLOCK if cid == EMPTY_ROOT else None

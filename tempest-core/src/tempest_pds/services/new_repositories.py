@@ -1,7 +1,7 @@
 """The first commit of a repository, on the disk before anybody hears of the account.
 
-The file is made and holds its commit before the account's row is written. A crash in between leaves a file that no account
-refers to; the other way round it would leave an account without a repository.
+The file is made and holds its commit before the account's row is written. A crash in between leaves a file that no
+account refers to; the other way round it would leave an account without a repository.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,196 @@
+"""Handles and DIDs of the accounts here: com.atproto.identity.*, and what sign-up and activation need of them."""
+
+import structlog
+
+from tempest_pds.protocol.crypto.keys import PrivateKey
+from tempest_pds.protocol.errors import InvalidSyntax, ProtocolError
+from tempest_pds.protocol.identity.plc_operation import InvalidOperation, is_tombstone, normalize, update
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.protocol.syntax.handle import Handle
+from tempest_pds.remote.did_resolver import DidResolver
+from tempest_pds.remote.errors import NotFound, OperationRefused, RemoteError
+from tempest_pds.remote.handle_resolver import HandleResolver
+from tempest_pds.remote.plc_directory import Plc
+from tempest_pds.services.account_hooks import AccountHooks
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.announcer import Announcer, add_identity
+from tempest_pds.services.errors import (
+    HandleNotAvailable,
+    HandleNotFound,
+    InvalidHandle,
+    InvalidRequest,
+    UnresolvableDid,
+    UnsupportedDomain,
+)
+from tempest_pds.services.handle_rules import HandleRules
+from tempest_pds.services.hosted_documents import HostedDocuments
+from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.account.accounts import HandleTaken
+from tempest_pds.stores.key_files import KeyFiles
+
+_log = structlog.get_logger("tempest_pds.identities")
+
+
+class Identities:
+    """Resolve, check and change handles; check that a DID points here.
+
+    Args:
+        public_url: the origin of this server, as DID documents must name it.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: AccountStore,
+        writer: AccountWriter,
+        keys: KeyFiles,
+        plc: Plc,
+        dids: DidResolver,
+        handles: HandleResolver,
+        rules: HandleRules,
+        documents: HostedDocuments,
+        announcer: Announcer,
+        hooks: AccountHooks,
+        public_url: str,
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._keys = keys
+        self._plc = plc
+        self._dids = dids
+        self._handles = handles
+        self._rules = rules
+        self._documents = documents
+        self._announcer = announcer
+        self._hooks = hooks
+        self._public_url = public_url
+
+    # Handles
+
+    async def resolve_handle(self, text: str) -> Did:
+        """Find the DID that a handle leads to: an account here, or anybody's.
+
+        Raises:
+            InvalidHandle: it is not a handle.
+            HandleNotFound: it leads nowhere, or nobody could be asked.
+        """
+        try:
+            handle = Handle.parse(text)
+        except InvalidSyntax as error:
+            raise InvalidHandle("Input/handle must be a valid handle") from error
+        account = self._store.accounts.by_handle(handle)
+        if account is not None and account.is_active:
+            return account.did
+        if self._rules.is_ours(handle):
+            raise HandleNotFound("Unable to resolve handle")
+        try:
+            return await self._handles.resolve(handle)
+        except RemoteError as error:
+            raise HandleNotFound("Unable to resolve handle") from error
+
+    async def check_handle(self, text: str, did: Did | None) -> Handle:
+        """Check a handle that an account is to get.
+
+        Args:
+            did: of the account; None while it has none, and can only get a handle of ours.
+
+        Raises:
+            InvalidHandle, HandleNotAvailable: see `HandleRules.parse`.
+            UnsupportedDomain: it is not ours to give.
+            InvalidRequest: it is somebody's own domain, and does not lead to this DID.
+        """
+        handle = self._rules.parse(text)
+        if handle in self._store.reserved_handles:
+            raise HandleNotAvailable("Reserved handle")
+        if self._rules.is_hosted(handle):
+            return handle
+        if did is None:
+            raise UnsupportedDomain("Not a supported handle domain")
+        try:
+            resolved = await self._handles.resolve(handle, refresh=True)
+        except RemoteError as error:
+            raise InvalidRequest("External handle did not resolve to DID") from error
+        if resolved != did:
+            raise InvalidRequest("External handle did not resolve to DID")
+        return handle
+
+    async def update_handle(self, did: Did, text: str) -> None:
+        """Give an account another handle; the same one again makes the network look anew.
+
+        Raises:
+            InvalidRequest: one of its kinds; see `check_handle`.
+            RemoteError: the PLC directory could not be asked.
+        """
+        account = self._store.accounts.get(did)
+        if account is None:
+            raise InvalidRequest("Account not found")
+        handle = await self.check_handle(text, did)
+        existing = self._store.accounts.by_handle(handle)
+        if existing is not None and existing.did != did:
+            raise HandleNotAvailable(f"Handle already taken: {handle}")
+        if did.method == "plc":
+            await self._publish_handle(did, handle)
+        elif self._documents.document(did) is None:
+            document = await self._dids.resolve(did, max_age=0)
+            if document.handle != handle:
+                raise InvalidRequest("DID is not properly configured for handle")
+        try:
+            # Should this fail, the DID's document is ahead of us, and calling again mends it.
+            await self._writer.run(self._store_handle, did, handle)
+        except HandleTaken as error:
+            raise HandleNotAvailable(f"Handle already taken: {handle}") from error
+        self._dids.forget(did)
+        await self._announcer.announce_pending()
+        self._hooks.notify("account_changed", did=str(did), handle=str(handle), change="handle")
+
+    async def _publish_handle(self, did: Did, handle: Handle) -> None:
+        try:
+            last = await self._plc.last_operation(did)
+            names = normalize(last).get("alsoKnownAs", [])
+            if names[:1] == [f"at://{handle}"]:
+                return
+            operation = update(last, self._rotation_key(last), handle=handle)
+            await self._plc.submit(did, operation)
+        except (NotFound, OperationRefused, InvalidOperation) as error:
+            raise InvalidRequest(f"The DID's operation was not taken: {error}") from error
+
+    def _store_handle(self, did: Did, handle: Handle) -> None:
+        with self._store.transaction():
+            self._store.accounts.set_handle(did, handle)
+            add_identity(self._store, did, handle)
+
+    def _rotation_key(self, last: dict[str, object]) -> PrivateKey:
+        key = self._keys.rotation_key()
+        if is_tombstone(last) or key.public.did_key not in normalize(last)["rotationKeys"]:
+            raise InvalidRequest("Server rotation key not included in PLC DID data")
+        return key
+
+    # DIDs
+
+    async def check_points_here(self, did: Did) -> None:
+        """Pass if a DID's document names this server and the account's key, and this server can change it.
+
+        Raises:
+            InvalidRequest: it does not; the text says what is wrong.
+            UnresolvableDid: it cannot be had now.
+        """
+        try:
+            if did.method == "plc":
+                endpoint, key = await self._plc_facts(did)
+            else:
+                document = await self._dids.resolve(did, max_age=0)
+                endpoint, key = document.pds_endpoint, document.signing_key
+        except (RemoteError, ProtocolError) as error:
+            _log.warning("identity.unresolvable", did=did, error=str(error))
+            raise UnresolvableDid("Could not resolve DID") from error
+        if endpoint is None or endpoint.rstrip("/") != self._public_url.rstrip("/"):
+            raise InvalidRequest("DID document atproto_pds service endpoint does not match PDS public url")
+        if key is None or key != self._keys.signing_key(did).public.did_key:
+            raise InvalidRequest("DID document verification method does not match expected signing key")
+
+    async def _plc_facts(self, did: Did) -> tuple[str | None, str | None]:
+        last = await self._plc.last_operation(did)
+        self._rotation_key(last)
+        normal = normalize(last)
+        service = normal["services"].get("atproto_pds", {})
+        return service.get("endpoint"), normal["verificationMethods"].get("atproto")
