@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from bench.measure import Measure
 
-
 NOTHING = Measure(0)
 
 
