@@ -53,7 +53,7 @@ class Node:
         )
         if done.returncode != 0:
             raise RuntimeError(f"{script.name} failed: {done.stderr.strip()}")
-        verdicts = [json.loads(line) for line in done.stdout.splitlines()]
+        verdicts = [json.loads(line) for line in done.stdout.split("\n") if line]
         if len(verdicts) != len(lines):
             raise RuntimeError(f"{script.name} answered {len(verdicts)} of {len(lines)} cases: {done.stderr.strip()}")
         return verdicts
