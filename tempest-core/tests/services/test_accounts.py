@@ -43,7 +43,7 @@ from tempest_pds.services.errors import (
     UnresolvableDid,
     UnsupportedDomain,
 )
-from tempest_pds.services.event_frames import Event
+from tempest_pds.services.event_frames import Event, encode_frame
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.identities import Identities
@@ -55,7 +55,7 @@ from tempest_pds.services.tokens import Tokens
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.key_files import KeyFiles
-from tempest_pds.stores.sequencer.store import SequencerStore
+from tempest_pds.stores.sequencer.store import EventRow, SequencerStore
 
 SERVER = Did.parse("did:web:localhost")
 URL = "http://localhost:4000"
@@ -132,7 +132,7 @@ class World:
         self.sessions = Sessions(self.store, self.writer, tokens, self.passwords, self.dids, self.clock)
         self.app_passwords = AppPasswords(self.store, self.writer)
         self.invites = Invites(self.store, self.writer, "pds.example.com")
-        self.announcer = Announcer(self.store, self.writer, self.log, self.sequencer)
+        self.announcer = Announcer(self.store, self.writer, self.log, self.sequencer.has_commit)
         self.identities = Identities(
             store=self.store,
             writer=self.writer,
@@ -273,6 +273,22 @@ async def test_events_that_were_not_told_before_a_crash_are_told_at_the_next_sta
     assert [event.kind for event in world.log.take()] == ["identity", "account", "commit", "sync"]
     await world.announcer.announce_pending()
     assert world.log.take() == []
+
+
+async def test_a_commit_that_the_log_has_is_not_told_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process died after the log took the events, and before the outbox was told."""
+    monkeypatch.setattr(world.store.pending_events, "delete_through", lambda last_id: (_ for _ in ()).throw(OSError()))
+    with pytest.raises(OSError):  # noqa: PT011 - its text does not matter
+        await world.create()
+    first = world.log.take()
+    monkeypatch.undo()
+    rows = [
+        EventRow(seq, event.did, event.kind, event.rev, seq, encode_frame(event, seq, "2026-01-01T00:00:00.000Z"))
+        for seq, event in enumerate(first, 1)
+    ]
+    world.sequencer.append(rows)
+    await world.announcer.announce_pending()
+    assert [event.kind for event in world.log.take()] == ["identity", "account", "sync"]
 
 
 @pytest.mark.parametrize(

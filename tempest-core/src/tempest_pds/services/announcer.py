@@ -8,7 +8,7 @@ that the log already has is left out.
 
 import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -28,7 +28,6 @@ from tempest_pds.services.event_frames import AccountEvent, CommitEvent, Event, 
 from tempest_pds.services.new_repositories import FirstCommit
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.pending_events import PendingEvent
-from tempest_pds.stores.sequencer.store import SequencerStore
 
 _log = structlog.get_logger("tempest_pds.announcer")
 
@@ -42,13 +41,19 @@ class EventLog(Protocol):
 
 
 class Announcer:
-    """Tell the network what changed with accounts."""
+    """Tell the network what changed with accounts.
 
-    def __init__(self, store: AccountStore, writer: AccountWriter, log: EventLog, sequencer: SequencerStore) -> None:
+    Args:
+        is_logged: tells whether the log has the commit of an account with that revision.
+    """
+
+    def __init__(
+        self, store: AccountStore, writer: AccountWriter, log: EventLog, is_logged: Callable[[Did, str], bool]
+    ) -> None:
         self._store = store
         self._writer = writer
         self._log = log
-        self._sequencer = sequencer
+        self._is_logged = is_logged
         self._announcing = asyncio.Lock()
 
     async def announce_pending(self) -> None:
@@ -75,10 +80,6 @@ class Announcer:
                 return CommitEvent(_first_commit(pending.did, detail))
         _log.error("announcer.unknown_kind", kind=pending.kind, did=pending.did)
         return None
-
-    def _is_logged(self, did: Did, rev: str) -> bool:
-        latest = self._sequencer.latest_for(did)
-        return latest is not None and latest.rev is not None and latest.rev >= rev
 
 
 def add_identity(store: AccountStore, did: Did, handle: Handle | None) -> None:

@@ -43,12 +43,12 @@ class Preferences:
 
     def __init__(
         self,
-        repositories: ActorStores,
-        writer: FileWriter,
+        stores: ActorStores,
+        log: FileWriter,
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     ) -> None:
-        self._repositories = repositories
-        self._writer = writer
+        self._stores = stores
+        self._log = log
         self._today = today
 
     def get(self, caller: Credentials) -> list[LexValue]:
@@ -97,11 +97,11 @@ class Preferences:
             store.sync()
 
         with self._open(caller.account) as store:
-            await self._writer.change_file(store, change)
+            await self._log.change_file(store, change)
 
     def _open(self, did: Did) -> ActorStore:
         try:
-            return self._repositories.open(did)
+            return self._stores.open(did)
         except NoRepoFile as error:
             raise RepoNotFound(f"Could not find repo for DID: {did}") from error
 
