@@ -1,6 +1,7 @@
-"""BlackSheep's application: one catch-all route below /xrpc/, a few pages, and a fallback for all the rest."""
+"""BlackSheep's application: one catch-all route below /xrpc/, a few pages, and a fallback for all the rest.
 
-from __future__ import annotations
+Annotations are real objects here: BlackSheep reads them, and wraps every handler that it does not see to return a Response.
+"""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -58,12 +59,12 @@ def build_application(dispatcher: Dispatcher, sockets: SocketServer, pages: Mapp
         return error_response(ErrorAnswer(404, "NotFound", "Not Found"), [])
 
     for add in (router.add_get, router.add_head, router.add_post):
-        add("/xrpc/*", call_method)
+        add("/xrpc/*", _own(call_method))
     router.add_ws("/xrpc/*", serve_socket)
     for path, page in pages.items():
         exact = _exact(path, page, anything_else)
-        router.add_get(path, exact)
-        router.add_head(path, exact)
+        router.add_get(path, _own(exact))
+        router.add_head(path, _own(exact))
     router.fallback = anything_else
     return application
 
@@ -79,6 +80,15 @@ def _exact(path: str, page: Page, otherwise: Page) -> Page:
         return await page(request)
 
     return serve
+
+
+def _own(handler: Page) -> Page:
+    """Make a handler of its own for each route: BlackSheep wraps one that stands in several once for each of them."""
+
+    async def handle(request: Request) -> Response:
+        return await handler(request)
+
+    return handle
 
 
 @contextmanager

@@ -10,6 +10,22 @@ from tempest_pds.http.errors import XrpcError
 from tempest_pds.services.credentials import Credentials
 
 if TYPE_CHECKING:
+    from tempest_pds.protocol.lexicon.lexicons import Lexicons
+    from tempest_pds.remote.did_resolver import DidResolver
+    from tempest_pds.services.accounts import Accounts
+    from tempest_pds.services.app_passwords import AppPasswords
+    from tempest_pds.services.blobs import Blobs
+    from tempest_pds.services.firehose import Firehose
+    from tempest_pds.services.hosting import Hosting
+    from tempest_pds.services.identities import Identities
+    from tempest_pds.services.invites import Invites
+    from tempest_pds.services.preferences import Preferences
+    from tempest_pds.services.records import Records
+    from tempest_pds.services.repo_list import RepoList
+    from tempest_pds.services.repos import Repos
+    from tempest_pds.services.service_auth import ServiceAuth
+    from tempest_pds.services.sessions import Sessions
+    from tempest_pds.services.sync_reads import SyncReads
     from tempest_pds.http.answers import Stream
     from tempest_pds.http.exchange import Exchange
 
@@ -57,21 +73,22 @@ class Services:
     """Every service that methods call. Filled in one place, the composition root, and never changed after."""
 
     server: ServerInfo
-    lexicons: Any = None
-    accounts: Any = None
-    sessions: Any = None
-    app_passwords: Any = None
-    invites: Any = None
-    service_auth: Any = None
-    identities: Any = None
-    hosting: Any = None
-    records: Any = None
-    repos: Any = None
-    repo_import: Any = None
-    sync: Any = None
-    blobs: Any = None
-    firehose: Any = None
-    preferences: Any = None
+    lexicons: Lexicons
+    accounts: Accounts
+    sessions: Sessions
+    app_passwords: AppPasswords
+    invites: Invites
+    service_auth: ServiceAuth
+    identities: Identities
+    hosting: Hosting
+    records: Records
+    repos: Repos
+    sync: SyncReads
+    blobs: Blobs
+    firehose: Firehose
+    dids: DidResolver
+    repo_list: RepoList
+    preferences: Preferences
     proxy: Proxy | None = None
 
 

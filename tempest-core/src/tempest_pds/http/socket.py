@@ -25,10 +25,12 @@ from tempest_pds.http.dispatch import Dispatcher, nsid_of
 from tempest_pds.http.errors import XrpcError, answer_to, error_body
 from tempest_pds.http.exchange import Exchange
 from tempest_pds.http.frame_protocol import EXTENSION, FrameWriter
+from tempest_pds.http.frame_protocol import EXTENSION, FrameWriter
 from tempest_pds.http.query_string import parse_query_string
 from tempest_pds.http.rate_limits import GLOBAL, RateLimiter
 from tempest_pds.protocol.data_model import dag_cbor
 from tempest_pds.protocol.errors import TempestError
+from tempest_pds.services.firehose import from_wire
 from tempest_pds.services.firehose import from_wire
 
 POLICY_VIOLATION: Final = 1008
@@ -90,6 +92,24 @@ class Socket:
             raise SocketClosed("the client is gone")
         try:
             await self._frames.write(wire)
+        except _GONE as error:
+            self._gone.set()
+            raise SocketClosed("the client is gone") from error
+
+    def try_write(self, wire: bytes) -> bool:
+        """Write ready-made WebSocket frames at once if the client reads; tell whether they were written."""
+        return self._writer is not None and not self.is_closed and self._writer.try_write(wire)
+
+    async def write(self, wire: bytes) -> None:
+        """Write ready-made WebSocket frames; waits while the client does not read. Raises SocketClosed."""
+        if self._writer is None:
+            for frame in from_wire(wire):
+                await self.send_bytes(frame)
+            return
+        if self.is_closed:
+            raise SocketClosed("the client is gone")
+        try:
+            await self._writer.write(wire)
         except _GONE as error:
             self._gone.set()
             raise SocketClosed("the client is gone") from error

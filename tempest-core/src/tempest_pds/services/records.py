@@ -29,6 +29,7 @@ from tempest_pds.services.event_frames import CommitEvent
 from tempest_pds.services.open_repos import OpenRepo, OpenRepos
 from tempest_pds.services.record_index import BACKLINKED, backlink, commit_row
 from tempest_pds.services.record_writes import CheckedWrite, RequestedWrite, Unset, WriteChecker
+from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.repo_errors import InvalidRecord, InvalidSwap, RecordNotFound, RepoNotFound
 from tempest_pds.stores.actor.commit_row import BlobChanges
 from tempest_pds.stores.actor.store import RecordRow
@@ -79,6 +80,7 @@ class Records:
         checker: WriteChecker,
         revs: TidClock,
         plugins: PluginManager,
+        repo_list: RepoList,
         instruments: Instruments,
     ) -> None:
         self._repos = repos
@@ -88,6 +90,7 @@ class Records:
         self._checker = checker
         self._revs = revs
         self._plugins = plugins
+        self._repo_list = repo_list
         self._instruments = instruments
         self._guarded = plugins.listens("check_record")
         self._observed = plugins.listens("record_committed")
@@ -119,6 +122,7 @@ class Records:
             if changes.orphaned:
                 self._blobs.release(did, changes.orphaned)
             commit = CommitMeta(queued.prepared.commit, queued.prepared.rev)
+            self._repo_list.note(did, commit.cid, commit.rev)
             if self._observed:
                 self._tell_observers(queued.prepared)
         for write in writes:

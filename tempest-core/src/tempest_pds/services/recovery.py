@@ -6,9 +6,13 @@ found by applying its operations to the tree that is there."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import structlog
 
 from tempest_pds.protocol.errors import TempestError
+from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.repo.commit import decode as decode_commit
 from tempest_pds.repo.mst.tree import Tree
 from tempest_pds.services.event_frames import LoggedCommit, decode_commit_frame
@@ -37,12 +41,20 @@ def catch_up(sequencer: SequencerStore, store: ActorStore) -> int:
     return applied
 
 
-def replay(sequencer: SequencerStore, stores: ActorStores) -> tuple[int, list[str]]:
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay came to: how many commits were applied, whose repositories the log has new commits of, and whose
+    file does not fit the log."""
+
+    applied: int
+    touched: Sequence[Did]
+    broken: Sequence[Did]
+
+
+def replay(sequencer: SequencerStore, stores: ActorStores) -> Replayed:
     """Bring every repository up to date that changed since the log was last known to be applied.
 
     One broken repository does not keep the server from starting: it stays as it is.
-
-    Returns how many commits were applied, and the accounts whose file does not fit the log.
     """
     applied = 0
     broken: list[str] = []
@@ -71,7 +83,7 @@ def replay(sequencer: SequencerStore, stores: ActorStores) -> tuple[int, list[st
             store.release()
     if not broken:
         sequencer.set_applied_seq(last)
-    return applied, broken
+    return Replayed(applied, [Did(did) for did in touched], [Did(did) for did in broken])
 
 
 def _is_ahead(row: EventRow, store: ActorStore) -> bool:

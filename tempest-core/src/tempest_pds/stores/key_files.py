@@ -45,8 +45,10 @@ class SigningKeyExists(TempestError):
 class KeyFiles:
     """The keys under `directory`; those of accounts used lately are kept in memory. May be called from any thread."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, rotation_key: PrivateKey | None = None) -> None:
+        """Keep keys in a directory; `rotation_key` is the operator's own, used instead of one made here."""
         self.directory = directory
+        self._rotation_key = rotation_key
         self._signing: OrderedDict[str, PrivateKey] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -134,7 +136,9 @@ class KeyFiles:
     # The server's own
 
     def rotation_key(self) -> PrivateKey:
-        """Return the server's PLC rotation key, made at the first call."""
+        """Return the server's PLC rotation key: the operator's, or one made at the first call."""
+        if self._rotation_key is not None:
+            return self._rotation_key
         path = self.directory / "plc_rotation.key"
         with self._lock:
             key = _read(path)

@@ -17,9 +17,11 @@ from tempest_pds.protocol.errors import InvalidEncoding
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.nsid import Nsid
 from tempest_pds.protocol.syntax.record_key import RecordKey
+from tempest_pds.remote.errors import RemoteError
 from tempest_pds.services.errors import AuthenticationRequired, InvalidRequest
 from tempest_pds.services.record_writes import UNSET, CheckedWrite, RequestedWrite
 from tempest_pds.services.records import WriteOutcome
+from tempest_pds.services.repo_errors import RecordNotFound
 
 UPLOADS: Final = Limit("blob-upload-day", 1_000, DAY, by_account)
 _MAX_JSON: Final = 1_000_000
@@ -84,8 +86,8 @@ async def get_record(call: Call) -> Answer:
     account = services.hosting.visible(params["repo"])
     collection, rkey = Nsid(params["collection"]), RecordKey(params["rkey"])
     if account is None:
-        if services.hosting.is_here(params["repo"]) or services.proxy is None:
-            raise services.records.not_found(params["repo"], collection, rkey)
+        if services.proxy is None or services.hosting.find(params["repo"]) is not None:
+            raise RecordNotFound(f"Could not locate record: at://{params['repo']}/{collection}/{rkey}")
         return await services.proxy.public_read(call)
     wanted = params.get("cid")
     cid, value = services.records.get(account.did, collection, rkey, None if wanted is None else _cid(wanted, "cid"))
@@ -119,12 +121,15 @@ async def list_records(call: Call) -> Answer:
 async def describe_repo(call: Call) -> Answer:
     """Tell whose repository it is, and which collections it holds."""
     account = call.services.hosting.available(call.params["repo"])
-    document = await call.services.identities.did_document(account.did)
+    try:
+        document = await call.services.dids.resolve(account.did)
+    except RemoteError as error:
+        raise InvalidRequest(f"Could not resolve DID: {account.did}") from error
     collections = call.services.records.collections(account.did)
     return {
         "handle": account.handle or "handle.invalid",
         "did": account.did,
-        "didDoc": document.source,
+        "didDoc": dict(document.json),
         "collections": list(collections),
         "handleIsCorrect": document.handle == account.handle,
     }
@@ -153,7 +158,9 @@ async def import_repo(call: Call) -> Answer:
 @query("com.atproto.repo.listMissingBlobs", auth=ACCESS)
 async def list_missing_blobs(call: Call) -> Answer:
     """List the blobs that records refer to and that were never uploaded here."""
-    rows = call.services.blobs.missing(_own_did(call), call.params["limit"], call.params.get("cursor"))
+    cursor = call.params.get("cursor")
+    after = None if cursor is None else _cid(cursor, "cursor")
+    rows = call.services.blobs.missing(_own_did(call), call.params["limit"], after)
     answer: dict[str, Any] = {"blobs": [{"cid": str(cid), "recordUri": uri} for cid, uri in rows]}
     if rows:
         answer["cursor"] = str(rows[-1][0])

@@ -87,7 +87,7 @@ async def get_repo_status(call: Call) -> Answer:
 @query("com.atproto.sync.listRepos")
 async def list_repos(call: Call) -> Answer:
     """List the repositories hosted here, the oldest account first."""
-    page = call.services.sync.list_repos(call.params["limit"], call.params.get("cursor"))
+    page = await call.services.repo_list.page(call.params["limit"], call.params.get("cursor"))
     answer: dict[str, Any] = {"repos": page.repos}
     if page.cursor is not None:
         answer["cursor"] = page.cursor
@@ -99,7 +99,9 @@ async def list_blobs(call: Call) -> Answer:
     """List the blobs that a repository's records refer to."""
     did = _readable(call)
     params = call.params
-    cids = call.services.blobs.list(did, params.get("since"), params["limit"], params.get("cursor"))
+    cursor = params.get("cursor")
+    after = None if cursor is None else _cid(cursor)
+    cids = call.services.blobs.list(did, params.get("since"), params["limit"], after)
     answer: dict[str, Any] = {"cids": [str(cid) for cid in cids]}
     if cids:
         answer["cursor"] = str(cids[-1])

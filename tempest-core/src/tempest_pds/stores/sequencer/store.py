@@ -49,6 +49,18 @@ _AT_OR_AFTER = Statement(
 _LATEST_FOR = Statement(
     paged(select(*_columns).where(EVENT.c.did == bindparam("did")).order_by(EVENT.c.seq.desc())), "did", "count"
 )
+_HAS_COMMIT = Statement(
+    paged(
+        select(EVENT.c.seq).where(
+            EVENT.c.did == bindparam("did"),
+            EVENT.c.kind == literal_column("'commit'"),
+            EVENT.c.rev >= bindparam("rev"),
+        )
+    ),
+    "did",
+    "rev",
+    "count",
+)
 _PRUNE = Statement(delete(EVENT).where(EVENT.c.seq < bindparam("seq"), EVENT.c.seq >= bindparam("low")), "seq", "low")
 _PURGE = Statement(delete(EVENT).where(EVENT.c.did == bindparam("did"), EVENT.c.seq < bindparam("seq")), "did", "seq")
 _GET_META = Statement(select(META.c.value).where(META.c.key == bindparam("key")), "key")
@@ -142,6 +154,10 @@ class SequencerStore:
         """Return the newest event of an account that is still kept."""
         row = self.database.one(_LATEST_FOR, (did, 1))
         return None if row is None else EventRow(*row)
+
+    def has_commit(self, did: str, rev: str) -> bool:
+        """Tell whether the log has a commit of an account with this revision or a later one."""
+        return self.database.one(_HAS_COMMIT, (did, rev, 1)) is not None
 
     def seq_at_or_after(self, time_us: int) -> int | None:
         """Return the first event written at `time_us` or later; None when all are older.

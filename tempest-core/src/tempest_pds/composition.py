@@ -1,0 +1,369 @@
+"""Everything below HTTP, made in order and handed to those who need it; `open_services` is the one place that does.
+
+What is opened here is closed in reverse by the stack that is passed in, also when a later step fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
+from tempest_pds.http.context import ServerInfo, Services
+from tempest_pds.http.forwarding import Forwarding
+from tempest_pds.http.pages.service import Directory
+from tempest_pds.plugins import PluginManager
+from tempest_pds.protocol.crypto.keys import PrivateKey, private_key
+from tempest_pds.protocol.data_model.value import LexValue
+from tempest_pds.protocol.lexicon.lexicons import Lexicons
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.protocol.syntax.handle import Handle
+from tempest_pds.protocol.syntax.tid import TidClock
+from tempest_pds.remote.did_resolver import DidResolver
+from tempest_pds.remote.handle_resolver import HandleResolver
+from tempest_pds.remote.plc_directory import Plc, PlcDirectory
+from tempest_pds.remote.plc_ledger import PlcLedger
+from tempest_pds.remote.relays import Relays
+from tempest_pds.remote.safe_fetch import SafeFetch
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.accounts import Accounts
+from tempest_pds.services.admin_token import AdminToken
+from tempest_pds.services.announcer import Announcer
+from tempest_pds.services.app_passwords import AppPasswords
+from tempest_pds.services.blobs import Blobs
+from tempest_pds.services.commit_log import CommitLog, Frames
+from tempest_pds.services.firehose import Firehose
+from tempest_pds.services.handle_rules import HandleRules
+from tempest_pds.services.hosted_documents import HostedDocuments
+from tempest_pds.services.hosting import Hosting
+from tempest_pds.services.identities import Identities
+from tempest_pds.services.invites import Invites
+from tempest_pds.services.open_repos import OpenRepos
+from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.preferences import Preferences
+from tempest_pds.services.proxy import Proxy, Service
+from tempest_pds.services.record_writes import WriteChecker
+from tempest_pds.services.records import Records
+from tempest_pds.services.recovery import catch_up, replay
+from tempest_pds.services.repo_list import RepoList
+from tempest_pds.services.service_auth import ServiceAuth
+from tempest_pds.services.sessions import Sessions
+from tempest_pds.services.sign_up import SignUp, SignUpRules
+from tempest_pds.services.sync_reads import SyncReads
+from tempest_pds.services.tokens import Tokens
+from tempest_pds.services.upkeep import Upkeep
+from tempest_pds.settings import Settings
+from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.actor.stores import ActorStores
+from tempest_pds.stores.data_directory import DataDirectory
+from tempest_pds.stores.database import QueryObserver
+from tempest_pds.stores.key_files import KeyFiles
+from tempest_pds.stores.sequencer.store import SequencerStore
+from tempest_pds.telemetry import Instruments, software_version
+from tempest_pds_plugins.adapters import PluginContext
+
+_SYNCHRONOUS: Final = {"power": "FULL", "process": "NORMAL"}
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the HTTP layer needs of the rest."""
+
+    services: Services
+    sessions: SessionTokens
+    service_tokens: ServiceTokens
+    admin_tokens: AdminTokens
+    hosting: Hosting
+    directory: Directory
+    plugins: PluginManager
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """The data directory, opened."""
+
+    directory: DataDirectory
+    keys: KeyFiles
+    accounts: AccountStore
+    sequencer: SequencerStore
+    stores: ActorStores
+
+
+def server_info(settings: Settings) -> ServerInfo:
+    """Tell what the server says of itself."""
+    return ServerInfo(
+        version=software_version(),
+        hostname=settings.hostname,
+        public_url=settings.public_url,
+        did=settings.service_did,
+        handle_domains=settings.handle_domains,
+        invite_required=settings.invite_required,
+        blob_max_bytes=settings.blob_max_bytes,
+        repo_import_enabled=settings.repo_import_enabled,
+        repo_import_max_bytes=settings.repo_import_max_bytes,
+        contact_email=settings.contact_email,
+        privacy_policy_url=settings.privacy_policy_url,
+        terms_of_service_url=settings.terms_of_service_url,
+    )
+
+
+async def open_services(
+    settings: Settings,
+    environ: Mapping[str, str],
+    instruments: Instruments,
+    lexicons: Lexicons,
+    stack: AsyncExitStack,
+) -> Opened:
+    """Open the data directory and all services.
+
+    Raises TempestError with one line that says what to change: the directory is in use, a plugin cannot be used…
+    """
+    own_did = Did.parse(settings.service_did)
+    context = PluginContext(
+        data_dir=settings.data_dir,
+        hostname=settings.hostname,
+        public_url=settings.public_url,
+        version=software_version(),
+        is_local=settings.is_local,
+    )
+    plugins = PluginManager.load(environ)
+    plugins.require_sound()
+    data = _open_data(settings, instruments, stack)
+    blob_store = plugins.create_blob_store(settings.blob_store, environ, context)
+    await blob_store.open()
+    stack.push_async_callback(blob_store.close)
+
+    writer = AccountWriter()
+    stack.callback(writer.close)
+    passwords = Passwords()
+    stack.callback(passwords.close)
+    hosting = Hosting(data.accounts.accounts)
+    repo_list = RepoList(data.accounts, writer)
+    firehose = Firehose(
+        data.sequencer,
+        max_lag=settings.firehose_max_buffer,
+        retention_seconds=settings.firehose_retention_hours * 3600,
+        instruments=instruments,
+    )
+
+    strangers = SafeFetch(allow_private=not settings.ssrf_protection)
+    stack.push_async_callback(strangers.close)
+    configured = SafeFetch(allow_private=True)
+    stack.push_async_callback(configured.close)
+    relays = Relays(configured, settings.hostname, settings.crawlers)
+    stack.push_async_callback(relays.close)
+
+    def publish(frames: Frames) -> None:
+        firehose.publish(frames)
+        relays.notify()
+
+    for did in replay(data.sequencer, data.stores).touched:
+        with data.stores.open(did) as store:
+            head = store.head()
+            if head is not None:
+                repo_list.note(did, head.commit, head.rev)
+    log = CommitLog(data.sequencer, publish, lambda store: catch_up(data.sequencer, store))
+    log.start()
+    stack.push_async_callback(log.stop)
+    sync = SyncReads(data.stores)
+    revs = TidClock()
+    repos = OpenRepos(data.stores, data.keys)
+    blobs = Blobs(stores=data.stores, log=log, blob_store=blob_store, plugins=plugins, instruments=instruments)
+    await blobs.clear_unfinished()
+    stack.push_async_callback(blobs.close)
+    records = Records(
+        repos=repos,
+        stores=data.stores,
+        log=log,
+        blobs=blobs,
+        checker=WriteChecker(lexicons, TidClock()),
+        revs=revs,
+        plugins=plugins,
+        repo_list=repo_list,
+        instruments=instruments,
+    )
+    upkeep = Upkeep(
+        log=log,
+        sequencer=data.sequencer,
+        stores=data.stores,
+        repo_list=repo_list,
+        blobs=blobs,
+        retention_seconds=settings.firehose_retention_hours * 3600,
+    )
+
+    plc = _plc(settings, data, configured)
+    rules = HandleRules(settings.handle_domains)
+    documents = HostedDocuments(data.accounts, data.keys, rules, own_did, settings.public_url)
+    dids = DidResolver(strangers, plc, allow_private=not settings.ssrf_protection, own=documents.document)
+    stack.push_async_callback(dids.close)
+    announcer = Announcer(data.accounts, writer, log, data.sequencer.has_commit)
+    tokens = Tokens(_token_secret(settings, data.keys), own_did)
+    sessions = Sessions(data.accounts, writer, tokens, passwords, dids)
+    identities = Identities(
+        store=data.accounts,
+        writer=writer,
+        keys=data.keys,
+        plc=plc,
+        dids=dids,
+        handles=HandleResolver(strangers),
+        rules=rules,
+        documents=documents,
+        announcer=announcer,
+        hooks=plugins,
+        public_url=settings.public_url,
+    )
+    invites = Invites(data.accounts, writer, settings.hostname)
+    accounts = Accounts(
+        store=data.accounts,
+        writer=writer,
+        keys=data.keys,
+        repositories=data.stores,
+        identities=identities,
+        announcer=announcer,
+        hooks=plugins,
+        sign_up=SignUp(
+            store=data.accounts,
+            writer=writer,
+            keys=data.keys,
+            repositories=data.stores,
+            plc=plc,
+            dids=dids,
+            identities=identities,
+            sessions=sessions,
+            passwords=passwords,
+            invites=invites,
+            announcer=announcer,
+            hooks=plugins,
+            revs=revs,
+            rules=SignUpRules(
+                public_url=settings.public_url,
+                invite_required=settings.invite_required,
+                operator_key=settings.plc_recovery_key,
+                did_method=settings.hosted_did_method,
+            ),
+        ),
+    )
+    service_auth = ServiceAuth(data.keys, dids, own_did)
+    proxy = Proxy(
+        strangers,
+        configured,
+        dids,
+        service_auth,
+        app_view=Service(Did.parse(settings.appview_did), settings.appview_url),
+        reports=Service(Did.parse(settings.report_service_did), settings.report_service_url),
+        moderation=Service(Did.parse(settings.mod_service_did), settings.mod_service_url),
+    )
+    stack.push_async_callback(proxy.close)
+
+    await announcer.announce_pending()
+    upkeep.start()
+    stack.push_async_callback(upkeep.stop)
+    relays.notify()
+    services = Services(
+        server=server_info(settings),
+        lexicons=lexicons,
+        hosting=hosting,
+        accounts=accounts,
+        sessions=sessions,
+        app_passwords=AppPasswords(data.accounts, writer),
+        invites=invites,
+        service_auth=service_auth,
+        identities=identities,
+        records=records,
+        repos=None,  # type: ignore[arg-type]
+        repo_list=repo_list,
+        sync=sync,
+        dids=dids,
+        blobs=blobs,
+        firehose=firehose,
+        preferences=Preferences(data.stores, log),
+        proxy=Forwarding(proxy),
+    )
+    return Opened(
+        services=services,
+        sessions=sessions,
+        service_tokens=service_auth,
+        admin_tokens=_admin_token(settings, data.keys, passwords),
+        hosting=hosting,
+        directory=_HostedDirectory(data.accounts, documents),
+        plugins=plugins,
+    )
+
+
+def _open_data(settings: Settings, instruments: Instruments, stack: AsyncExitStack) -> _Data:
+    directory = DataDirectory(settings.data_dir)
+    stack.enter_context(directory.lock())
+    keys = KeyFiles(directory.keys, rotation_key=_rotation_key(settings))
+    observe = _observe_queries(instruments)
+    synchronous = _SYNCHRONOUS[settings.durability]
+    accounts = AccountStore(directory.accounts, synchronous=synchronous, observe=observe)
+    stack.callback(accounts.close)
+    sequencer = SequencerStore(directory.sequencer, synchronous=synchronous, observe=observe)
+    stack.callback(sequencer.close)
+    stores = ActorStores(directory.repos, observe=observe)
+    stack.callback(stores.close)
+    return _Data(directory, keys, accounts, sequencer, stores)
+
+
+def _observe_queries(instruments: Instruments) -> QueryObserver:
+    attributes = {
+        (kind, operation): {"db": kind, "operation": operation}
+        for kind in ("account", "sequencer", "repo")
+        for operation in ("read", "write")
+    }
+
+    def observe(kind: str, operation: str, seconds: float) -> None:
+        instruments.sqlite_query_duration.record(seconds, attributes[(kind, operation)])
+
+    return observe
+
+
+def _plc(settings: Settings, data: _Data, configured: SafeFetch) -> Plc:
+    if settings.plc_url is not None:
+        return PlcDirectory(configured, settings.plc_url)
+    _log.warning("a ledger in the data directory stands in for the PLC directory; nobody else can see it")
+    return PlcLedger(data.directory.root / "plc_ledger.jsonl")
+
+
+def _rotation_key(settings: Settings) -> PrivateKey | None:
+    key = settings.plc_rotation_key
+    return None if key is None else private_key(bytes.fromhex(key), "k256")
+
+
+def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:
+    if settings.secret_key_base is not None:
+        return settings.secret_key_base.encode()
+    return keys.load_or_create("secret_key_base")
+
+
+def _admin_token(settings: Settings, keys: KeyFiles, passwords: Passwords) -> AdminToken:
+    if settings.admin_token_hash is not None:
+        return AdminToken(passwords, stored_hash=settings.admin_token_hash)
+    return AdminToken(passwords, stored_hash=None, token=keys.load_or_create("admin_token").hex())
+
+
+class _HostedDirectory:
+    """What the small pages ask of the accounts."""
+
+    def __init__(self, store: AccountStore, documents: HostedDocuments) -> None:
+        self._store = store
+        self._documents = documents
+
+    def did_of_handle(self, handle: Handle) -> Did | None:
+        """Give the account of a handle that is hosted here."""
+        account = self._store.accounts.by_handle(handle)
+        return None if account is None else account.did
+
+    def hosted_did_document(self, did: Did) -> Mapping[str, LexValue] | None:
+        """Give the document of a did:web that this server answers for."""
+        return self._documents.document(did)
+
+    def check(self) -> None:
+        """Raise when the database does not answer."""
+        self._store.accounts.count()
