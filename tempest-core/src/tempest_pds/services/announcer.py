@@ -2,8 +2,8 @@
 
 A change of an account and the events that tell of it are written in one transaction, but the log is another file. So
 the events wait in the outbox until the log has them. After a crash in between they are still there, and are told then;
-at worst twice, which says the same thing twice for an identity, an account or a state. A commit is never told twice: one
-that the log already has is left out.
+at worst twice, which says the same thing twice for an identity, an account or a state. A commit is never told twice:
+one that the log already has is left out.
 """
 
 import asyncio
