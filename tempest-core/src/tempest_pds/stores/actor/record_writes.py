@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from time import time_ns
 
 from tempest_pds.protocol.data_model.cid import CID
@@ -38,9 +39,23 @@ def _write_blobs(transaction: Transaction, changes: RecordChanges, let_go: set[b
     held = {raw for raws in changes.blobs.values() for raw in raws}
     transaction.run_many(sql.PUT_RECORD_BLOB, [(path, raw) for path, raws in changes.blobs.items() for raw in raws])
     published = [raw for raw in sorted(held) if transaction.run(sql.SET_BLOB_STATUS, ("public", now, raw, "public"))]
+    return BlobChanges(tuple(map(CID, published)), orphan_unused(transaction, let_go - held))
+
+
+def orphan_unused(transaction: Transaction, let_go: Iterable[bytes]) -> tuple[CID, ...]:
+    """Mark those of some blobs that no record refers to any more, and return them."""
+    now = time_ns() // 1000
     orphaned = []
-    for raw in sorted(let_go - held):
+    for raw in sorted(let_go):
         if transaction.one(sql.SELECT_BLOB_USER, (raw, 1)) is None:
             transaction.run(sql.SET_BLOB_STATUS, ("orphaned", now, raw, "orphaned"))
-            orphaned.append(raw)
-    return BlobChanges(tuple(map(CID, published)), tuple(map(CID, orphaned)))
+            orphaned.append(CID(raw))
+    return tuple(orphaned)
+
+
+def clear_records(transaction: Transaction) -> set[bytes]:
+    """Delete every record with what is kept beside it; return the blobs that were referred to."""
+    let_go = {row[0] for row in transaction.all(sql.SELECT_ALL_RECORD_BLOBS)}
+    for statement in (sql.DELETE_ALL_RECORDS, sql.DELETE_ALL_RECORD_BLOBS, sql.DELETE_ALL_BACKLINKS):
+        transaction.run(statement)
+    return let_go

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, bindparam, delete, select, update
+from sqlalchemy import BindParameter, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from tempest_pds.stores.actor.tables import BACKLINK, BLOB, NODE, RECORD, RECORD_BLOB, ROOT
-from tempest_pds.stores.statement import Statement, paged
+from tempest_pds.stores.statement import Statement, paged, update_where
 
 _cid: Final[BindParameter[Any]] = bindparam("cid")
 _path: Final[BindParameter[Any]] = bindparam("path")
@@ -78,6 +78,12 @@ NEXT_PATH: Final = Statement(
     "count",
 )
 
+COUNT_RECORDS: Final = Statement(select(func.count()).select_from(RECORD))
+COUNT_NODES: Final = Statement(select(func.count()).select_from(NODE))
+SELECT_RECORD_TAKEDOWN: Final = Statement(select(RECORD.c.takedown_ref).where(RECORD.c.path == _path), "path")
+SET_RECORD_TAKEDOWN: Final = update_where(RECORD, ["takedown_ref"], RECORD.c.path)
+
+SELECT_ALL_RECORD_BLOBS: Final = Statement(select(RECORD_BLOB.c.cid).distinct())
 SELECT_RECORD_BLOBS: Final = Statement(select(RECORD_BLOB.c.cid).where(RECORD_BLOB.c.path == _path), "path")
 PUT_RECORD_BLOB: Final = Statement(
     insert(RECORD_BLOB).values(path=_path, cid=_cid).on_conflict_do_nothing(), "path", "cid"

@@ -13,7 +13,7 @@ been called before the log forgets a commit or the file is copied.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock, get_ident
@@ -29,7 +29,8 @@ from tempest_pds.stores.actor import statements as sql
 from tempest_pds.stores.actor.batch import NO_NODE_CHANGES, NodeChanges, RecordChanges
 from tempest_pds.stores.actor.blobs import BlobTable
 from tempest_pds.stores.actor.commit_row import NO_BLOB_CHANGES, BlobChanges, CommitRow, Root
-from tempest_pds.stores.actor.record_writes import write_records
+from tempest_pds.stores.actor.preferences import Preferences
+from tempest_pds.stores.actor.record_writes import clear_records, orphan_unused, write_records
 from tempest_pds.stores.actor.snapshot import Snapshot
 from tempest_pds.stores.actor.tables import SCHEMA
 from tempest_pds.stores.database import Database, QueryObserver, Transaction
@@ -55,6 +56,12 @@ class RecordRow(NamedTuple):
         return self.path[self.path.index("/") + 1 :]
 
 
+class _Frozen(NamedTuple):
+    thread: int
+    root: Root | None
+    unwritten: NodeChanges
+
+
 class ActorStore:
     """The repo file of `did`. Get one from `ActorStores.open`, and use it in a `with` block, which keeps it open."""
 
@@ -62,9 +69,10 @@ class ActorStore:
         self.did = did
         self.database = Database(path, SCHEMA, cache_kib=cache_kib, observe=observe)
         self.blobs = BlobTable(self.database)
+        self.preferences = Preferences(self.database)
         self._root = self._read_root()
         self._unwritten = NO_NODE_CHANGES
-        self._frozen: tuple[int, NodeChanges] | None = None
+        self._frozen: _Frozen | None = None
         self._pins = 0
         self._pins_lock = Lock()
 
@@ -112,7 +120,7 @@ class ActorStore:
         """Return a node of the tree; the block source of the tree."""
         # Asked before the file: a node leaves this set only when a commit has put it into the file.
         frozen = self._frozen
-        unwritten = frozen[1] if frozen is not None and frozen[0] == get_ident() else self._unwritten
+        unwritten = frozen.unwritten if frozen is not None and frozen.thread == get_ident() else self._unwritten
         held = unwritten.nodes.get(cid.raw)
         if held is not None:
             return held[2]
@@ -166,16 +174,40 @@ class ActorStore:
         rows = self.database.all(sql.SELECT_BACKLINKS, (subject, collection + "/", collection + "0"))
         return [row[0] for row in rows]
 
+    def record_count(self) -> int:
+        """Count the records; takes time in proportion to them."""
+        row = self.database.one(sql.COUNT_RECORDS)
+        return int(row[0]) if row else 0
+
+    def block_count(self) -> int:
+        """Count the blocks of the repo: commit, nodes and records; takes time in proportion to them."""
+        with self.frozen() as root:
+            row = self.database.one(sql.COUNT_NODES)
+            unwritten = self._unwritten if self._frozen is None else self._frozen.unwritten
+            on_disk = sum(
+                self.database.one(sql.SELECT_NODE, (raw,)) is not None for raw in (*unwritten.nodes, *unwritten.removed)
+            )
+            nodes = (int(row[0]) if row else 0) - on_disk + len(unwritten.nodes)
+            return nodes + self.record_count() + (root is not None)
+
+    def record_takedown(self, path: str) -> str | None:
+        """Return the reference of a record's takedown; None when it is not taken down, or not there."""
+        row = self.database.one(sql.SELECT_RECORD_TAKEDOWN, (path,))
+        return None if row is None else row[0]
+
     @contextmanager
     def frozen(self) -> Iterator[Root | None]:
-        """Read one state: `with store.frozen() as root:`; nothing may be awaited inside."""
+        """Read one state: `with store.frozen() as root:`, in the event loop's thread; nothing may be awaited inside."""
+        if self._frozen is not None:
+            yield self._frozen.root
+            return
         reader = self.database.reader
         with self.database.commit_lock:
             reader.execute("BEGIN")
             self._read_root()  # SQLite takes its snapshot at the first read
-            root, self._frozen = self._root, (get_ident(), self._unwritten)
+            frozen = self._frozen = _Frozen(get_ident(), self._root, self._unwritten)
         try:
-            yield root
+            yield frozen.root
         finally:
             self._frozen = None
             reader.execute("COMMIT")
@@ -215,6 +247,36 @@ class ActorStore:
 
     def _now_at(self, root: Root, unwritten: NodeChanges) -> None:
         self._root, self._unwritten = root, unwritten
+
+    def replace(self, chunks: Iterable[CommitRow]) -> BlobChanges:
+        """Put another repo in the place of this one, in one transaction: what an import ends in.
+
+        The chunks together are one commit: they bear the same rev and root, and each brings a part of the nodes and
+        records, so that a large repo need not be in memory. Raises RevNotRising when that rev is not above the repo's.
+        """
+        before = self._root.rev if self._root is not None else ""
+        root: Root | None = None
+        with self.database.transaction() as transaction:
+            let_go = clear_records(transaction)
+            transaction.run(sql.DELETE_ALL_NODES)
+            published: dict[CID, None] = {}
+            for chunk in chunks:
+                if chunk.rev <= before:
+                    raise RevNotRising(f"rev {chunk.rev} of {self.did} is not above {before}")
+                root = Root(self.did, chunk.commit_cid, chunk.rev, chunk.data_cid, chunk.commit_block)
+                nodes = NO_NODE_CHANGES.followed_by([chunk])
+                changes = write_records(transaction, RecordChanges([chunk]))
+                published.update(dict.fromkeys(changes.published))
+                _write_tree(transaction, root, nodes)
+            assert root is not None, "an import has a commit"
+            now_at = root
+            transaction.after_commit(lambda: self._now_at(now_at, NO_NODE_CHANGES))
+            return BlobChanges(tuple(published), orphan_unused(transaction, let_go))
+
+    def set_record_takedown(self, path: str, reference: str | None) -> bool:
+        """Take a record down, or with None show it again; False when there is no such record."""
+        with self.database.transaction() as transaction:
+            return transaction.run(sql.SET_RECORD_TAKEDOWN, (reference, path)) > 0
 
     def flush(self) -> None:
         """Write the tree as it stands, so that the file by itself is the whole repo."""

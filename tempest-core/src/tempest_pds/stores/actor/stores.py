@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tempest_pds.protocol.errors import TempestError
+from tempest_pds.protocol.errors import InvalidSyntax, TempestError
 from tempest_pds.stores.actor.store import ActorStore
 from tempest_pds.stores.actor.tables import SCHEMA
 from tempest_pds.stores.database import QueryObserver, connect
@@ -60,7 +60,12 @@ class ActorStores:
 
     def exists(self, did: str) -> bool:
         """Tell whether there is a repo file for `did`."""
-        return did in self._open or self.path_of(did).exists()
+        if did in self._open:
+            return True
+        try:
+            return self.path_of(did).exists()
+        except InvalidSyntax:
+            return False
 
     def open(self, did: str) -> ActorStore:
         """Open the repo file of `did`, pinned: use it in a `with` block, or call its `release`.
@@ -87,10 +92,9 @@ class ActorStores:
         return None
 
     def _open_file(self, did: str) -> ActorStore:
-        path = self.path_of(did)
-        if not path.exists():
-            raise RepoNotFound(f"no repo of {did} here")
-        return ActorStore(did, path, cache_kib=self._cache_kib, observe=self._observe)
+        if not self.exists(did):
+            raise RepoNotFound(f"no repo of {did[:200]} here")
+        return ActorStore(did, self.path_of(did), cache_kib=self._cache_kib, observe=self._observe)
 
     def _retire(self) -> None:
         for did, store in list(self._open.items()):
