@@ -96,24 +96,6 @@ class Socket:
             self._gone.set()
             raise SocketClosed("the client is gone") from error
 
-    def try_write(self, wire: bytes) -> bool:
-        """Write ready-made WebSocket frames at once if the client reads; tell whether they were written."""
-        return self._writer is not None and not self.is_closed and self._writer.try_write(wire)
-
-    async def write(self, wire: bytes) -> None:
-        """Write ready-made WebSocket frames; waits while the client does not read. Raises SocketClosed."""
-        if self._writer is None:
-            for frame in from_wire(wire):
-                await self.send_bytes(frame)
-            return
-        if self.is_closed:
-            raise SocketClosed("the client is gone")
-        try:
-            await self._writer.write(wire)
-        except _GONE as error:
-            self._gone.set()
-            raise SocketClosed("the client is gone") from error
-
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the socket; returns in a few seconds even if the client reads nothing."""
         if self.is_closed:

@@ -270,7 +270,10 @@ class CommitLog:
 
     def _answer(self, batch: _Batch) -> None:
         if batch.frames:
-            self._publish(batch.frames)
+            try:
+                self._publish(batch.frames)
+            except Exception as error:  # noqa: BLE001 - the writes have happened, and their writers are answered
+                _log.error("log.publish_failed", error=repr(error), exc_info=error)
         for job, result in batch.results:
             if isinstance(job, _Append) and job.repo is not None:
                 job.repo.answered()
