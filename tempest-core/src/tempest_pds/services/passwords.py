@@ -14,18 +14,20 @@ import hmac
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
-
-from argon2 import PasswordHasher, Type
-from argon2.exceptions import InvalidHashError, VerificationError
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.errors import NotEnoughResources
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 T = TypeVar("T")
 
 MAX_LENGTH = 256
 MAX_LOGIN_LENGTH = 512
+_PASSES = 2
 _THREADS = 2
 _MAX_WAITING = 200
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
@@ -39,11 +41,10 @@ class Passwords:
     """
 
     def __init__(self, *, memory_kib: int = 19 * 1024, threads: int = _THREADS) -> None:
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=memory_kib, parallelism=1, type=Type.ID)
+        self._memory_kib = memory_kib
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._waiting = 0
-        self._dummy: str | None = None
 
     async def hash(self, password: str) -> str:
         """Hash a new password.
@@ -51,7 +52,7 @@ class Passwords:
         Raises:
             NotEnoughResources: too many are waiting.
         """
-        return await self._run(self._hasher.hash, password)
+        return await self._run(self._hash, password)
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Tell whether a password is the one that was hashed.
@@ -66,24 +67,28 @@ class Passwords:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
+    @cached_property
+    def _hasher(self) -> "PasswordHasher":
+        # Loaded by the first login, not by the start.
+        from argon2 import PasswordHasher, Type
+
+        return PasswordHasher(time_cost=_PASSES, memory_cost=self._memory_kib, parallelism=1, type=Type.ID)
+
+    @cached_property
+    def _dummy(self) -> str:
+        # Written out rather than hashed: the first unknown account would otherwise take twice as long.
+        return f"$argon2id$v=19$m={self._memory_kib},t={_PASSES},p=1${'A' * 22}${'A' * 43}"
+
+    def _hash(self, password: str) -> str:
+        return self._hasher.hash(password)
+
     def _verify(self, stored: str | None, password: str) -> bool:
+        from argon2.exceptions import InvalidHashError, VerificationError
+
         try:
-            if stored is None:
-                self._hasher.verify(self._dummy_hash(), password)
-                return False
-            return self._hasher.verify(stored, password)
+            return self._hasher.verify(stored or self._dummy, password) and stored is not None
         except (VerificationError, InvalidHashError):
             return False
-
-    def _dummy_hash(self) -> str:
-        if self._dummy is None:
-            # Written out rather than hashed: the first unknown account would otherwise take twice as long.
-            salt, digest = "A" * 22, "A" * 43
-            hasher = self._hasher
-            self._dummy = (
-                f"$argon2id$v=19$m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}${salt}${digest}"
-            )
-        return self._dummy
 
     async def _run(self, work: Callable[..., T], *arguments: object) -> T:
         if self._waiting >= _MAX_WAITING:

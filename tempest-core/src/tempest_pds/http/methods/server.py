@@ -140,7 +140,7 @@ async def revoke_app_password(call: Call) -> Answer:
 async def get_service_auth(call: Call) -> Answer:
     """Sign a token for another service."""
     params = call.params
-    token = call.services.service_auth.mint_for(call.credentials, params["aud"], params.get("lxm"), params.get("exp"))
+    token = call.services.service_auth.mint_for(_caller(call), params["aud"], params.get("lxm"), params.get("exp"))
     return {"token": token}
 
 
