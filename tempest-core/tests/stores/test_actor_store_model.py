@@ -159,5 +159,5 @@ class RepoFile(RuleBasedStateMachine):
 
 TestRepoFile = RepoFile.TestCase
 TestRepoFile.settings = settings(
-    max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=30, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
