@@ -13,6 +13,7 @@ import pytest
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.stores.actor.commit_row import CommitRow
 from tempest_pds.stores.actor.stores import ActorStores, RepoExists, RepoNotFound
+from tempest_pds.stores.database import DatabaseClosed
 
 
 def commit(rev: str) -> CommitRow:
@@ -83,6 +84,31 @@ def test_deleting_leaves_no_file(stores: ActorStores) -> None:
     assert not stores.delete("did:plc:gone")
     with stores.create("did:plc:gone") as store:
         assert store.head() is None
+
+
+def test_a_log_left_over_is_not_played_into_a_new_file(stores: ActorStores) -> None:
+    with stores.create("did:plc:a") as store:
+        store.apply([commit("3a")])
+        log = store.database.path.with_name(store.database.path.name + "-wal")
+        left = log.read_bytes()
+        stores.delete("did:plc:a")
+    log.write_bytes(left)
+    with stores.create("did:plc:a") as store:
+        assert store.head() is None
+        assert store.get_record("a.b.c/1") is None
+
+
+def test_what_is_deleted_does_not_come_back_by_a_late_sync(stores: ActorStores) -> None:
+    with stores.create("did:plc:gone") as store:
+        store.apply([commit("3a")])
+        store.apply([commit("3b")])
+        stores.delete("did:plc:gone")
+        store.sync()
+        store.checkpoint()
+        with pytest.raises(DatabaseClosed):
+            store.apply([commit("3c")])
+    assert not stores.exists("did:plc:gone")
+    assert list(stores.dids()) == []
 
 
 def test_a_file_cut_short_by_a_crash_is_made_again(stores: ActorStores) -> None:

@@ -24,6 +24,7 @@ from typing import Final, Literal, TypeAlias
 
 from sqlalchemy import ClauseElement
 
+from tempest_pds.protocol.errors import TempestError
 from tempest_pds.stores.schema import Schema
 from tempest_pds.stores.statement import Arguments, Row, Statement, compile_once
 
@@ -51,6 +52,10 @@ def connect(
     execute("PRAGMA foreign_keys=ON")
     execute("PRAGMA journal_size_limit=16777216")
     return connection
+
+
+class DatabaseClosed(TempestError):
+    """A write to a file that was closed, and perhaps deleted."""
 
 
 class Transaction:
@@ -156,6 +161,7 @@ class Database:
         self.write_lock = RLock()
         self.writing_thread: int | None = None
         self.commit_lock = Lock()
+        self.closed = False
         self.after_commit: list[Callable[[], None]] = []
         self._synchronous = synchronous
         self._cache_kib = cache_kib
@@ -185,6 +191,9 @@ class Database:
     def writer(self) -> sqlite3.Connection:
         """The writing connection, opened at its first use; only under `write_lock`."""
         if self._writer is None:
+            if self.closed:
+                # Opening it now could bring back, empty, a file that was deleted.
+                raise DatabaseClosed(f"{self.path.name} is closed")
             self._writer = connect(self.path, cache_kib=self._cache_kib, synchronous=self._synchronous)
         return self._writer
 
@@ -251,6 +260,8 @@ class Database:
         False means that a reader held an older state; nothing is lost, and a later call finishes.
         """
         with self.write_lock:
+            if self.closed:
+                return True
             mode = "TRUNCATE" if truncate else "PASSIVE"
             busy, log, done = self.writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         return not busy and log == done
@@ -269,6 +280,7 @@ class Database:
     def close(self) -> None:
         """Close both connections; closing the last one of a file that was written checkpoints it."""
         with self.write_lock:
+            self.closed = True
             self.reader.close()
             if self._writer is not None:
                 self._writer.close()

@@ -282,7 +282,7 @@ class ActorStore:
         """Write the tree as it stands, so that the file by itself is the whole repo."""
         with self.database.write_lock:
             root = self._root
-            if root is None or self._unwritten is NO_NODE_CHANGES:
+            if root is None or self._unwritten is NO_NODE_CHANGES or self.database.closed:
                 return
             with self.database.transaction() as transaction:
                 _write_tree(transaction, root, self._unwritten)
@@ -299,8 +299,12 @@ class ActorStore:
         self.database.sync()
 
     def close(self) -> None:
-        """Write the tree and close the file; nobody may be using it."""
+        """Write the tree and close the file; nobody may be using it. To sync or checkpoint it then does nothing."""
         self.flush()
+        self.database.close()
+
+    def discard(self) -> None:
+        """Close the file as it is: it is about to be deleted."""
         self.database.close()
 
 

@@ -121,6 +121,7 @@ class ActorStores:
             if path.exists():
                 raise RepoExists(f"there is a repo of {did} here")
             make_directory(path.parent)
+            _delete_log(path)
             write_atomically(path, self._empty_file(), mode=0o600)
             return self.open(did)
 
@@ -152,11 +153,11 @@ class ActorStores:
         with self._lock:
             store = self._open.pop(did, None) or self._revive(did)
             if store is not None:
-                store.close()
+                store.discard()
             path = self.path_of(did)
             existed = path.exists()
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            _delete_log(path)
+            path.unlink(missing_ok=True)
             if existed:
                 sync_directory(path.parent)
             return existed
@@ -176,3 +177,9 @@ class ActorStores:
             self.reap()
             while self._open:
                 self._open.popitem()[1].close()
+
+
+def _delete_log(path: Path) -> None:
+    """Delete a write-ahead log before its file is deleted or made: left over, it would be played into the next one."""
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
