@@ -191,7 +191,8 @@ class Dispatcher:
             if has_body(headers) and (await read_all(call.exchange, 64)).strip() not in _EMPTY:
                 raise XrpcError(400, "InvalidRequest", "A request body was provided when none was expected")
             return
-        if not has_body(headers):
+        # A blob may be empty, JSON may not.
+        if not has_body(headers) and (schema.has_input_schema or b"content-length" not in headers):
             raise XrpcError(400, "InvalidRequest", "A request body is expected but none was provided")
         content_type = headers.get(b"content-type")
         if content_type is None:

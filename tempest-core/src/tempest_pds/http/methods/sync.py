@@ -116,7 +116,6 @@ async def get_blob(call: Call) -> Answer:
     blob = call.services.blobs.find(did, cid)
     etag = f'"{cid}"'.encode()
     headers = [
-        (b"x-content-type-options", b"nosniff"),
         (b"content-security-policy", b"default-src 'none'; sandbox"),
         (b"content-disposition", f'attachment; filename="{cid}"'.encode()),
         (b"etag", etag),
