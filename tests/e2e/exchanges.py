@@ -11,7 +11,7 @@ from typing import Any
 POST, LIKE, PROFILE = "app.bsky.feed.post", "app.bsky.feed.like", "app.bsky.actor.profile"
 NOW = "2026-01-02T03:04:05.678Z"
 CID = "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a"
-RAW_CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+RAW_CID = "bafkreidmclqgoloilqzrg3fs2dvqxd2tcub7w6qfav27ijih6bjj4ikus4"
 NOBODY = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
 
 

@@ -20,7 +20,43 @@ from tests.support.server import Tempest
 OPTIONAL = {"didDoc", "email", "emailConfirmed", "emailAuthFactor", "status", "contact", "links", "privacyPolicy"}
 """Keys that either server may leave out, as the lexicons allow."""
 
-DIFFERENCES: dict[str, tuple[str, str]] = {}
+DIFFERENCES: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(
+        ("no such method", "no such procedure", "one word for a method"),
+        (
+            "501 MethodNotImplemented",
+            "the reference wants a login before it says that it has nowhere to pass a call on to",
+        ),
+    ),
+    "a subscription without an upgrade": ("426 UpgradeRequired", "the reference passes the call on"),
+    "request for a crawl": ("400 InvalidRequest", "the reference passes on what it does not serve, this too"),
+    **dict.fromkeys(
+        ("JSON that is none", "a body with null"),
+        ("400 InvalidRequest", "an error name that is a class of JavaScript tells a client nothing"),
+    ),
+    "account without a password": ("400 InvalidPassword", "the reference makes an account that nobody can log in to"),
+    "account taken": ("400 HandleNotAvailable", "the name that the lexicon has for it, and updateHandle uses"),
+    "app password twice": ("400 DuplicateCreate", "the reference fails on its own unique index"),
+    "service token for a takeover": (
+        "400 InvalidRequest",
+        "deleting the account belongs to the methods never delegated",
+    ),
+    "credentials": ("501 MethodNotImplemented", "not served yet"),
+    **dict.fromkeys(
+        ("create with a broken link", "create with broken bytes", "create with a link and more"),
+        ("400 InvalidRequest", "the data model forbids them, in records of an open lexicon too"),
+    ),
+    "create with another type of blob": ("400 InvalidMimeType", "the reference does not look at a blob in use again"),
+    "create with another size of blob": ("400 InvalidSize", "the reference does not look at a blob in use again"),
+    "apply an update of nothing": ("400 InvalidRequest", "the reference fails inside its tree"),
+    "apply a delete of nothing": ("200", "as deleteRecord, which may be repeated"),
+    "blocks that are not there": ("400 BlockNotFound", "the name that the lexicon has for it"),
+    **dict.fromkeys(
+        ("blob of another", "blob that is not there"), ("400 BlobNotFound", "the name that the lexicon has for it")
+    ),
+    "passed on without a token": ("401 AuthMissing", "the reference fails on the missing account"),
+    "record of a deactivated account": ("400 RecordNotFound", "the record's home says so itself, and asks no AppView"),
+}
 """By exchange: what Tempest answers instead ("status error"), and why."""
 
 
