@@ -50,6 +50,7 @@ from tempest_pds.services.record_writes import WriteChecker
 from tempest_pds.services.records import Records
 from tempest_pds.services.recovery import catch_up, replay
 from tempest_pds.services.repo_list import RepoList
+from tempest_pds.services.repos import Repos
 from tempest_pds.services.service_auth import ServiceAuth
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.sign_up import SignUp, SignUpRules
@@ -276,7 +277,17 @@ async def open_services(
         service_auth=service_auth,
         identities=identities,
         records=records,
-        repos=None,  # type: ignore[arg-type]
+        repos=Repos(
+            stores=data.stores,
+            repos=repos,
+            keys=data.keys,
+            log=log,
+            blobs=blobs,
+            hosting=hosting,
+            repo_list=repo_list,
+            revs=revs,
+            temporary=data.directory.tmp,
+        ),
         repo_list=repo_list,
         sync=sync,
         dids=dids,

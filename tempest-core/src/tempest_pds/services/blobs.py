@@ -141,6 +141,15 @@ class Blobs:
                 if row.status == TEMPORARY:
                     await self._move_to_public(did, reference.cid)
 
+    async def publish(self, did: Did, cids: Sequence[CID]) -> None:
+        """Move blobs into place before an import whose records refer to them; the account's lock is held."""
+        for cid in cids:
+            try:
+                await self._move_to_public(did, cid)
+            except BlobNotFound:
+                # There is a row without bytes. The record is imported all the same, as one is without the row.
+                _log.warning("blob.bytes_missing", did=did, cid=str(cid))
+
     async def _move_to_public(self, did: Did, cid: CID) -> None:
         try:
             await self._blob_store.move(_temporary(did, cid), _public(did, cid))
@@ -185,6 +194,14 @@ class Blobs:
                 if not gone:
                     break
         return removed
+
+    async def remove_all(self, did: Did) -> None:
+        """Remove the bytes of an account that is no more."""
+        async with self.held(did):
+            for prefix in (f"public/{did}/", f"temporary/{did}/"):
+                keys = [stat.key async for stat in self._blob_store.list(prefix)]
+                for key in keys:
+                    await self._blob_store.delete(key)
 
     async def clear_unfinished(self) -> None:
         """Remove the bytes of uploads that a crash cut off; at start, before there are new ones."""

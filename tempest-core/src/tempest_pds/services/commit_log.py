@@ -14,7 +14,8 @@ Order within a batch, and why:
 
 A failure in step 1 fails the batch, and drops the state in memory of each repository in it, so that what is queued
 behind on the same repository fails as well instead of building on a write that never was. A failure in step 2 is no
-failure of the write: the file is brought up to date from the log before the repository is opened again."""
+failure of the write: the file is brought up to date from the log, and until that has been done nobody may write to the
+repository."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeVar, cast
@@ -41,6 +43,7 @@ T = TypeVar("T")
 Frames = Sequence[tuple[int, bytes]]
 
 MAX_BATCH: Final = 64
+_MEND_EVERY: Final = 1.0
 
 _log = structlog.get_logger("tempest_pds.commit_log")
 
@@ -87,7 +90,7 @@ class CommitLog:
         self,
         store: SequencerStore,
         publish: Callable[[Frames], None],
-        catch_up: Callable[[ActorStore], None],
+        catch_up: Callable[[ActorStore], object],
     ) -> None:
         self._store = store
         self._publish = publish
@@ -99,6 +102,9 @@ class CommitLog:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._unsettled = Unsettled(store)
+        self._behind: list[OpenRepo] = []
+        self._mended_at = 0.0
+        self._set_aside: dict[ActorStore, asyncio.Event] = {}
 
     def start(self) -> None:
         """Start the writer thread; to be called on the event loop."""
@@ -137,13 +143,36 @@ class CommitLog:
         return cast(T, await self._put(_Call(function, self._future())))
 
     async def change_file(self, store: ActorStore, change: Callable[[ActorStore], T]) -> T:
-        """Write to a repository's file what the log knows nothing of: uploads, preferences, an import."""
+        """Write to a repository's file what the log knows nothing of, and what is short: uploads, preferences."""
 
         def run() -> T:
             self._unsettled.add(store)
             return change(store)
 
+        while (back := self._set_aside.get(store)) is not None:
+            await back.wait()
         return await self.call(run)
+
+    @asynccontextmanager
+    async def set_aside(self, store: ActorStore) -> AsyncIterator[None]:
+        """Keep the writer thread away from a file that another thread writes at length, or that is deleted.
+
+        Whoever leaves without an error has synced the file. Commits to it are kept away by `OpenRepos.locked_out`;
+        other changes wait here.
+        """
+        assert store not in self._set_aside, "one at a time: whoever sets a file aside has locked its writers out"
+        back = self._set_aside[store] = asyncio.Event()
+        settled = False
+        try:
+            await self.call(lambda: self._unsettled.lend(store))
+            yield
+            settled = True
+        finally:
+            try:
+                await self.call(lambda: self._unsettled.give_back(store, settled=settled))
+            finally:
+                del self._set_aside[store]
+                back.set()
 
     async def settle(self) -> None:
         """Put on the disk what the repositories' files hold, so that less is to be replayed after a loss of power."""
@@ -179,6 +208,8 @@ class CommitLog:
                     break
             if jobs:
                 self._work(jobs)
+                if self._behind and time.monotonic() - self._mended_at >= _MEND_EVERY:
+                    self._mend()
                 self._tidy(self._unsettled.bound)
         self._tidy(lambda: self._unsettled.settle(self._last_seq))
 
@@ -256,15 +287,30 @@ class CommitLog:
                 changes = NO_BLOB_CHANGES
                 try:
                     self._catch_up(repo.store)
-                except Exception as again:  # noqa: BLE001 - tried again when the repository is opened next
+                except Exception as again:  # noqa: BLE001 - tried again by _mend; until then nobody writes to it
                     _log.error("repo.catch_up_failed", did=repo.did, error=repr(again))
-                    repo.failed = True
-                    self._unsettled.hold()
+                    repo.behind = repo.failed = True
+                    self._behind.append(repo)
+                    self._unsettled.held = True
+                    self._mended_at = time.monotonic()
             self._unsettled.add(repo.store)
             # The last one tells of all: a blob counts when nothing refers to it after the whole batch.
             for commit in commits[:-1]:
                 batch.results.append((commit, NO_BLOB_CHANGES))
             batch.results.append((commits[-1], changes))
+
+    def _mend(self) -> None:
+        """Try again to bring those files up to date that could not be written."""
+        for repo in self._behind.copy():
+            try:
+                self._catch_up(repo.store)
+            except Exception as error:  # noqa: BLE001 - tried again later
+                _log.error("repo.catch_up_failed", did=repo.did, error=repr(error))
+                continue
+            self._behind.remove(repo)
+            repo.behind = False
+        self._unsettled.held = bool(self._behind)
+        self._mended_at = time.monotonic()
 
     # The event loop
 

@@ -190,7 +190,7 @@ def decode_commit_frame(frame: bytes) -> LoggedCommit:
 
 def _decode_op(op: LexValue) -> RepoOp:
     match op:
-        case {"action": "create" | "update" | "delete", "path": str(path), "cid": CID() | None}:
-            prev = op.get("prev")
-            return RepoOp(cast(Action, op["action"]), path, cast("CID | None", op["cid"]), cast("CID | None", prev))
+        case {"action": ("create" | "update" | "delete") as action, "path": str(path), "cid": (CID() | None) as cid}:
+            prev = cast("dict[str, LexValue]", op).get("prev")
+            return RepoOp(cast(Action, action), path, cid, cast("CID | None", prev))
     raise InvalidEncoding("a #commit frame with an op that is not one")

@@ -217,7 +217,7 @@ class Firehose:
         if not ring or ring[0][0] > cursor + 1:
             return None
         index = cursor + 1 - ring[0][0]
-        wires = []
+        wires: list[bytes] = []
         size = 0
         while index < len(ring) and len(wires) < _PAGE_EVENTS and size < _PAGE_BYTES:
             cursor, wire = ring[index]

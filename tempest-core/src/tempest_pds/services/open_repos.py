@@ -34,9 +34,10 @@ class OpenRepo:
         latest: the state after the last write that was queued, acknowledged or not.
         pending: how many queued writes have not been answered yet.
         failed: a write was lost on its way; the state in memory is worth nothing, and everything queued behind fails.
+        behind: the file lacks a write that the log has; only once it has that may a writer build on the file again.
     """
 
-    __slots__ = ("_closed", "_idle", "did", "failed", "key", "latest", "pending", "store")
+    __slots__ = ("_closed", "_idle", "behind", "did", "failed", "key", "latest", "pending", "store")
 
     def __init__(self, did: Did, store: ActorStore, key: PrivateKey, latest: Repo) -> None:
         self.did = did
@@ -45,6 +46,7 @@ class OpenRepo:
         self.latest = latest
         self.pending = 0
         self.failed = False
+        self.behind = False
         self._closed = False
         self._idle: asyncio.Future[None] | None = None
 
@@ -92,11 +94,16 @@ class OpenRepos:
         self._locked_out: set[Did] = set()
 
     def open(self, did: Did) -> OpenRepo:
-        """Load a repository's head; raise RepoNotFound, or RepoBusy while the whole of it is being replaced."""
+        """Load a repository's head.
+
+        Raises RepoNotFound; RepoBusy while the whole of it is being replaced, or its file cannot be written.
+        """
         if did in self._locked_out:
             raise RepoBusy("The repository is being replaced. Try again later.")
         repo = self._open.get(did)
         if repo is not None:
+            if repo.behind:
+                raise RepoBusy("The repository cannot be written to at the moment. Try again later.")
             if not repo.failed:
                 self._open.move_to_end(did)
                 return repo
@@ -116,7 +123,10 @@ class OpenRepos:
 
     @asynccontextmanager
     async def locked_out(self, did: Did) -> AsyncIterator[None]:
-        """Keep writers away from a repository that is being replaced or deleted; begins when none is under way."""
+        """Keep writers away from a repository that is being replaced or deleted; begins when none is under way.
+
+        Raises RepoBusy when they are kept away already.
+        """
         if did in self._locked_out:
             raise RepoBusy("The repository is being replaced. Try again later.")
         self._locked_out.add(did)
@@ -124,6 +134,9 @@ class OpenRepos:
             repo = self._open.get(did)
             if repo is not None:
                 await repo.idle()
+                if repo.behind:
+                    raise RepoBusy("The repository cannot be written to at the moment. Try again later.")
+            if did in self._open:
                 self._close(did)
             yield
         finally:
@@ -133,7 +146,7 @@ class OpenRepos:
         if len(self._open) <= self._capacity:
             return
         for did, repo in list(self._open.items()):
-            if not repo.pending:
+            if not repo.pending and not repo.behind:
                 self._close(did)
                 if len(self._open) <= self._capacity:
                     return

@@ -29,8 +29,8 @@ from tempest_pds.services.event_frames import CommitEvent
 from tempest_pds.services.open_repos import OpenRepo, OpenRepos
 from tempest_pds.services.record_index import BACKLINKED, backlink, commit_row
 from tempest_pds.services.record_writes import CheckedWrite, RequestedWrite, Unset, WriteChecker
-from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.repo_errors import InvalidRecord, InvalidSwap, RecordNotFound, RepoNotFound
+from tempest_pds.services.repo_list import RepoList
 from tempest_pds.stores.actor.commit_row import BlobChanges
 from tempest_pds.stores.actor.store import RecordRow
 from tempest_pds.stores.actor.stores import ActorStores

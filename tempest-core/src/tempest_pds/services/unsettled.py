@@ -21,12 +21,11 @@ class Unsettled:
     def __init__(self, log: SequencerStore) -> None:
         self._log = log
         self._stores: dict[ActorStore, int] = {}
+        self._lent: set[ActorStore] = set()
         self._batches = 0
-        self._held = False
-
-    def hold(self) -> None:
-        """Note that a file could not be written: the log stays as far back as it is, until a start replays it."""
-        self._held = True
+        self.held = False
+        """Whether a file could not be written: the log stays as far back as it is, for that file to be brought up to
+        date from it."""
 
     def add(self, store: ActorStore) -> None:
         """Note a write to a file; it stays open until it is settled."""
@@ -35,6 +34,18 @@ class Unsettled:
             store.pin()
             writes = 0
         self._stores[store] = writes + 1
+
+    def lend(self, store: ActorStore) -> None:
+        """Leave a file alone that another thread is going to write; the log stays as far back as it is."""
+        self._lent.add(store)
+        if self._stores.pop(store, None) is not None:
+            store.release()
+
+    def give_back(self, store: ActorStore, *, settled: bool) -> None:
+        """Look after a file again; `settled` when it is on the disk by now, or is no more."""
+        self._lent.discard(store)
+        if not settled:
+            self.add(store)
 
     def bound(self) -> None:
         """Keep write-ahead logs from growing without end; to be called after each batch, cheap most of the time."""
@@ -52,11 +63,13 @@ class Unsettled:
         """Sync and checkpoint every file, and tell the log that it need not replay up to `last_seq`."""
         if not self._stores and self._log.applied_seq() == last_seq:
             return
-        stores, self._stores = self._stores, {}
-        for store in stores:
+        while self._stores:
+            store = next(iter(self._stores))
             store.sync()
             store.checkpoint()
+            # Not before: a file that could not be synced is tried again, and the log waits for it.
+            del self._stores[store]
             store.release()
-        if not self._held:
+        if not self.held and not self._lent:
             self._log.set_applied_seq(last_seq)
         self._log.checkpoint()

@@ -151,7 +151,7 @@ async def import_repo(call: Call) -> Answer:
     server = call.services.server
     if not server.repo_import_enabled:
         raise InvalidRequest("Service is not accepting repo imports")
-    await call.services.repo_import.replace(_own_did(call), call.body(server.repo_import_max_bytes))
+    await call.services.repos.import_car(_own_did(call), call.body(server.repo_import_max_bytes))
     return None
 
 
