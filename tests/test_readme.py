@@ -1,5 +1,6 @@
 """The README's commands, as a newcomer runs them: from a copy of the repository, with Python and nothing else."""
 
+import contextlib
 import os
 import re
 import signal
@@ -7,11 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.process import free_port
+from tests.e2e.test_typescript_client import check_firehose, run_client
+from tests.support.node import Node
+from tests.support.process import ServerProcess, free_port
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,11 +26,11 @@ def commands(heading: str) -> str:
     return done.stdout
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What git has, without what this working copy made beside it."""
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
-    copy = tmp_path / "tempest"
+    copy = tmp_path_factory.mktemp("readme") / "tempest"
     for name in filter(None, tracked.split("\0")):
         if (ROOT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
@@ -35,10 +38,10 @@ def copy(tmp_path: Path) -> Path:
     return copy
 
 
-@pytest.fixture
-def bare_environment(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def bare_environment(copy: Path) -> dict[str, str]:
     """The environment without any of our settings, where `python3` is the Python of these tests but not their venv."""
-    shims = tmp_path / "bin"
+    shims = copy.parent / "bin"
     shims.mkdir()
     base = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
     (shims / "python3").symlink_to(base)
@@ -49,48 +52,59 @@ def bare_environment(tmp_path: Path) -> dict[str, str]:
 
 def is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_one_command_sets_all_up_and_serves(copy: Path, bare_environment: dict[str, str]) -> None:
-    """And the next commands of the README create an account and write a post."""
+@pytest.fixture(scope="module")
+def served(copy: Path, bare_environment: dict[str, str]) -> Iterator[ServerProcess]:
+    """The server that the README's one command sets up, on its port 4000 unless that is taken."""
     port = 4000 if is_free(4000) else free_port()
     env = bare_environment if port == 4000 else {**bare_environment, "PORT": str(port)}
     log = copy.parent / "serve.log"
     with log.open("wb") as output:
-        served = subprocess.Popen(
+        process = subprocess.Popen(
             ["bash", "-c", commands("Start it")],
             cwd=copy,
             env=env,
             stdout=output,
-            stderr=output,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    server = ServerProcess([], env, copy, port)
     try:
         deadline = time.monotonic() + 600
-        while not answers(port):
-            assert served.poll() is None, log.read_text()
+        while not server.healthy():
+            assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
-        used = second_block().replace("localhost:4000", f"localhost:{port}")
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", used], cwd=copy, env=env, capture_output=True, text=True, check=True
-        )
-        assert '"did":"did:plc:' in done.stdout
-        assert '"validationStatus":"valid"' in done.stdout
-        assert (copy / "tempest-data" / "account.sqlite").exists()
+        yield server
     finally:
-        os.killpg(served.pid, signal.SIGTERM)
-        served.wait(30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
 
 
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://localhost:{port}/xrpc/_health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+def test_one_command_sets_all_up_and_the_next_ones_write_a_post(
+    served: ServerProcess, copy: Path, bare_environment: dict[str, str]
+) -> None:
+    used = second_block().replace("localhost:4000", f"localhost:{served.port}")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", used],
+        cwd=copy,
+        env=bare_environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert '"did":"did:plc:' in done.stdout
+    assert '"validationStatus":"valid"' in done.stdout
+    assert (copy / "tempest-data" / "account.sqlite").exists()
+
+
+def test_the_official_client_and_consumer_use_that_server(served: ServerProcess, node: Node) -> None:
+    failed = run_client(node, served)
+    assert not failed, "\n".join(failed)
+    check_firehose(node, served, None)
 
 
 def second_block() -> str:
