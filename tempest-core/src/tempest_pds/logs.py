@@ -13,6 +13,7 @@ import re
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final, Literal, TextIO
 
@@ -31,7 +32,7 @@ _PRIVATE_TEXT: Final = re.compile(
     r"|(?<=token=)[^&\s\"']+|(?<=password=)[^&\s\"']+|(?<=secret=)[^&\s\"']+|(?<=code=)[^&\s\"']+",
     re.IGNORECASE,
 )
-_FLUSH_SIZE: Final = 32_768
+_FLUSH_LINES: Final = 200
 _NOISY: Final = {
     "blacksheep.server": logging.CRITICAL,  # logs every handled error with its full URL
     "uvicorn.access": logging.CRITICAL,
@@ -49,42 +50,37 @@ class LogWriter:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._pending: list[str] = []
-        self._pending_size = 0
-        self._lock = threading.Lock()
+        # Appending to a deque and popping from it are atomic, so lines are kept without a lock.
+        self._pending: deque[str] = deque()
+        self._writing = threading.Lock()
 
     def add(self, line: str) -> bool:
         """Keep a line for the next flush; tell whether it is the first one kept, so that a flush must be arranged."""
-        with self._lock:
-            first = not self._pending
-            self._pending.append(line)
-            self._pending_size += len(line)
-            if self._pending_size > _FLUSH_SIZE:
-                self._flush()
-        return first
+        pending = self._pending
+        pending.append(line)
+        if len(pending) > _FLUSH_LINES:
+            self.flush()
+        return len(pending) == 1
 
     def write(self, line: str) -> None:
         """Write a line now, after those that were kept."""
-        with self._lock:
-            self._pending.append(line)
-            self._flush()
+        self._pending.append(line)
+        self.flush()
 
     def flush(self) -> None:
         """Write what was kept."""
-        with self._lock:
-            self._flush()
-
-    def _flush(self) -> None:
-        lines, self._pending = self._pending, []
-        self._pending_size = 0
-        if not lines:
-            return
-        try:
-            self._stream.write("\n".join(lines) + "\n")
-            self._stream.flush()
-        except (OSError, ValueError):
-            # A log that cannot be written must not take the server down with it.
-            return
+        with self._writing:
+            pending = self._pending
+            lines = [pending.popleft() for _ in range(len(pending))]
+            if not lines:
+                return
+            lines.append("")
+            try:
+                self._stream.write("\n".join(lines))
+                self._stream.flush()
+            except (OSError, ValueError):
+                # A log that cannot be written must not take the server down with it.
+                return
 
 
 class RequestLog:

@@ -9,6 +9,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from typing import Any
 
 from tempest_pds.http.application import build_edge
@@ -96,6 +97,11 @@ class FakeDirectory:
             raise OSError("disk I/O error at /secret/path")
 
 
+def bare_services(proxy: Any = None) -> Services:
+    """Services of which the edge itself needs but the server's description and the proxy."""
+    return Services(**{**dict.fromkeys(field.name for field in fields(Services)), "server": SERVER, "proxy": proxy})  # type: ignore[arg-type]
+
+
 class EdgeServer:
     """What a test talks to."""
 
@@ -157,7 +163,7 @@ async def edge_server(
         moderation_did=MODERATION,
     )
     application, edge = build_edge(
-        services=Services(server=SERVER, proxy=proxy),
+        services=bare_services(proxy),
         methods={method.nsid: method for method in methods},
         lexicons=LEXICONS,
         authenticator=authenticator,

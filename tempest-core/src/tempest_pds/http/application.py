@@ -1,6 +1,6 @@
 """BlackSheep's application: one catch-all route below /xrpc/, a few pages, and a fallback for all the rest.
 
-Annotations are real objects here: BlackSheep reads them, and wraps every handler that it does not see to return a Response.
+Annotations are real objects here: BlackSheep wraps every handler that it does not see to return a Response.
 """
 
 import os
@@ -38,8 +38,12 @@ def build_application(dispatcher: Dispatcher, sockets: SocketServer, pages: Mapp
         application = Application(router=router)
     application.show_error_details = False
 
-    async def call_method(request: Request) -> Response:
-        return await dispatcher.handle(request)
+    def method_caller() -> Page:
+        # One for each route: BlackSheep wraps a handler that stands in several, once for each of them.
+        async def call_method(request: Request) -> Response:
+            return await dispatcher.handle(request)
+
+        return call_method
 
     async def serve_socket(websocket: WebSocket) -> None:
         await sockets.handle(websocket)
@@ -59,12 +63,11 @@ def build_application(dispatcher: Dispatcher, sockets: SocketServer, pages: Mapp
         return error_response(ErrorAnswer(404, "NotFound", "Not Found"), [])
 
     for add in (router.add_get, router.add_head, router.add_post):
-        add("/xrpc/*", _own(call_method))
+        add("/xrpc/*", method_caller())
     router.add_ws("/xrpc/*", serve_socket)
     for path, page in pages.items():
-        exact = _exact(path, page, anything_else)
-        router.add_get(path, _own(exact))
-        router.add_head(path, _own(exact))
+        router.add_get(path, _exact(path, page, anything_else))
+        router.add_head(path, _exact(path, page, anything_else))
     router.fallback = anything_else
     return application
 
@@ -80,15 +83,6 @@ def _exact(path: str, page: Page, otherwise: Page) -> Page:
         return await page(request)
 
     return serve
-
-
-def _own(handler: Page) -> Page:
-    """Make a handler of its own for each route: BlackSheep wraps one that stands in several once for each of them."""
-
-    async def handle(request: Request) -> Response:
-        return await handler(request)
-
-    return handle
 
 
 @contextmanager

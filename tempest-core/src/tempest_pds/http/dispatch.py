@@ -135,7 +135,7 @@ class Dispatcher:
                             exchange.did = call.credentials.did
                     if method.kind == "procedure":
                         await self._read_input(endpoint, call)
-                    elif has_body(exchange.headers):
+                    elif exchange.body_pending:
                         raise XrpcError(
                             400, "InvalidRequest", "A request body was provided when none was expected", (_CLOSE,)
                         )

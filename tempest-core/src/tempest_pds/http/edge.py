@@ -14,6 +14,8 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import structlog
+from opentelemetry import trace
+from opentelemetry.trace import Span
 
 from tempest_pds.http.client_address import client_address
 from tempest_pds.http.errors import ClientGone, error_body
@@ -43,6 +45,7 @@ _DEFAULT_ALLOWED: Final = b"authorization, content-type, atproto-proxy, atproto-
 # Of these a second one is an attempt to be read differently by a proxy in front.
 _SINGLE: Final = frozenset({b"authorization", b"host", b"content-length", b"content-type", b"content-encoding"})
 _OTHER: Final = "other"
+_SPAN: Final = "xrpc.request"
 
 _log = structlog.get_logger()
 
@@ -80,8 +83,9 @@ class Edge:
         self._request_log = request_log
         self._count = instruments.xrpc_request_count.add
         self._duration = instruments.xrpc_request_duration.record
-        # A span costs more than all else here when nobody collects it, so whether anybody does is asked anew each time.
         self._start_span = instruments.start_request_span
+        # Exporters are started before the edge is made; asking for every request costs more than a span.
+        self._traced = not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
         self._attributes: dict[tuple[str, int], dict[str, Any]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,7 +104,7 @@ class Edge:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                message["headers"] = [*message["headers"], *extra]
+                message["headers"] += extra
             elif exchange.body_pending and exchange.status >= 400 and not message.get("more_body"):
                 # Closing a connection on unread data resets it, and the client may lose the answer.
                 message["more_body"] = True
@@ -109,13 +113,17 @@ class Edge:
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
-        span = self._start_span("xrpc.request")
+        span = self._start_span(_SPAN) if self._traced else None
         try:
             if scope["method"] == "OPTIONS":
                 await _preflight(headers, send_with_headers)
             else:
-                problem = _absurdity(scope, raw_headers, headers)
-                if problem is not None:
+                if (
+                    len(headers) != len(raw_headers)
+                    or len(scope["raw_path"]) > _MAX_PATH
+                    or len(scope["query_string"]) > _MAX_QUERY
+                    or scope["raw_path"][:1] != b"/"
+                ) and (problem := _absurdity(scope, raw_headers)):
                     await _send_error(send_with_headers, *problem)
                 else:
                     await self._app(scope, receive, send_with_headers)
@@ -127,9 +135,11 @@ class Edge:
                 raise AnswerBroken from None
             await _send_error(send_with_headers, 500, "InternalServerError", "Internal Server Error")
         finally:
+            # The two know each other; left so, every request would wait for the garbage collector.
+            del scope[SCOPE_KEY]
             self._note(exchange, span)
 
-    def _note(self, exchange: Exchange, span: Any) -> None:
+    def _note(self, exchange: Exchange, span: Span | None) -> None:
         seconds = time.perf_counter() - exchange.started_at
         target = exchange.target
         key = (target or _OTHER, exchange.status)
@@ -140,10 +150,10 @@ class Edge:
                 self._attributes[key] = attributes
         self._count(1, attributes)
         self._duration(seconds, attributes)
-        if span.is_recording():
+        if span is not None:
             span.update_name(key[0])
             span.set_attributes(attributes)
-        span.end()
+            span.end()
         log = self._request_log
         if log is not None:
             shown = target or exchange.scope["raw_path"][:200].decode("latin-1")
@@ -152,16 +162,15 @@ class Edge:
                 asyncio.get_running_loop().call_later(_FLUSH_SECONDS, log.flush)
 
 
-def _absurdity(scope: Scope, raw_headers: list[Header], headers: dict[bytes, bytes]) -> tuple[int, str, str] | None:
+def _absurdity(scope: Scope, raw_headers: list[Header]) -> tuple[int, str, str] | None:
     """Find what no honest client sends; such a request is refused before a framework caches or decodes its path."""
     if len(scope["raw_path"]) > _MAX_PATH or len(scope["query_string"]) > _MAX_QUERY:
         return 414, "InvalidRequest", "The URL is too long"
-    if len(headers) != len(raw_headers):
-        seen = [name for name, _ in raw_headers if name in _SINGLE]
-        if len(seen) != len(set(seen)):
-            return 400, "InvalidRequest", "A header that may come once came twice"
     if not scope["path"].startswith("/"):
         return 400, "InvalidRequest", "The request target must be a path"
+    seen = [name for name, _ in raw_headers if name in _SINGLE]
+    if len(seen) != len(set(seen)):
+        return 400, "InvalidRequest", "A header that may come once came twice"
     return None
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tempest_pds.http.errors import error_body
+from tempest_pds.http.lean_cycle import LeanCycle
 
 MAX_HEAD: Final = 64 * 1024
 HEAD_SECONDS: Final = 30.0
@@ -63,7 +64,11 @@ class GuardedHttp(HttpToolsProtocol):
         if self._chunk_size > MAX_HEAD and sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
             # Raised in a callback of the parser, it becomes a 400.
             raise ValueError("the request headers are too large")
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            # It has not run yet, and there is no other place to say which class it should be.
+            self.cycle.__class__ = LeanCycle
 
     def handle_websocket_upgrade(self) -> None:
         """Hand over to the WebSocket protocol, which cannot bear a target that is not ASCII."""
