@@ -1,4 +1,4 @@
-"""com.atproto.repo.importRepo below HTTP: a CAR file of somebody else's making replaces a repository, or changes nothing."""
+"""com.atproto.repo.importRepo below HTTP: a CAR file of somebody else's making replaces a repository, or nothing."""
 
 from __future__ import annotations
 

@@ -82,7 +82,8 @@ class ForeignRepo:
             record = decode_record(block)
         except InvalidEncoding as error:
             raise InvalidEncoding(f"the record at {path}: {error}") from error
-        self._spool.note_blobs(blob.cid for blob in blobs_in(record))
+        if blobs := blobs_in(record):
+            self._spool.note_blobs(blob.cid for blob in blobs)
 
     def refers_to(self, blob: CID) -> bool:
         """Tell whether a record refers to a blob, once all has been checked."""
