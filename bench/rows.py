@@ -106,7 +106,7 @@ async def live(target: Target, seconds: float, *, subscribers: int) -> Measure:
     """Let sixteen writers write flat out, and count what reaches the subscribers."""
     accounts = [sign_up(target.process, "live") for _ in range(16)]
     await asyncio.sleep(1.5)
-    with Subscribers(target.port, subscribers) as audience:
+    with Subscribers(target.port, subscribers, pause=0.01) as audience:
         requests = [functools.partial(create_record, account, "live") for account in accounts]
         cpu = target.process.cpu_seconds()
         started = time.monotonic()

@@ -89,7 +89,7 @@ class Subscriber:
         self.socket.send(bytes([0x8A, 0x80 | len(payload)]) + mask + masked)
 
 
-def _serve(port: int, count: int, cursor: int | None, until: int, pipe: Pipe) -> None:
+def _serve(port: int, count: int, cursor: int | None, until: int, pause: float, pipe: Pipe) -> None:
     subscribers = [Subscriber(port, cursor, until) for _ in range(count)]
     selector = selectors.DefaultSelector()
     for subscriber in subscribers:
@@ -98,6 +98,7 @@ def _serve(port: int, count: int, cursor: int | None, until: int, pipe: Pipe) ->
     pipe.send("ready")
     closed = 0
     while True:
+        time.sleep(pause)
         for key, _ in selector.select(1):
             if key.data is not None:
                 if not key.data.receive():
@@ -117,13 +118,14 @@ def _serve(port: int, count: int, cursor: int | None, until: int, pipe: Pipe) ->
 class Subscribers:
     """*count* subscribers from *cursor* on (None: live only), used as a context manager.
 
-    With *until*, a subscriber leaves after that many frames, and `wait` says when.
+    With *until*, a subscriber leaves after that many frames, and `wait` says when. A *pause* of some seconds between reads
+    lets frames gather, so that a hundred subscribers cost the machine little; it spoils latencies.
     """
 
-    def __init__(self, port: int, count: int, cursor: int | None = None, until: int = 0) -> None:
+    def __init__(self, port: int, count: int, cursor: int | None = None, until: int = 0, pause: float = 0) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(port, count, cursor, until, theirs), daemon=True)
+        self._process = context.Process(target=_serve, args=(port, count, cursor, until, pause, theirs), daemon=True)
         self._process.start()
         if not self._pipe.poll(60):
             raise TimeoutError("the subscribers did not connect")
