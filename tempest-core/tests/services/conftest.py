@@ -255,7 +255,7 @@ async def _open(
             records=records,
             blobs=blobs,
             blob_store=blob_store,
-            sync=SyncReads(stores),
+            sync=SyncReads(stores, open_repos),
             repos=repos,
             repo_list=repo_list,
             revs=revs,

@@ -66,8 +66,11 @@ class OpenRepo:
         if self._closed:
             self.store.release()
         elif not self.failed:
-            # Everything is on the disk now, so what is dropped from memory can be read again.
-            self.latest.tree.shrink(MAX_CACHED_NODES)
+            self.trim()
+
+    def trim(self) -> None:
+        """Keep the tree in memory within bounds; while no write is under way, so that all of it can be read again."""
+        self.latest.tree.shrink(MAX_CACHED_NODES)
 
     def close(self) -> None:
         """Let go of the file, as soon as no write is on its way to it."""

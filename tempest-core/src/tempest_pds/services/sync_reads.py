@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from tempest_pds.protocol.data_model import car
@@ -11,6 +12,7 @@ from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.repo.mst.tree import Tree
 from tempest_pds.repo.repo import RepoHead
+from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.repo_errors import BlockNotFound, RepoNotFound
 from tempest_pds.stores.actor.commit_row import Root
 from tempest_pds.stores.actor.snapshot import Snapshot
@@ -18,7 +20,7 @@ from tempest_pds.stores.actor.store import ActorStore
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.actor.stores import RepoNotFound as NoRepoFile
 
-_CHUNK: Final = 256 * 1024
+_CHUNK: Final = 512 * 1024
 # A reader of an export keeps the write-ahead log of its repository from being reset, so there is an end to patience.
 EXPORT_SECONDS: Final = 15 * 60
 CONCURRENT_EXPORTS: Final = 8
@@ -27,8 +29,9 @@ CONCURRENT_EXPORTS: Final = 8
 class SyncReads:
     """Reads of whole repositories and of proofs."""
 
-    def __init__(self, stores: ActorStores) -> None:
+    def __init__(self, stores: ActorStores, open_repos: OpenRepos) -> None:
         self._stores = stores
+        self._open_repos = open_repos
         self._exports = asyncio.Semaphore(CONCURRENT_EXPORTS)
 
     def _open(self, did: Did) -> ActorStore:
@@ -47,14 +50,15 @@ class SyncReads:
 
     def record_proof(self, did: Did, path: str) -> bytes:
         """Give a CAR with the commit, the nodes on the way to a path, and the record if there is one."""
-        with self._open(did) as store, store.frozen() as frozen:
-            root = _root(frozen, did)
-            tree = Tree(store, root.data)
-            blocks = {root.commit: root.commit_block, **tree.proof(path)}
-            found = store.get_record(path, include_taken_down=True)
-            if found is not None:
-                blocks[found[0]] = found[1]
-            return car.encode(root.commit, blocks.items())
+        repo = self._open_repos.open(did)
+        if repo.pending:
+            # What is in memory is ahead of what was acknowledged.
+            with repo.store.frozen() as root:
+                return _proof(repo.store, _root(root, did), Tree(repo.store, _root(root, did).data), path)
+        # The nodes that this tree has in memory serve writers and readers alike.
+        proof = _proof(repo.store, _root(repo.store.root(), did), repo.latest.tree, path)
+        repo.trim()
+        return proof
 
     def blocks(self, did: Did, cids: Sequence[CID]) -> bytes:
         """Give a CAR of blocks, without a root; raise BlockNotFound when one is not there."""
@@ -68,13 +72,14 @@ class SyncReads:
     async def export(self, did: Did, since: str | None) -> AsyncIterator[bytes]:
         """Stream a CAR of a repository, or of what commits after `since` wrote.
 
-        A full export is in the order of the tree: whoever reads it can check it as it comes. Raises RepoNotFound.
+        First the commit, then the nodes of the tree, then the records in its order: whoever reads it needs to keep the
+        nodes alone to check each record as it comes. Raises RepoNotFound.
         """
         with self._open(did) as store:
             async with self._exports:
                 snapshot = await asyncio.to_thread(store.snapshot)
                 try:
-                    chunks = _export(snapshot, did, since)
+                    chunks = _export(snapshot, did, since or "")
                     async with asyncio.timeout(EXPORT_SECONDS):
                         while chunk := await asyncio.to_thread(next, chunks, b""):
                             yield chunk
@@ -88,41 +93,27 @@ def _root(root: Root | None, did: Did) -> Root:
     return root
 
 
-def _export(snapshot: Snapshot, did: Did, since: str | None) -> Iterator[bytes]:
+def _proof(store: ActorStore, root: Root, tree: Tree, path: str) -> bytes:
+    blocks = {root.commit: root.commit_block, **tree.proof(path)}
+    found = store.get_record(path, include_taken_down=True)
+    if found is not None:
+        blocks[found[0]] = found[1]
+    return car.encode(root.commit, blocks.items())
+
+
+def _export(snapshot: Snapshot, did: Did, since: str) -> Iterator[bytes]:
     root = _root(snapshot.head(), did)
-    yield car.encode_header(root.commit)
-    if since is None:
-        blocks = _in_tree_order(snapshot, root)
-    elif root.rev > since:
-        blocks = _newer(snapshot, root, since)
-    else:
-        blocks = iter(())
-    pending: list[bytes] = []
-    size = 0
-    for raw, block in blocks:
-        head = car.encode_varint(len(raw) + len(block))
-        pending += (head, raw, block)
-        size += len(head) + len(raw) + len(block)
-        if size >= _CHUNK:
-            yield b"".join(pending)
-            pending, size = [], 0
+    pending = [car.encode_header(root.commit)]
+    if root.rev > since:
+        pending.append(car.encode_block(root.commit, root.commit_block))
+        size = 0
+        for page in chain(snapshot.node_pages(since), snapshot.record_pages(since)):
+            sections = car.encode_rows(page)
+            size += len(sections)
+            pending.append(sections)
+            if size >= _CHUNK:
+                yield b"".join(pending)
+                pending.clear()
+                size = 0
     if pending:
         yield b"".join(pending)
-
-
-def _in_tree_order(snapshot: Snapshot, root: Root) -> Iterator[tuple[bytes, bytes]]:
-    yield root.commit.raw, root.commit_block
-    records = snapshot.records()
-    for cid, what in Tree(snapshot, root.data).preorder():
-        if isinstance(what, bytes):
-            yield cid.raw, what
-        else:
-            # The table is in the order of the tree, so the next row is the record that the tree names here.
-            path, raw, block = next(records)
-            assert path == what, "the records of a repository are those of its tree"
-            yield raw, block
-
-
-def _newer(snapshot: Snapshot, root: Root, since: str) -> Iterator[tuple[bytes, bytes]]:
-    yield root.commit.raw, root.commit_block
-    yield from snapshot.blocks_since(since)

@@ -47,6 +47,26 @@ def encode(root: CID | None, blocks: Iterable[tuple[CID, bytes]]) -> bytes:
     return b"".join(parts)
 
 
+class _Lengths(dict[int, bytes]):
+    """The length prefix of a section, by the size of its block: an export asks for the same few over and over."""
+
+    def __missing__(self, size: int) -> bytes:
+        if len(self) > _MAX_LENGTHS:
+            self.clear()
+        prefix = self[size] = encode_varint(CID_LENGTH + size)
+        return prefix
+
+
+_MAX_LENGTHS: Final = 8_192
+_LENGTHS: Final = _Lengths()
+
+
+def encode_rows(rows: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the sections of many blocks, each given after its binary CID: what makes a large export quick."""
+    lengths = _LENGTHS
+    return b"".join([part for raw, block in rows for part in (lengths[len(block)], raw, block)])
+
+
 def encode_chunks(root: CID | None, blocks: Iterable[tuple[CID, bytes]], chunk_size: int = 1 << 16) -> Iterator[bytes]:
     """Yield a CAR in chunks of about `chunk_size` bytes, taking blocks only as the chunks are taken."""
     parts = [encode_header(root)]

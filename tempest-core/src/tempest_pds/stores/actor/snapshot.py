@@ -9,21 +9,26 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Final, TypeAlias
 
 from sqlalchemy import bindparam, select
 
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.stores.actor import statements as sql
-from tempest_pds.stores.actor.batch import NodeChanges
+from tempest_pds.stores.actor.batch import NO_NODE_CHANGES, NodeChanges
 from tempest_pds.stores.actor.commit_row import Root
 from tempest_pds.stores.actor.tables import NODE, RECORD
 from tempest_pds.stores.statement import Statement
 
-_FETCH = 256
+_PAGE: Final = 512
 
-_RECORDS = Statement(select(RECORD.c.path, RECORD.c.cid, RECORD.c.value).order_by(RECORD.c.path))
-_NODES_SINCE = Statement(select(NODE.c.cid, NODE.c.block).where(NODE.c.rev > bindparam("rev")), "rev")
-_RECORDS_SINCE = Statement(select(RECORD.c.cid, RECORD.c.value).where(RECORD.c.rev > bindparam("rev")), "rev")
+_NODES = Statement(select(NODE.c.cid, NODE.c.block).where(NODE.c.rev > bindparam("rev")), "rev")
+_RECORDS = Statement(
+    select(RECORD.c.cid, RECORD.c.value).where(RECORD.c.rev > bindparam("rev")).order_by(RECORD.c.path), "rev"
+)
+
+Block: TypeAlias = tuple[bytes, bytes]
+"""A block, after its binary CID."""
 
 
 class Snapshot:
@@ -59,23 +64,23 @@ class Snapshot:
         row = self._connection.execute(sql.SELECT_NODE.sql, (cid.raw,)).fetchone()
         return None if row is None else bytes(row[0])
 
-    def records(self) -> Iterator[tuple[str, bytes, bytes]]:
-        """Yield the path, binary CID and block of every record, in the order of the tree."""
-        yield from self._rows(_RECORDS.sql, ())
-
-    def blocks_since(self, rev: str) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the binary CID and block of every node and record that a commit after `rev` wrote, the newest commit's
-        own block left out."""
+    def node_pages(self, since: str = "") -> Iterator[list[Block]]:
+        """Yield the nodes of the tree that commits after `since` wrote, by the page and in no order."""
         unwritten = self._unwritten
-        for raw, block in self._rows(_NODES_SINCE.sql, (rev,)):
-            if raw not in unwritten.removed and raw not in unwritten.nodes:
-                yield raw, block
-        for raw, written, block in unwritten.nodes.values():
-            if written > rev:
-                yield raw, block
-        yield from self._rows(_RECORDS_SINCE.sql, (rev,))
+        kept = [(raw, block) for raw, written, block in unwritten.nodes.values() if written > since]
+        if kept:
+            yield kept
+        for page in self._pages(_NODES.sql, since):
+            if unwritten is not NO_NODE_CHANGES:
+                page = [row for row in page if row[0] not in unwritten.removed and row[0] not in unwritten.nodes]
+            if page:
+                yield page
 
-    def _rows(self, text: str, arguments: tuple[str, ...]) -> Iterator[tuple]:  # type: ignore[type-arg]
-        cursor = self._connection.execute(text, arguments)
-        while rows := cursor.fetchmany(_FETCH):
-            yield from rows
+    def record_pages(self, since: str = "") -> Iterator[list[Block]]:
+        """Yield the records that commits after `since` wrote, by the page and in the order of the tree."""
+        return self._pages(_RECORDS.sql, since)
+
+    def _pages(self, text: str, since: str) -> Iterator[list[Block]]:
+        cursor = self._connection.execute(text, (since,))
+        while page := cursor.fetchmany(_PAGE):
+            yield page
