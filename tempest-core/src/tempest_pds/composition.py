@@ -61,13 +61,13 @@ from tempest_pds.settings import Settings
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.data_directory import DataDirectory
-from tempest_pds.stores.database import QueryObserver
+from tempest_pds.stores.database import QueryObserver, Synchronous
 from tempest_pds.stores.key_files import KeyFiles
 from tempest_pds.stores.sequencer.store import SequencerStore
 from tempest_pds.telemetry import Instruments, software_version
 from tempest_pds_plugins.adapters import PluginContext
 
-_SYNCHRONOUS: Final = {"power": "FULL", "process": "NORMAL"}
+_SYNCHRONOUS: Final[dict[str, Synchronous]] = {"power": "FULL", "process": "NORMAL"}
 
 _log = structlog.get_logger()
 

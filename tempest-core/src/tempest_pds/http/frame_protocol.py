@@ -7,7 +7,7 @@ writer that puts ready-made frames on the connection as they are.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -50,5 +50,6 @@ class FrameProtocol(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         """Run the application for one connection."""
         if not self.config.ws_per_message_deflate:
-            self.scope["extensions"][EXTENSION] = FrameWriter(self)
+            extensions = cast(dict[str, object], self.scope["extensions"])
+            extensions[EXTENSION] = FrameWriter(self)
         await super().run_asgi()
