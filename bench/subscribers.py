@@ -118,8 +118,8 @@ def _serve(port: int, count: int, cursor: int | None, until: int, pause: float, 
 class Subscribers:
     """*count* subscribers from *cursor* on (None: live only), used as a context manager.
 
-    With *until*, a subscriber leaves after that many frames, and `wait` says when. A *pause* of some seconds between reads
-    lets frames gather, so that a hundred subscribers cost the machine little; it spoils latencies.
+    With *until*, a subscriber leaves after that many frames, and `wait` says when. A *pause* of some seconds between
+    reads lets frames gather, so that a hundred subscribers cost the machine little; it spoils latencies.
     """
 
     def __init__(self, port: int, count: int, cursor: int | None = None, until: int = 0, pause: float = 0) -> None:
