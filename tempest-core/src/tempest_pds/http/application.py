@@ -56,7 +56,7 @@ def build_application(dispatcher: Dispatcher, sockets: SocketServer, pages: Mapp
         path: bytes = request.scope["raw_path"]
         if path.startswith(b"/xrpc/"):
             return await dispatcher.handle(request)
-        if request.scope["path"] in pages:
+        if path.decode("latin-1") in pages:
             return error_response(
                 ErrorAnswer(405, "InvalidRequest", "Method Not Allowed", ((b"allow", b"GET, HEAD, OPTIONS"),)), []
             )

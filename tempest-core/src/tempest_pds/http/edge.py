@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import structlog
+from blacksheep.url import InvalidURL
 from opentelemetry import trace
 from opentelemetry.trace import Span
 
@@ -90,8 +91,8 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection scope."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self._connect(scope, receive, send)
             return
         raw_headers = scope["headers"]
         headers: dict[bytes, bytes] = dict(raw_headers)
@@ -138,6 +139,17 @@ class Edge:
             # The two know each other; left so, every request would wait for the garbage collector.
             del scope[SCOPE_KEY]
             self._note(exchange, span)
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except InvalidURL:
+            # BlackSheep parses the decoded path of a WebSocket as a URL, before any handler of ours is asked.
+            await receive()
+            headers = [(b"content-type", b"application/json; charset=utf-8")]
+            body = error_body("InvalidRequest", "invalid xrpc path")
+            await send({"type": "websocket.http.response.start", "status": 400, "headers": headers})
+            await send({"type": "websocket.http.response.body", "body": body})
 
     def _note(self, exchange: Exchange, span: Span | None) -> None:
         seconds = time.perf_counter() - exchange.started_at

@@ -1,0 +1,149 @@
+import base64
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from edge_server import ADMIN_TOKEN, ALICE, EdgeServer, edge_server
+
+from tempest_pds.http import auth
+from tempest_pds.http.answers import Answer
+from tempest_pds.http.context import Call
+from tempest_pds.http.rate_limits import RateLimiter
+from tempest_pds.http.xrpc import Method
+from tempest_pds.services.credentials import Scope
+
+# Methods of the lexicons that take neither parameters nor a body, one for each kind of authorisation.
+KINDS = {
+    "com.atproto.server.getSession": auth.ACCESS,
+    "com.atproto.server.checkAccountStatus": auth.ACCESS.active_only(),
+    "com.atproto.server.listAppPasswords": auth.FULL,
+    "com.atproto.server.describeServer": auth.OPTIONAL,
+    "com.atproto.identity.getRecommendedDidCredentials": auth.MODERATOR,
+    "com.atproto.temp.checkSignupQueue": auth.ACCESS_OR_SERVICE,
+    "app.bsky.actor.getPreferences": auth.ADMIN,
+    "com.atproto.server.getAccountInviteCodes": auth.OPTIONAL_SERVICE,
+    "chat.bsky.actor.exportAccountData": auth.ACCESS.also(Scope.TAKENDOWN),
+}
+POSTS = {
+    "com.atproto.server.refreshSession": auth.REFRESH,
+    "com.atproto.server.deleteSession": auth.REFRESH_EVEN_EXPIRED,
+}
+
+
+async def who(call: Call) -> Answer:
+    credentials = call.credentials
+    if credentials is None:
+        return {"kind": "nobody"}
+    return {"kind": str(credentials.kind), "did": credentials.did, "id": credentials.token_id}
+
+
+METHODS = [Method(nsid, "query", who, kind) for nsid, kind in KINDS.items()]
+METHODS += [Method(nsid, "procedure", who, kind) for nsid, kind in POSTS.items()]
+
+
+def _jwt(claims: dict[str, object], signature: str = "good", head: str = "x") -> str:
+    return f"{head}.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.{signature}"
+
+
+SERVICE = _jwt({"lxm": "com.atproto.temp.checkSignupQueue"})
+ADMIN = "Basic " + base64.b64encode(f"admin:{ADMIN_TOKEN}".encode()).decode()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[EdgeServer]:
+    async with edge_server(METHODS, validate_responses=False) as server:
+        yield server
+
+
+async def call(server: EdgeServer, nsid: str, authorization: str | None) -> tuple[int, dict[str, object]]:
+    headers = {} if authorization is None else {"authorization": authorization}
+    async with httpx.AsyncClient() as client:
+        answer = await client.request("POST" if nsid in POSTS else "GET", f"{server.url}/xrpc/{nsid}", headers=headers)
+    body = answer.json()
+    return answer.status_code, body
+
+
+@pytest.mark.parametrize(
+    ("nsid", "authorization", "status", "expected"),
+    [
+        ("com.atproto.server.getSession", "Bearer access", 200, "access"),
+        ("com.atproto.server.getSession", "bearer app", 200, "access"),
+        ("com.atproto.server.getSession", None, 401, "AuthMissing"),
+        ("com.atproto.server.getSession", "", 401, "AuthMissing"),
+        ("com.atproto.server.getSession", "Bearer expired", 400, "ExpiredToken"),
+        ("com.atproto.server.getSession", "Bearer rubbish", 400, "InvalidToken"),
+        ("com.atproto.server.getSession", "Bearer takendown", 400, "InvalidToken"),
+        ("com.atproto.server.getSession", "DPoP access", 400, "InvalidToken"),
+        ("com.atproto.server.getSession", "Digest access", 400, "InvalidToken"),
+        ("com.atproto.server.getSession", "access", 400, "InvalidToken"),
+        ("com.atproto.server.getSession", "Bearer", 400, "InvalidToken"),
+        ("com.atproto.server.getSession", "Bearer a b", 400, "InvalidToken"),
+        ("com.atproto.server.getSession", ADMIN, 400, "InvalidToken"),
+        ("com.atproto.server.listAppPasswords", "Bearer access", 200, "access"),
+        ("com.atproto.server.listAppPasswords", "Bearer app", 400, "InvalidToken"),
+        ("com.atproto.server.describeServer", None, 200, "nobody"),
+        ("com.atproto.server.describeServer", "Bearer access", 200, "access"),
+        ("com.atproto.server.describeServer", "Bearer rubbish", 400, "InvalidToken"),
+        ("com.atproto.server.describeServer", ADMIN, 200, "admin"),
+        ("com.atproto.temp.checkSignupQueue", "Bearer access", 200, "access"),
+        ("com.atproto.temp.checkSignupQueue", f"Bearer {SERVICE}", 200, "service"),
+        ("com.atproto.temp.checkSignupQueue", f"Bearer {SERVICE[:-4]}evil", 401, "BadJwtSignature"),
+        ("com.atproto.server.getAccountInviteCodes", None, 200, "nobody"),
+        ("com.atproto.server.getAccountInviteCodes", f"Bearer {SERVICE}", 200, "service"),
+        ("com.atproto.server.getSession", f"Bearer {SERVICE}", 400, "InvalidToken"),
+        ("app.bsky.actor.getPreferences", ADMIN, 200, "admin"),
+        ("app.bsky.actor.getPreferences", f"Bearer {ADMIN_TOKEN}", 200, "admin"),
+        ("app.bsky.actor.getPreferences", "Bearer wrong", 401, "AuthenticationRequired"),
+        ("app.bsky.actor.getPreferences", "Basic YWRtaW46d3Jvbmc=", 401, "AuthenticationRequired"),
+        ("app.bsky.actor.getPreferences", "Basic !!!", 401, "AuthenticationRequired"),
+        ("app.bsky.actor.getPreferences", None, 401, "AuthMissing"),
+        ("com.atproto.identity.getRecommendedDidCredentials", f"Bearer {_jwt({}, head='mod')}", 200, "moderator"),
+        ("com.atproto.identity.getRecommendedDidCredentials", f"Bearer {_jwt({})}", 401, "UntrustedIss"),
+        ("com.atproto.identity.getRecommendedDidCredentials", ADMIN, 200, "admin"),
+        ("chat.bsky.actor.exportAccountData", "Bearer takendown", 200, "access"),
+        ("com.atproto.server.refreshSession", "Bearer refresh", 200, "refresh"),
+        ("com.atproto.server.refreshSession", "Bearer refresh-expired", 400, "ExpiredToken"),
+        ("com.atproto.server.refreshSession", "Bearer access", 400, "InvalidToken"),
+        ("com.atproto.server.deleteSession", "Bearer refresh-expired", 200, "refresh"),
+    ],
+)
+async def test_each_kind_of_authorisation_takes_its_own(
+    server: EdgeServer, nsid: str, authorization: str | None, status: int, expected: str
+) -> None:
+    found, body = await call(server, nsid, authorization)
+    assert (found, body.get("kind", body.get("error"))) == (status, expected), body
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("active", "access"),
+        ("deactivated", "AccountDeactivated"),
+        ("takendown", "AccountTakedown"),
+        ("suspended", "AccountTakedown"),
+        (None, "AccountNotFound"),
+    ],
+)
+async def test_the_status_of_the_account_is_checked_where_declared(status: str | None, expected: str) -> None:
+    async with edge_server(METHODS, status=status, validate_responses=False) as server:
+        _, body = await call(server, "com.atproto.server.checkAccountStatus", "Bearer access")
+        assert body.get("kind", body.get("error")) == expected
+        _, body = await call(server, "com.atproto.server.getSession", "Bearer access")
+        assert body["kind"] == "access"
+
+
+async def test_answers_to_authorised_calls_are_private(server: EdgeServer) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        answer = await client.get("/xrpc/com.atproto.server.getSession", headers={"authorization": "Bearer access"})
+    assert answer.json()["did"] == ALICE
+    assert answer.headers["cache-control"] == "private"
+    assert answer.headers["vary"] == "Authorization"
+
+
+async def test_guessing_the_admin_token_is_limited() -> None:
+    async with edge_server(METHODS, limiter=RateLimiter(), validate_responses=False) as server:
+        wrong = [await call(server, "app.bsky.actor.getPreferences", "Bearer wrong") for _ in range(31)]
+        assert [status for status, _ in wrong] == [401] * 30 + [429]
+        status, _ = await call(server, "app.bsky.actor.getPreferences", ADMIN)
+        assert status == 429
