@@ -239,7 +239,7 @@ async def test_a_batch_does_not_create_one_record_twice(write_path):
 async def test_a_batch_has_at_most_200_writes(write_path):
     await write_path.write(*[create({"n": n}, f"k{n}") for n in range(200)])
     assert len(await write_path.contents()) == 200
-    with pytest.raises(InvalidRecord, match="Too many writes. Max: 200"):
+    with pytest.raises(InvalidRecord, match="Too many writes"):
         await write_path.write(*[create({"n": n}) for n in range(201)])
 
 
@@ -378,8 +378,7 @@ async def test_revisions_rise_within_one_microsecond_and_across_a_step_back_of_t
     await path.stop()
     now[0] -= 86_400_000_000
     path = await open_write_path(revs=TidClock(now_micros=lambda: now[0]))
-    for _ in range(3):
-        revs.append((await path.post("x")).commit.rev)
+    revs += [(await path.post("x")).commit.rev for _ in range(3)]
     assert revs == sorted(set(revs))
     logged = [body["rev"] for _, kind, body in path.events() if kind == "commit"]
     assert logged == revs[1:]
