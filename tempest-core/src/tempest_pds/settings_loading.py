@@ -181,28 +181,3 @@ def settings_in_force(settings: Settings) -> Sequence[tuple[SettingField, str]]:
             text = format_value(value)
         shown.append((field, text))
     return shown
-
-
-def settings_document() -> str:
-    """Write `docs/settings.md`: every setting of the core, from its declaration."""
-    lines = [
-        "# Settings",
-        "",
-        "Tempest is configured by environment variables. This page is generated from the declarations in",
-        "`tempest_pds/settings.py`; `tempest config` shows what is in force.",
-        "An empty variable counts as not set. Installed plugins read settings of their own.",
-    ]
-    section = ""
-    for field in _FIELDS:
-        if field.declaration.section != section:
-            section = field.declaration.section
-            lines += ["", f"## {section}", "", "| Variable | What it does | Type | Default |", "|---|---|---|---|"]
-        secret = " **Secret.**" if field.declaration.secret else ""
-        lines.append(
-            f"| `{field.name}` | {field.declaration.help}{secret} | {field.type_text} | {field.default_text} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(settings_document())

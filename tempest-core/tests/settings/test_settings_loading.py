@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tempest_pds.settings_fields import SettingsError
-from tempest_pds.settings_loading import load_settings, misspelt_names, settings_document, settings_in_force
+from tempest_pds.settings_loading import load_settings, misspelt_names, settings_in_force
 
 PUBLIC = {
     "TEMPEST_HOSTNAME": "pds.example.com",
@@ -128,10 +128,3 @@ def test_secrets_are_never_shown() -> None:
     assert shown["TEMPEST_PLC_ROTATION_KEY"] == "(not set)"
     assert shown["TEMPEST_HOSTNAME"] == "pds.example.com"
     assert not any(PUBLIC["SECRET_KEY_BASE"] in text for text in shown.values())
-
-
-def test_the_page_of_settings_is_current() -> None:
-    page = Path(__file__).parents[3] / "docs" / "settings.md"
-    assert page.read_text("utf-8") == settings_document(), (
-        "run: python -m tempest_pds.settings_loading > docs/settings.md"
-    )

@@ -17,7 +17,7 @@ _HEADINGS = ("PLUGIN", "VERSION", "DISTRIBUTION", "KIND", "NAME", "SELECTED", "P
 
 @click.command("plugins")
 def plugins() -> None:
-    """List the installed plugins, which of them are selected, and what failed and why.
+    """List plugins: installed, selected, failed and why.
 
     Reads the environment as the server does, and makes the selected adapters without opening them. Ends with 1 if any
     is in trouble: the server would not start.

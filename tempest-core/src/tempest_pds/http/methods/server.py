@@ -17,6 +17,7 @@ from tempest_pds.services.timestamps import to_datetime
 
 
 def _by_identifier(call: Call) -> str:
+    """Count by the name that is logged in with and the client's address."""
     return f"{call.input['identifier']}-{limit_key(call.client_ip)}"
 
 

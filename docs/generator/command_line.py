@@ -1,0 +1,49 @@
+"""`docs/cli.md`, from the commands themselves."""
+
+import inspect
+
+import click
+
+from tempest_pds.cli.main import cli
+
+_HEAD = """# The `tempest` command
+
+This page is generated from the commands themselves; `tempest COMMAND --help` shows the same. Settings are never
+arguments: all commands read them from the environment, as [settings](settings.md) lists them.
+
+"""
+_EXIT_CODES = """
+## Exit codes
+
+| Code | Meaning |
+|---|---|
+| 0 | Done. `tempest serve` was told to stop, and did. |
+| 1 | `tempest plugins` found something that would keep the server from starting. |
+| 2 | A mistake in the command line, the settings, the plugins or the data directory; one line says what to change. |
+| 130 | Interrupted. |
+"""
+
+
+def command_line_page() -> str:
+    """Write the page."""
+    context = click.Context(cli, info_name="tempest")
+    commands = [(name, cli.get_command(context, name)) for name in cli.list_commands(context)]
+    parts = [_HEAD, _text(cli), "\n\n| Command | |\n|---|---|\n"]
+    parts += [f"| [`tempest {name}`](#tempest-{name}) | {_first_sentence(command)} |\n" for name, command in commands]
+    for name, command in commands:
+        assert command is not None, "a listed command exists"
+        parts.append(f"\n## `tempest {name}`\n\n{_text(command)}\n")
+        own = [parameter.get_help_record(context) for parameter in command.params]
+        options = [record for record in own if record is not None]
+        if options:
+            parts.append("\n| Option | |\n|---|---|\n")
+            parts += [f"| `{option}` | {meaning} |\n" for option, meaning in options]
+    return "".join(parts) + _EXIT_CODES
+
+
+def _text(command: click.Command) -> str:
+    return inspect.cleandoc(command.help or "").strip()
+
+
+def _first_sentence(command: click.Command | None) -> str:
+    return "" if command is None else _text(command).split("\n\n")[0].replace("\n", " ")

@@ -1,0 +1,196 @@
+"""`docs/endpoints.md`, from the methods as they are declared and from the lexicons that come with the server."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from tempest_pds.http.auth import Auth
+from tempest_pds.http.methods import load_methods
+from tempest_pds.http.pages.service import ServicePages
+from tempest_pds.http.rate_limits import DAY, GLOBAL, HOUR, MINUTE, WRITES_PER_DAY, WRITES_PER_HOUR, Limit
+from tempest_pds.http.xrpc import Method
+from tempest_pds.protocol.lexicon.lexicons import Lexicons
+from tempest_pds.services.credentials import FULL, STANDARD, Scope
+from tempest_pds.services.method_rules import CREATE_REPORT, is_own, is_privileged, is_protected
+
+_WINDOWS: Final = {5 * MINUTE: "in 5 minutes", HOUR: "an hour", DAY: "a day"}
+_METHOD_KINDS: Final = frozenset({"query", "procedure", "subscription"})
+_HEAD = f"""# Endpoints
+
+Every method that Tempest answers itself, those that it passes on, and those that it does not have. This page is
+generated from the declarations in `tempest_pds/http/methods/` and from the lexicons that come with the server.
+
+Methods lie below `/xrpc/`, as in `GET /xrpc/com.atproto.server.describeServer`. A query is a `GET`, a procedure a
+`POST`, a subscription a WebSocket. Errors are `{{"error": "…", "message": "…"}}`.
+
+**Who may call.** A *session* is a token of `createSession` or `refreshSession`, by the account's password or an app
+password; *by the account's password* leaves app passwords out. A *service token* is one that an account's own server
+has signed for this server and method. The *administrator* gives the token whose hash is `TEMPEST_ADMIN_TOKEN_HASH`,
+as `Authorization: Basic` with the user name `admin`, or as `Bearer`. *Also* names callers who may do or see more than
+anybody.
+
+**What it costs.** Every request counts against {GLOBAL.points:,} in 5 minutes for an address. *Points* count against
+{WRITES_PER_HOUR.points:,} an hour and {WRITES_PER_DAY.points:,} a day for an account. Whatever else a method counts
+against stands in its row. Over a limit the answer is 429 with `Retry-After`; each answer tells the tightest limit in
+its `RateLimit` headers.
+"""
+_COLUMNS = "\n| Method | Kind | Who may call | Cost | What it does |\n|---|---|---|---|---|\n"
+_PAGES = """
+## Pages
+
+Not methods of the protocol, and not limited:
+
+| Path | What it does |
+|---|---|
+"""
+_PASSED_ON = """
+## Passed on
+
+Any other method goes, with the caller's session turned into a service token, to the service that the header
+`atproto-proxy` names; without that header to a service by the method's name. A call without a session is refused with
+401; a method that no lexicon here knows, called without one, with 501.
+
+| Methods | Go to | |
+|---|---|---|
+"""
+_NOT_HERE = """
+## Not here
+
+These are not for the AppView to answer, and this version does not have them: they answer 501, `MethodNotImplemented`.
+Some are a PDS's own, and still to come: the administrator's methods, e-mail, deletion, the PLC operations of an
+account. The others are for relays and labelers. With an `atproto-proxy` header they are passed on to the service that
+it names, but for those that are marked: a WebSocket, or a method for which a token in the wrong hands would be the loss
+of the account.
+
+| Method | Kind | |
+|---|---|---|
+"""
+
+
+def endpoints_page() -> str:
+    """Write the page."""
+    methods = load_methods()
+    lexicons = Lexicons()
+    parts = [_HEAD]
+    for family in dict.fromkeys(map(_family, sorted(methods))):
+        own = [method for nsid, method in sorted(methods.items()) if _family(nsid) == family]
+        parts.append(
+            f"\n## {family}\n\n| Method | Kind | Who may call | Cost | What it does |\n|---|---|---|---|---|\n"
+        )
+        parts += map(_row, own)
+    parts.append(_PAGES)
+    parts += [f"| `{path}` | {_sentence(page).partition(': https:')[0].rstrip('.')}. |\n" for path, page in _pages()]
+    parts.append(_PASSED_ON)
+    kinds = {nsid: kind for nsid, kind in _all_kinds(lexicons) if nsid not in methods}
+    # A WebSocket is never passed on.
+    others = [nsid for nsid, kind in kinds.items() if kind != "subscription" and not is_own(nsid)]
+    parts += _passed_on(others)
+    parts.append(_NOT_HERE)
+    parts += [f"| `{nsid}` | {kind} | {_never(nsid, kind)} |\n" for nsid, kind in kinds.items() if nsid not in others]
+    return "".join(parts)
+
+
+def _all_kinds(lexicons: Lexicons) -> Iterable[tuple[str, str]]:
+    for nsid in lexicons:
+        document = lexicons.document(nsid)
+        kind = (document or {}).get("defs", {}).get("main", {}).get("type")
+        if kind in _METHOD_KINDS:
+            yield nsid, kind
+
+
+def _family(nsid: str) -> str:
+    return nsid.rpartition(".")[0]
+
+
+def _row(method: Method) -> str:
+    also = " With `atproto-proxy`, passed on." if method.elsewhere else ""
+    cells = (f"`{method.nsid}`", method.kind, _who(method.auth), _cost(method), _sentence(method.handler) + also)
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _sentence(function: Callable[..., Any]) -> str:
+    text = inspect.getdoc(function)
+    if not text:
+        raise ValueError(f"{function.__qualname__} has no docstring")
+    sentence = " ".join(text.split("\n\n")[0].split())
+    return re.sub(": https?://[^ ]*$", ".", sentence)
+
+
+def _who(auth: Auth) -> str:
+    kinds = []
+    if auth.refresh:
+        kinds.append("refresh token" + (", even an expired one" if auth.allow_expired else ""))
+    if auth.scopes is not None:
+        kinds.append(_session(auth))
+    if auth.service:
+        kinds.append("service token")
+    if auth.moderator:
+        kinds.append("service token of the moderation service")
+    if auth.admin:
+        kinds.append("administrator")
+    if auth.anonymous:
+        return f"anybody; also: {', '.join(kinds)}" if kinds else "anybody"
+    return ", or ".join(kinds)
+
+
+def _session(auth: Auth) -> str:
+    assert auth.scopes is not None
+    words = "session" if auth.scopes >= STANDARD else "session by the account's password"
+    more = auth.scopes - STANDARD - FULL - {Scope.SIGNUP_QUEUED}
+    if Scope.TAKENDOWN in more:
+        words += " (also after a takedown)"
+    if auth.refuse_deactivated:
+        words += " of an active account"
+    elif auth.refuse_takendown:
+        words += " (not after a takedown)"
+    return words
+
+
+def _cost(method: Method) -> str:
+    # Limits that count by the same key are told together.
+    windows: dict[str, list[str]] = {}
+    for limit in method.limits:
+        windows.setdefault(_key(limit), []).append(f"{limit.points:,} {_WINDOWS[limit.seconds]}")
+    costs = [f"{' and '.join(texts)} for {key}" for key, texts in windows.items()]
+    if method.cost is not None:
+        points = method.cost
+        costs.append(f"{points} point{'s' if points != 1 else ''}" if isinstance(points, int) else _sentence(points))
+    return "; ".join(cost.rstrip(".") for cost in costs) or "–"
+
+
+def _key(limit: Limit) -> str:
+    """Tell what is counted: the docstring of a key reads "Count by the client's address."."""
+    return _sentence(limit.key).removeprefix("Count by ").partition(",")[0].rstrip(".")
+
+
+def _never(nsid: str, kind: str) -> str:
+    return "never passed on" if is_protected(nsid) or kind == "subscription" else ""
+
+
+def _pages() -> Iterable[tuple[str, Callable[..., Any]]]:
+    # The routes are bound methods; what is needed of them is their docstrings, which need no server.
+    pages = ServicePages.__new__(ServicePages)
+    return pages.routes().items()
+
+
+def _passed_on(nsids: Sequence[str]) -> Iterable[str]:
+    groups: Mapping[str, tuple[str, str]] = {
+        "app.bsky.": ("the AppView", "`TEMPEST_APPVIEW_URL`"),
+        "chat.bsky.": (
+            "the service that the client names",
+            "not for ordinary app passwords; without a name the AppView",
+        ),
+        "tools.ozone.": ("the moderation service", "`TEMPEST_MOD_SERVICE_URL`"),
+    }
+    for prefix, (target, remark) in groups.items():
+        count = sum(nsid.startswith(prefix) for nsid in nsids)
+        if prefix == "chat.bsky." and not all(map(is_privileged, filter(lambda nsid: nsid.startswith(prefix), nsids))):
+            raise ValueError("the remark on chat.bsky is not true any more")
+        yield f"| `{prefix}*` ({count} methods that are not served here) | {target} | {remark} |\n"
+    for nsid in nsids:
+        if nsid == CREATE_REPORT:
+            yield f"| `{nsid}` | the report service | `TEMPEST_REPORT_SERVICE_URL` |\n"
+        elif not nsid.startswith(tuple(groups)):
+            yield f"| `{nsid}` | the AppView | |\n"
+    yield "| methods that no lexicon here knows | the AppView | |\n"

@@ -1,0 +1,134 @@
+"""The pages in `docs/` say what the code does: the generated ones are current, and all of them name what is there."""
+
+import inspect
+import re
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+from docs.generator import FOLDER, PAGES
+from docs.generator.settings import builtin_settings
+
+from tempest_pds.cli.main import cli
+from tempest_pds.http.methods import load_methods
+from tempest_pds.protocol.lexicon.lexicons import Lexicons
+from tempest_pds.settings import Settings
+from tempest_pds.settings_fields import setting_fields
+from tempest_pds.telemetry import INSTRUMENTS, Instrument
+
+ROOT = FOLDER.parent
+WRITTEN = sorted({*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *FOLDER.glob("*.md")})
+"""Every page that a person reads: generated or not."""
+CONTEXT = click.Context(cli)
+
+
+def rows(page: str) -> dict[str, str]:
+    """Give the rows of a page's tables by the code that stands first in them."""
+    text = (FOLDER / page).read_text()
+    return {match[1]: match[0] for match in re.finditer(r"^\| `([^`]+)`.*$", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_generated_page_is_current(name: str) -> None:
+    assert (FOLDER / name).read_text() == PAGES[name](), "write the pages anew: nox -s docs"
+
+
+@pytest.mark.parametrize("nsid", load_methods())
+def test_a_method_has_its_row(nsid: str) -> None:
+    row = rows("endpoints.md")[nsid]
+    assert f"| {load_methods()[nsid].kind} |" in row
+    assert " |  |" not in row, "a cell is empty"
+
+
+def test_every_method_of_com_atproto_is_told_of() -> None:
+    """Served, passed on or not here: a client's author finds each."""
+    told = rows("endpoints.md")
+    lexicons = Lexicons()
+    for nsid in lexicons:
+        if nsid.startswith("com.atproto."):
+            kind = (lexicons.document(nsid) or {})["defs"].get("main", {}).get("type")
+            assert kind not in {"query", "procedure", "subscription"} or nsid in told, nsid
+
+
+@pytest.mark.parametrize("name", [field.name for field in setting_fields(Settings)])
+def test_a_setting_has_its_row(name: str) -> None:
+    assert name in rows("settings.md")
+
+
+@pytest.mark.parametrize("name", [setting.name for setting in builtin_settings()])
+def test_a_setting_of_the_core_s_own_adapters_has_its_row(name: str) -> None:
+    assert name in rows("settings.md")
+
+
+@pytest.mark.parametrize("name", cli.list_commands(CONTEXT))
+def test_a_command_is_told_of_with_its_options(name: str) -> None:
+    section = (FOLDER / "cli.md").read_text().partition(f"## `tempest {name}`\n")[2].partition("\n## ")[0]
+    command = cli.get_command(CONTEXT, name)
+    assert command is not None
+    assert inspect.cleandoc(command.help or "") in section
+    for parameter in command.params:
+        assert all(option in section for option in parameter.opts)
+
+
+def test_the_overview_of_commands_says_what_each_says_of_itself() -> None:
+    """It is written down apart, so that `tempest --help` imports none of them."""
+    from tempest_pds.cli.main import _COMMANDS
+
+    for name, (_, line) in _COMMANDS.items():
+        command = cli.get_command(CONTEXT, name)
+        assert command is not None
+        assert inspect.cleandoc(command.help or "").split("\n\n")[0] == line, name
+
+
+@pytest.mark.parametrize("instrument", INSTRUMENTS, ids=lambda instrument: instrument.name)
+def test_an_instrument_has_its_row(instrument: Instrument) -> None:
+    """That these are the instruments that measure, and their attributes, is tested in `test_metrics.py`."""
+    row = rows("metrics.md")[instrument.name]
+    assert all(f"`{attribute}`" in row for attribute in instrument.attributes)
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", page.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        document = (page.parent / target).resolve() if target else page
+        assert document.exists(), target
+        if anchor:
+            assert anchor in anchors(document), f"{target}#{anchor}"
+
+
+def anchors(document: Path) -> set[str]:
+    """Give the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    tracked = files()
+    for name in re.findall(r"`([\w.-]+(?:/[\w.-]+)*/?)`", page.read_text()):
+        if looks_like_ours(name):
+            wanted = name.rstrip("/")
+            assert any(file.endswith(f"/{wanted}") or f"/{wanted}/" in file for file in tracked), name
+
+
+def files() -> list[str]:
+    """Give the paths of all files of the repository, each with a slash in front."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    return [f"/{name}" for name in listed.stdout.decode().split("\0") if name]
+
+
+def looks_like_ours(name: str) -> bool:
+    """Tell a path of the repository from a file that the server makes, or a word."""
+    if "node_modules" in name:
+        return False
+    if name.endswith((".py", ".mjs", ".md", ".toml")):
+        return True
+    return "/" in name and name.split("/")[0] in {path.name for path in ROOT.iterdir()} | {"http", "services", "stores"}
