@@ -181,7 +181,7 @@ class Firehose:
             wire = self._read(subscriber)
             if wire:
                 await subscriber.sink.write(wire)
-            else:
+            elif subscriber.cursor >= self._last_seq:
                 await subscriber.wait()
 
     def _start(self, cursor: int | None) -> tuple[int, bytes | None]:
