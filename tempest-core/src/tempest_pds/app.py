@@ -14,9 +14,10 @@ from tempest_pds.http.exchange import Receive, Scope, Send
 from tempest_pds.http.methods import load_methods
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.logs import LogWriter, RequestLog
+from tempest_pds.plugins import PluginManager
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.settings import Settings
-from tempest_pds.telemetry import Instruments
+from tempest_pds.telemetry import Instruments, software_version
 
 
 class Tempest:
@@ -35,6 +36,7 @@ class Tempest:
         self._log_writer = log_writer
         self._stack = AsyncExitStack()
         self._edge: Edge | None = None
+        self._plugins: PluginManager | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection scope, or run the lifespan."""
@@ -84,13 +86,22 @@ class Tempest:
             await application.start()  # type: ignore[no-untyped-call]  # BlackSheep leaves it untyped
             stack.push_async_callback(application.stop)
             self._edge = edge
+            self._plugins = opened.plugins
             self._stack = stack.pop_all()
         # What lives from here on lives for good: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        opened.plugins.notify(
+            "server_started",
+            hostname=settings.hostname,
+            public_url=settings.public_url,
+            version=software_version(),
+        )
 
     async def stop(self) -> None:
         """Close everything, in reverse."""
+        if self._plugins is not None:
+            self._plugins.notify("server_stopping", hostname=self.settings.hostname)
         await self._stack.aclose()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -29,6 +29,7 @@ from tempest_pds.remote.plc_directory import Plc, PlcDirectory
 from tempest_pds.remote.plc_ledger import PlcLedger
 from tempest_pds.remote.relays import Relays
 from tempest_pds.remote.safe_fetch import SafeFetch
+from tempest_pds.selected_adapters import SelectedAdapters
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
 from tempest_pds.services.admin_token import AdminToken
@@ -135,10 +136,9 @@ async def open_services(
     )
     plugins = PluginManager.load(environ)
     plugins.require_sound()
+    adapters = SelectedAdapters.make(plugins, environ, context)
     data = _open_data(settings, instruments, stack)
-    blob_store = plugins.create_blob_store(settings.blob_store, environ, context)
-    await blob_store.open()
-    stack.push_async_callback(blob_store.close)
+    await adapters.open(context, stack)
 
     writer = AccountWriter()
     stack.callback(writer.close)
@@ -175,7 +175,7 @@ async def open_services(
     revs = TidClock()
     repos = OpenRepos(data.stores, data.keys)
     sync = SyncReads(data.stores, repos)
-    blobs = Blobs(stores=data.stores, log=log, blob_store=blob_store, plugins=plugins, instruments=instruments)
+    blobs = Blobs(stores=data.stores, log=log, blob_store=adapters.blob_store, plugins=plugins, instruments=instruments)
     await blobs.clear_unfinished()
     stack.push_async_callback(blobs.close)
     records = Records(
