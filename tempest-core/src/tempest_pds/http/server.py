@@ -18,6 +18,16 @@ _KEEP_ALIVE_SECONDS: Final = 90
 _MAX_INCOMING_FRAME: Final = 64 * 1024
 
 
+_SAID_ELSEWHERE: Final = frozenset(
+    {
+        "Application startup failed. Exiting.",
+        # What uvicorn makes of a client that went away before it was answered.
+        "ASGI callable returned without completing handshake.",
+        "ASGI callable returned without starting response.",
+    }
+)
+
+
 class AddressInUse(TempestError):
     """The address to listen on cannot be had; the text is one line that says which and why."""
 
@@ -44,7 +54,7 @@ class _NotNews(logging.Filter):
     """Drops what uvicorn logs of things that are said elsewhere: a broken answer, a start that failed."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.msg == "Application startup failed. Exiting.":
+        if record.msg in _SAID_ELSEWHERE:
             return False
         return not (record.exc_info and record.exc_info[0] is not None and issubclass(record.exc_info[0], AnswerBroken))
 
