@@ -127,8 +127,8 @@ QUERIES = st.one_of(
 VALUES = st.one_of(
     st.binary(max_size=40),
     st.sampled_from(
-        b"Bearer access|Bearer app|Bearer a.b.c|Basic Og==|DPoP x|application/json|gzip|deflate|chunked|did:web:x#y|bytes=0-"
-        b"|".split(b"|")
+        b"Bearer access|Bearer app|Bearer a.b.c|Basic Og==|DPoP x|application/json|gzip|deflate|chunked|did:web:x#y|"
+        b"bytes=0-|".split(b"|")
     ),
 )
 HEADER_NAMES = (
