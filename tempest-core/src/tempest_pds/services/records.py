@@ -116,15 +116,14 @@ class Records:
         queued = await self._meet_repository(did, writes, validate, swap_commit)
         commit = None
         if queued is not None:
-            changes = await queued.done
-            self._instruments.repo_commit_count.add(1)
-            self._instruments.repo_block_bytes.add(len(queued.prepared.car))
-            if changes.orphaned:
-                self._blobs.release(did, changes.orphaned)
+            try:
+                await asyncio.shield(queued.done)
+            except asyncio.CancelledError:
+                # Whoever asked has gone away; the write goes on, and so does what follows from it.
+                queued.done.add_done_callback(lambda _: self._written(queued))
+                raise
+            self._written(queued)
             commit = CommitMeta(queued.prepared.commit, queued.prepared.rev)
-            self._repo_list.note(did, commit.cid, commit.rev)
-            if self._observed:
-                self._tell_observers(queued.prepared)
         for write in writes:
             self._instruments.repo_write_count.add(1, _ATTRIBUTES[write.action])
         self._instruments.repo_write_duration.record(perf_counter() - started)
@@ -185,6 +184,19 @@ class Records:
         repo.enqueue(prepared.repo)
         done = self._log.commit(repo, CommitEvent(prepared), row)
         return _Queued(prepared, done)
+
+    def _written(self, queued: _Queued) -> None:
+        """Do what follows from a write that was acknowledged; nothing when it failed."""
+        if queued.done.exception() is not None:
+            return
+        prepared, changes = queued.prepared, queued.done.result()
+        self._instruments.repo_commit_count.add(1)
+        self._instruments.repo_block_bytes.add(len(prepared.car))
+        if changes.orphaned:
+            self._blobs.release(prepared.did, changes.orphaned)
+        self._repo_list.note(prepared.did, prepared.commit, prepared.rev)
+        if self._observed:
+            self._tell_observers(prepared)
 
     def _ask_policies(self, did: Did, writes: Sequence[CheckedWrite]) -> None:
         for write in writes:
