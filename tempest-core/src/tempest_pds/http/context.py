@@ -10,6 +10,8 @@ from tempest_pds.http.errors import XrpcError
 from tempest_pds.services.credentials import Credentials
 
 if TYPE_CHECKING:
+    from tempest_pds.http.answers import Stream
+    from tempest_pds.http.exchange import Exchange
     from tempest_pds.protocol.lexicon.lexicons import Lexicons
     from tempest_pds.remote.did_resolver import DidResolver
     from tempest_pds.services.accounts import Accounts
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from tempest_pds.services.service_auth import ServiceAuth
     from tempest_pds.services.sessions import Sessions
     from tempest_pds.services.sync_reads import SyncReads
-    from tempest_pds.http.answers import Stream
-    from tempest_pds.http.exchange import Exchange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

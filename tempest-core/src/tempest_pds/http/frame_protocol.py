@@ -1,8 +1,8 @@
 """uvicorn's WebSocket protocol, with a way to write frames that are WebSocket frames already.
 
-An event of the firehose is the same bytes for every subscriber. Through ASGI each would be a message to each subscriber,
-framed a hundred times for a hundred of them. So this protocol offers an extension of the ASGI scope, `tempest.frames`: a
-writer that puts ready-made frames on the connection as they are.
+An event of the firehose is the same bytes for every subscriber. Through ASGI each would be a message to each
+subscriber, framed a hundred times for a hundred of them. So this protocol offers an extension of the ASGI scope,
+`tempest.frames`: a writer that puts ready-made frames on the connection as they are.
 """
 
 from __future__ import annotations

@@ -25,12 +25,10 @@ from tempest_pds.http.dispatch import Dispatcher, nsid_of
 from tempest_pds.http.errors import XrpcError, answer_to, error_body
 from tempest_pds.http.exchange import Exchange
 from tempest_pds.http.frame_protocol import EXTENSION, FrameWriter
-from tempest_pds.http.frame_protocol import EXTENSION, FrameWriter
 from tempest_pds.http.query_string import parse_query_string
 from tempest_pds.http.rate_limits import GLOBAL, RateLimiter
 from tempest_pds.protocol.data_model import dag_cbor
 from tempest_pds.protocol.errors import TempestError
-from tempest_pds.services.firehose import from_wire
 from tempest_pds.services.firehose import from_wire
 
 POLICY_VIOLATION: Final = 1008
