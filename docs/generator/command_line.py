@@ -30,15 +30,18 @@ def command_line_page() -> str:
     commands = [(name, cli.get_command(context, name)) for name in cli.list_commands(context)]
     parts = [_HEAD, _text(cli), "\n\n| Command | |\n|---|---|\n"]
     parts += [f"| [`tempest {name}`](#tempest-{name}) | {_first_sentence(command)} |\n" for name, command in commands]
+    parts += _options(cli, context)
     for name, command in commands:
         assert command is not None, "a listed command exists"
         parts.append(f"\n## `tempest {name}`\n\n{_text(command)}\n")
-        own = [parameter.get_help_record(context) for parameter in command.params]
-        options = [record for record in own if record is not None]
-        if options:
-            parts.append("\n| Option | |\n|---|---|\n")
-            parts += [f"| `{option}` | {meaning} |\n" for option, meaning in options]
+        parts += _options(command, context)
     return "".join(parts) + _EXIT_CODES
+
+
+def _options(command: click.Command, context: click.Context) -> list[str]:
+    records = [parameter.get_help_record(context) for parameter in command.params]
+    rows = [f"| `{record[0]}` | {record[1]} |\n" for record in records if record is not None]
+    return ["\n| Option | |\n|---|---|\n", *rows] if rows else []
 
 
 def _text(command: click.Command) -> str:

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from tempest_pds.protocol.crypto.did_key import parse_did_key
+from tempest_pds.protocol.errors import ProtocolError
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.settings import LOCALHOST, Settings
 from tempest_pds.settings_fields import SettingField, SettingsError, format_value, read_values, setting_fields
 
@@ -78,7 +82,7 @@ def _require_public(values: dict[str, Any], hostname: str) -> None:
         if attribute not in values
     ]
     if missing:
-        raise SettingsError(f"set {', '.join(missing)}: {hostname} is not localhost")
+        raise SettingsError(f"a server called {hostname} (TEMPEST_HOSTNAME) also needs {', '.join(missing)}")
     if not values["data_dir"].is_absolute():
         raise SettingsError("TEMPEST_DATA_DIR must be an absolute path")
     values.setdefault("bind_address", "0.0.0.0")  # noqa: S104 - a container is reached from outside
@@ -95,11 +99,11 @@ def _work_out(values: dict[str, Any], hostname: str) -> None:
     values["public_url"] = values["public_url"].rstrip("/")
     values.setdefault("service_did", f"did:web:{hostname}")
     values.setdefault("log_format", "console" if sys.stderr.isatty() else "json")
-    values["handle_domains"] = tuple(
-        domain if domain.startswith(".") else f".{domain}" for domain in values["handle_domains"]
-    )
+    values["handle_domains"] = tuple(f".{domain.lower().removeprefix('.')}" for domain in values["handle_domains"])
     if not values["handle_domains"]:
         raise SettingsError("TEMPEST_HANDLE_DOMAINS must name one domain at least")
+    if not all(Handle.is_valid(f"alice{domain}") for domain in values["handle_domains"]):
+        raise SettingsError("TEMPEST_HANDLE_DOMAINS must be domains in which a handle is valid, such as .example.com")
     secret = values.get("secret_key_base")
     if secret is not None and not _is_random_enough(secret):
         raise SettingsError(
@@ -108,12 +112,30 @@ def _work_out(values: dict[str, Any], hostname: str) -> None:
     key = values.get("plc_rotation_key")
     if key is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", key):
         raise SettingsError("TEMPEST_PLC_ROTATION_KEY must be 64 hexadecimal digits")
+    _check_identities(values)
     for attribute in ("plc_url", "appview_url", "mod_service_url", "report_service_url"):
         if values.get(attribute) is not None:
             values[attribute] = values[attribute].rstrip("/")
-            _check_url(next(field.name for field in _FIELDS if field.attribute == attribute), values[attribute], None)
+            _check_url(_name_of(attribute), values[attribute], None)
     for crawler in values["crawlers"]:
         _check_url("TEMPEST_CRAWLERS", crawler if "//" in crawler else f"https://{crawler}", None)
+
+
+def _check_identities(values: Mapping[str, Any]) -> None:
+    for attribute in ("service_did", "admin_did", "appview_did", "mod_service_did", "report_service_did"):
+        did = values.get(attribute)
+        if did is not None and not Did.is_valid(did):
+            raise SettingsError(f"{_name_of(attribute)} must be a DID, such as did:web:pds.example.com")
+    recovery_key = values.get("plc_recovery_key")
+    if recovery_key is not None:
+        try:
+            parse_did_key(recovery_key)
+        except ProtocolError:
+            raise SettingsError("TEMPEST_PLC_RECOVERY_KEY must be a did:key of a K-256 or P-256 key") from None
+
+
+def _name_of(attribute: str) -> str:
+    return next(field.name for field in _FIELDS if field.attribute == attribute)
 
 
 def _is_random_enough(secret: str) -> bool:

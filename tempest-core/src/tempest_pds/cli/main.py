@@ -40,6 +40,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tempest-pds", prog_name="tempest-pds", message="%(prog)s %(version)s")
 def cli() -> None:
     """Tempest, a Personal Data Server of the AT Protocol.
 

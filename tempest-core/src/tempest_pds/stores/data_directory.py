@@ -85,6 +85,10 @@ class DataDirectory:
             for name in _FOLDERS:
                 (self.root / name).mkdir(exist_ok=True, mode=0o700)
             self.keys.chmod(0o700)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise DataDirectoryUnusable(
+                f"cannot use the data directory {self.root}: it, or what is above it, is a file"
+            ) from error
         except OSError as error:
             raise DataDirectoryUnusable(f"cannot use the data directory {self.root}: {error.strerror}") from error
 

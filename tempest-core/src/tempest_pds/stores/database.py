@@ -58,6 +58,10 @@ class DatabaseClosed(TempestError):
     """A write to a file that was closed, and perhaps deleted."""
 
 
+class DatabaseUnusable(TempestError):
+    """A file that SQLite does not open: damaged, not a database, or not to be read or written."""
+
+
 class Transaction:
     """One BEGIN IMMEDIATE … COMMIT on the writing connection; leaving by an exception rolls back.
 
@@ -167,7 +171,10 @@ class Database:
         self._cache_kib = cache_kib
         self._observe = observe
         self._writer: sqlite3.Connection | None = None
-        self.reader = self._open(schema)
+        try:
+            self.reader = self._open(schema)
+        except sqlite3.Error as error:
+            raise DatabaseUnusable(f"cannot open {path}: {error}") from error
 
     def _open(self, schema: Schema) -> sqlite3.Connection:
         """Open the reading connection, after making or migrating the file where that is wanted."""
