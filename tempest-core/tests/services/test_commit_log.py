@@ -1,4 +1,4 @@
-"""The log and the files behind it when something goes wrong: what is acknowledged stays, what is not leaves no trace."""
+"""The log and the files behind it when something fails: what is acknowledged stays, what is not leaves no trace."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ async def test_a_batch_that_fails_fails_for_every_writer_in_it(write_path, log_f
 
 
 async def test_a_crash_between_log_and_answer_does_not_wedge_the_writes_after_it(write_path, log_fails):
-    """Commit + event + sequence in one transaction, or a crash wedges all writes: here, an error stands for the crash."""
+    """Commit + event + sequence in one transaction, or a crash wedges all writes: an error stands for the crash."""
     log_fails(3)
     for _ in range(3):
         with pytest.raises(sqlite3.OperationalError):
