@@ -179,6 +179,12 @@ async def open_write_path(tmp_path: Path) -> AsyncIterator[OpenWritePath]:
 
 
 @pytest.fixture
+def write_path_factory() -> Callable[..., Awaitable[WritePath]]:
+    """Open write paths on an event loop of one's own; whoever does closes them."""
+    return _open
+
+
+@pytest.fixture
 async def write_path(open_write_path: OpenWritePath) -> WritePath:
     """A write path with one empty repository, Alice's."""
     path = await open_write_path()
