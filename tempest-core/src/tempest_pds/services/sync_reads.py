@@ -13,7 +13,7 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.repo.mst.tree import Tree
 from tempest_pds.repo.repo import RepoHead
 from tempest_pds.services.open_repos import OpenRepos
-from tempest_pds.services.repo_errors import BlockNotFound, RepoNotFound
+from tempest_pds.services.repo_errors import BlockNotFound, RepoBusy, RepoNotFound
 from tempest_pds.stores.actor.commit_row import Root
 from tempest_pds.stores.actor.snapshot import Snapshot
 from tempest_pds.stores.actor.store import ActorStore
@@ -50,11 +50,14 @@ class SyncReads:
 
     def record_proof(self, did: Did, path: str) -> bytes:
         """Give a CAR with the commit, the nodes on the way to a path, and the record if there is one."""
-        repo = self._open_repos.open(did)
-        if repo.pending:
-            # What is in memory is ahead of what was acknowledged.
-            with repo.store.frozen() as root:
-                return _proof(repo.store, _root(root, did), Tree(repo.store, _root(root, did).data), path)
+        try:
+            repo = self._open_repos.open(did)
+        except RepoBusy:
+            repo = None
+        if repo is None or repo.pending:
+            # What is in memory is ahead of what was acknowledged, or not there.
+            with self._open(did) as store, store.frozen() as root:
+                return _proof(store, _root(root, did), Tree(store, _root(root, did).data), path)
         # The nodes that this tree has in memory serve writers and readers alike.
         proof = _proof(repo.store, _root(repo.store.root(), did), repo.latest.tree, path)
         repo.trim()

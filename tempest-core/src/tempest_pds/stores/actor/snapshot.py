@@ -20,7 +20,7 @@ from tempest_pds.stores.actor.commit_row import Root
 from tempest_pds.stores.actor.tables import NODE, RECORD
 from tempest_pds.stores.statement import Statement
 
-_PAGE: Final = 512
+_PAGE_BYTES: Final = 128 * 1024
 
 _NODES = Statement(select(NODE.c.cid, NODE.c.block).where(NODE.c.rev > bindparam("rev")), "rev")
 _RECORDS = Statement(
@@ -81,6 +81,14 @@ class Snapshot:
         return self._pages(_RECORDS.sql, since)
 
     def _pages(self, text: str, since: str) -> Iterator[list[Block]]:
-        cursor = self._connection.execute(text, (since,))
-        while page := cursor.fetchmany(_PAGE):
+        page: list[Block] = []
+        size = 0
+        # Not by a number of rows: of the largest records, a few hundred would fill the memory.
+        for row in self._connection.execute(text, (since,)):
+            page.append(row)
+            size += len(row[1])
+            if size >= _PAGE_BYTES:
+                yield page
+                page, size = [], 0
+        if page:
             yield page
