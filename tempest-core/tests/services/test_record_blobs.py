@@ -234,6 +234,14 @@ async def test_a_blob_that_was_taken_down_is_not_served_not_used_and_not_uploade
         await write_path.upload(b"bad")
 
 
+async def test_upload_blob_accepts_an_account_that_is_deactivated(open_write_path):
+    """Which is what an account is while it moves here."""
+    path = await open_write_path()
+    path.create(ALICE, active=False)
+    blob = await path.upload(b"on the move")
+    assert await keys(path) == [f"temporary/{ALICE}/{blob.cid}"]
+
+
 async def test_nobody_uploads_without_a_repository(write_path):
     with pytest.raises(RepoNotFound):
         await write_path.upload(b"x", did=Did("did:plc:zzzzzzzzzzzzzzzzzzzzzzzz"))

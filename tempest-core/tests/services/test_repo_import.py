@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Iterable, Iterator
 
 import pytest
@@ -241,6 +242,11 @@ def wrong_block(foreign: Foreign) -> bytes:
     return car.encode(foreign.commit.cid, blocks)
 
 
+def in_another_hash(foreign: Foreign) -> bytes:
+    raw = b"\x01\x71\x1e\x20" + bytes(32)
+    return foreign.car() + car.encode_varint(len(raw) + 1) + raw + b"\xa0"
+
+
 def bad_repos() -> Iterator[tuple[str, bytes, str]]:
     foreign = Foreign(RECORDS)
     node = next(cid for cid in foreign.nodes if cid != foreign.data)
@@ -253,6 +259,12 @@ def bad_repos() -> Iterator[tuple[str, bytes, str]]:
     yield "truncated in the header", whole[:20], "ends before its header"
     yield "a length that never comes", whole + b"\xff\xff\xff\x7f", "larger than"
     yield "a block that is not what its CID says", wrong_block(foreign), "does not hash to its CID"
+    yield (
+        "a length beyond all bounds",
+        whole[: len(car.encode_header(foreign.data))] + b"\xff" * 9 + b"\x01",
+        "too large",
+    )
+    yield "a block whose CID is not of SHA-256", in_another_hash(foreign), "SHA-256"
     yield "no root", car.encode(None, foreign.blocks.items()), "expected one root, found 0"
     yield "two roots", two_roots(foreign), "expected one root, found 2"
     yield "without its commit", without(foreign, foreign.commit.cid), "missing block"
@@ -439,6 +451,21 @@ async def test_an_import_survives_a_crash_right_after_it(open_write_path, tmp_pa
     again = await open_write_path(copy)
     assert again.replayed.broken == []
     assert await again.contents() == {**RECORDS, "app.bsky.feed.post/after": post("of after")}
+
+
+async def test_memory_does_not_grow_with_the_size_of_an_import(write_path):
+    """Large records, few of them: with all in memory it would be 12 MB."""
+    records = {f"app.bsky.feed.post/{n}": post("x", filler=f"{n:05}" * 4_000) for n in range(600)}
+    data = Foreign(records).car()
+    assert len(data) > 12_000_000
+    tracemalloc.start()
+    try:
+        await write_path.repos.import_car(ALICE, in_chunks(data, 65_536))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6_000_000
+    assert len(write_path.listed()) == 600
 
 
 # Removal

@@ -255,9 +255,9 @@ def test_a_snapshot_stays_while_commits_go_on(actor: ActorStore) -> None:
         assert head.rev == "3b"
         assert snapshot.get(block("n2")[0]) == b"n2"
         assert snapshot.get(block("n3")[0]) is None
-        assert [path for path, _, _ in snapshot.records()] == [f"{POST}/1", f"{POST}/2"]
-        assert {value for _, value in snapshot.blocks_since("3a")} == {b"n2", b"two"}
-        assert {value for _, value in snapshot.blocks_since("")} == {b"n2", b"one", b"two"}
+        for since, nodes, records in (("", [b"n2"], [b"one", b"two"]), ("3a", [b"n2"], [b"two"]), ("3b", [], [])):
+            assert [value for page in snapshot.node_pages(since) for _, value in page] == nodes
+            assert [value for page in snapshot.record_pages(since) for _, value in page] == records
 
 
 def test_a_frozen_read_sees_one_state(actor: ActorStore) -> None:
