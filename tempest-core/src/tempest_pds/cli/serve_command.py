@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
+from contextlib import suppress
+from typing import Final
 
 import click
 
@@ -14,6 +17,8 @@ from tempest_pds.http.server import bind, make_server, new_event_loop_factory
 from tempest_pds.logs import configure_logs
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.telemetry import software_version
+
+_OPEN_FILES: Final = 65_536
 
 
 @click.command("serve")
@@ -25,6 +30,7 @@ def serve() -> None:
     """
     settings = load_or_explain(os.environ)
     writer = configure_logs(settings.log_level, settings.log_format)
+    _allow_open_files()
     # Before anything is opened: two servers on one port is the commonest mistake of all.
     listener = bind(settings.bind_address, settings.port)
     app = build_app(settings, os.environ, writer)
@@ -53,3 +59,12 @@ def serve() -> None:
         raise TempestError(f"cannot start: {error.strerror or error}: {error.filename or ''}".rstrip(": ")) from error
     if error is not None:
         raise error
+
+
+def _allow_open_files() -> None:
+    """Take as many file descriptors as the system allows: an open repository has five, and many begin with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
