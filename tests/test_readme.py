@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -117,11 +116,3 @@ def test_ci_runs_the_readme_s_own_command_for_the_tests() -> None:
     """So that command is proved by every run of CI; to run it from within itself would never end."""
     assert commands("Test it").rstrip().endswith("nox -s tests")
     assert 'readme_block.py "Test it"' in (ROOT / ".ci" / "run").read_text()
-
-
-def test_the_readme_s_links_lead_somewhere() -> None:
-
-    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text()):
-            if not target.startswith(("http://", "https://")):
-                assert (document.parent / target).exists(), f"{document.name}: {target}"
