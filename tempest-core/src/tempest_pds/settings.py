@@ -197,15 +197,14 @@ class Settings:
         section=_ADAPTERS,
         default=False,
     )
-    mailer: str | None = setting(
+    mailer: str = setting(
         "TEMPEST_MAILER",
         "How mail goes out, by plugin name.",
         section=_ADAPTERS,
-        default=None,
         default_text="`log`, or `smtp` with TEMPEST_SMTP_ENABLED",
     )
     telemetry: tuple[str, ...] = setting(
-        "TEMPEST_TELEMETRY", "The telemetry exporters to start, by plugin name.", section=_ADAPTERS, default=()
+        "TEMPEST_TELEMETRY", "The telemetry exporters to start, by plugin name.", section=_ADAPTERS, default=("none",)
     )
 
     blob_max_bytes: int = setting(

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tempest_pds.protocol.crypto.did_key import parse_did_key
+from tempest_pds.protocol.crypto.keys import private_key
 from tempest_pds.protocol.errors import ProtocolError
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
@@ -34,6 +35,23 @@ _PLACEHOLDERS: Final = (
     "...",
     "xxxx",
     "secret_key_base",
+)
+_ARGON2_HASH: Final = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
+# Made once and kept by the server where the operator gives none.
+_KEPT_SECRETS: Final = frozenset({"secret_key_base", "admin_token_hash", "plc_rotation_key"})
+_NOT_READ_YET: Final = frozenset(
+    {
+        "TEMPEST_BACKUP_S3_AUTHORIZATION",
+        "TEMPEST_BLOB_CDN_BASE_URL",
+        "TEMPEST_BLOB_S3_AUTHORIZATION",
+        "TEMPEST_EMAIL_FROM_ADDRESS",
+        "TEMPEST_EMAIL_FROM_NAME",
+        "TEMPEST_EMAIL_PROVIDER",
+        "TEMPEST_LEXICON_EXTERNAL_RESOLVER",
+        "TEMPEST_LEXICON_KNOWN_RECORDS",
+        "TEMPEST_RELEASE_BOOTSTRAP",
+        "TEMPEST_RESEND_API_KEY",
+    }
 )
 _ADAPTER_PREFIXES: Final = ("TEMPEST_BLOB_S3_", "TEMPEST_BACKUP_S3_", "TEMPEST_SMTP_", "TEMPEST_OTEL_")
 
@@ -91,27 +109,19 @@ def _require_public(values: dict[str, Any], hostname: str) -> None:
     values.setdefault("handle_domains", (f".{hostname}",))
     values.setdefault("crawlers", ("https://bsky.network",))
     values.setdefault("invite_required", True)
-    if not values["admin_token_hash"].startswith("$argon2"):
-        raise SettingsError("TEMPEST_ADMIN_TOKEN_HASH must be an argon2 hash, made by `tempest hash-token`")
 
 
 def _work_out(values: dict[str, Any], hostname: str) -> None:
     values["public_url"] = values["public_url"].rstrip("/")
     values.setdefault("service_did", f"did:web:{hostname}")
     values.setdefault("log_format", "console" if sys.stderr.isatty() else "json")
+    values.setdefault("mailer", "smtp" if values.get("smtp_enabled") else "log")
     values["handle_domains"] = tuple(f".{domain.lower().removeprefix('.')}" for domain in values["handle_domains"])
     if not values["handle_domains"]:
         raise SettingsError("TEMPEST_HANDLE_DOMAINS must name one domain at least")
     if not all(Handle.is_valid(f"alice{domain}") for domain in values["handle_domains"]):
         raise SettingsError("TEMPEST_HANDLE_DOMAINS must be domains in which a handle is valid, such as .example.com")
-    secret = values.get("secret_key_base")
-    if secret is not None and not _is_random_enough(secret):
-        raise SettingsError(
-            "SECRET_KEY_BASE must be 32 random characters or more, such as `openssl rand -hex 32` prints"
-        )
-    key = values.get("plc_rotation_key")
-    if key is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", key):
-        raise SettingsError("TEMPEST_PLC_ROTATION_KEY must be 64 hexadecimal digits")
+    _check_secrets(values)
     _check_identities(values)
     for attribute in ("plc_url", "appview_url", "mod_service_url", "report_service_url"):
         if values.get(attribute) is not None:
@@ -119,6 +129,25 @@ def _work_out(values: dict[str, Any], hostname: str) -> None:
             _check_url(_name_of(attribute), values[attribute], None)
     for crawler in values["crawlers"]:
         _check_url("TEMPEST_CRAWLERS", crawler if "//" in crawler else f"https://{crawler}", None)
+
+
+def _check_secrets(values: Mapping[str, Any]) -> None:
+    secret = values.get("secret_key_base")
+    if secret is not None and not _is_random_enough(secret):
+        raise SettingsError(
+            "SECRET_KEY_BASE must be 32 random characters or more, such as `openssl rand -hex 32` prints"
+        )
+    admin_hash = values.get("admin_token_hash")
+    if admin_hash is not None and not _ARGON2_HASH.fullmatch(admin_hash):
+        raise SettingsError("TEMPEST_ADMIN_TOKEN_HASH must be an argon2 hash, made by `tempest hash-token`")
+    key = values.get("plc_rotation_key")
+    if key is not None:
+        if not re.fullmatch(r"[0-9a-fA-F]{64}", key):
+            raise SettingsError("TEMPEST_PLC_ROTATION_KEY must be 64 hexadecimal digits")
+        try:
+            private_key(bytes.fromhex(key), "k256")
+        except ProtocolError:
+            raise SettingsError("TEMPEST_PLC_ROTATION_KEY must be a private key of K-256") from None
 
 
 def _check_identities(values: Mapping[str, Any]) -> None:
@@ -179,7 +208,7 @@ def misspelt_names(environ: Mapping[str, str], plugin_names: Collection[str] = (
         plugin_names: the variables that the installed plugins read.
     """
     known = {field.name for field in _FIELDS} | set(plugin_names)
-    unknown = [name for name in environ if name.startswith("TEMPEST_") and name not in known]
+    unknown = [name for name in environ if name.startswith("TEMPEST_") and name not in known | _NOT_READ_YET]
     # A variable of an adapter that is not installed is not misspelt: it waits for the adapter.
     read_prefixes = tuple(
         prefix for prefix in _ADAPTER_PREFIXES if not any(name.startswith(prefix) for name in plugin_names)
@@ -192,14 +221,21 @@ def misspelt_names(environ: Mapping[str, str], plugin_names: Collection[str] = (
     return found
 
 
+def names_not_read_yet(environ: Mapping[str, str], plugin_names: Collection[str] = ()) -> Sequence[str]:
+    """List the variables that the operator guide knows and this version does not read: they are not misspelt."""
+    return sorted(name for name in environ if name in _NOT_READ_YET and name not in plugin_names)
+
+
 def settings_in_force(settings: Settings) -> Sequence[tuple[SettingField, str]]:
     """Pair every setting with the text of its value; a secret is told as set or not set, never shown."""
-    shown = []
-    for field in _FIELDS:
-        value = getattr(settings, field.attribute)
-        if field.declaration.secret:
-            text = "(set)" if value else "(not set)"
-        else:
-            text = format_value(value)
-        shown.append((field, text))
-    return shown
+    return [(field, _shown(field, getattr(settings, field.attribute))) for field in _FIELDS]
+
+
+def _shown(field: SettingField, value: object) -> str:
+    if field.declaration.secret:
+        if value:
+            return "(set)"
+        return "(kept in the data directory)" if field.attribute in _KEPT_SECRETS else "(not set)"
+    if field.attribute == "plc_url" and value is None:
+        return "(a ledger in the data directory)"
+    return format_value(value) or "(none)"

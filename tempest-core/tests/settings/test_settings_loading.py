@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from tempest_pds.settings_fields import SettingsError
-from tempest_pds.settings_loading import load_settings, misspelt_names, settings_in_force
+from tempest_pds.settings import Settings
+from tempest_pds.settings_fields import SettingsError, setting_fields
+from tempest_pds.settings_loading import load_settings, misspelt_names, names_not_read_yet, settings_in_force
 
 PUBLIC = {
     "TEMPEST_HOSTNAME": "pds.example.com",
@@ -50,6 +51,7 @@ def test_a_public_server_refuses_to_start_without(name: str) -> None:
         ("SECRET_KEY_BASE", "a" * 64),
         ("SECRET_KEY_BASE", "short"),
         ("TEMPEST_ADMIN_TOKEN_HASH", "hunter2-hunter2"),
+        ("TEMPEST_ADMIN_TOKEN_HASH", "$argon2id$v=19$cut-short"),
         ("TEMPEST_PUBLIC_URL", "http://pds.example.com"),
         ("TEMPEST_PUBLIC_URL", "https://other.example.com"),
         ("TEMPEST_PUBLIC_URL", "https://pds.example.com/path"),
@@ -63,6 +65,7 @@ def test_a_public_server_refuses_to_start_without(name: str) -> None:
         ("TEMPEST_PLC_RECOVERY_KEY", "did:key:zShort"),
         ("TEMPEST_HANDLE_DOMAINS", ".under_score.example.com"),
         ("TEMPEST_PLC_ROTATION_KEY", "not-hex"),
+        ("TEMPEST_PLC_ROTATION_KEY", "0" * 64),
         ("TEMPEST_CRAWLERS", "ftp://relay"),
         ("PORT", "65536"),
         ("PORT", "http"),
@@ -120,6 +123,40 @@ def test_a_misspelt_name_is_told_with_the_nearest_real_one() -> None:
     ]
 
 
+S3_NAMES = ("ENDPOINT", "BUCKET", "REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "AUTHORIZATION")
+SMTP_NAMES = ("ENABLED", "HOST", "PORT", "USERNAME", "PASSWORD", "SSL", "TLS", "AUTH", "FROM_NAME", "FROM_ADDRESS")
+GUIDE = [
+    *("TEMPEST_RELEASE_BOOTSTRAP", "TEMPEST_HOSTNAME", "TEMPEST_PUBLIC_URL", "TEMPEST_DATA_DIR"),
+    *("TEMPEST_HOSTED_DID_METHOD", "TEMPEST_ADMIN_DID", "TEMPEST_ADMIN_TOKEN_HASH", "TEMPEST_APPVIEW_URL"),
+    *("TEMPEST_PLC_ROTATION_KEY", "TEMPEST_PLC_RECOVERY_KEY", "TEMPEST_CRAWLERS", "TEMPEST_BLOB_MAX_BYTES"),
+    *("TEMPEST_BLOB_CDN_BASE_URL", "TEMPEST_BLOB_STORE", "TEMPEST_BACKUP_STORE", "TEMPEST_EMAIL_PROVIDER"),
+    *("TEMPEST_RESEND_API_KEY", "TEMPEST_EMAIL_FROM_NAME", "TEMPEST_EMAIL_FROM_ADDRESS", "TEMPEST_LEXICON_PATHS"),
+    *("TEMPEST_LEXICON_KNOWN_RECORDS", "TEMPEST_LEXICON_EXTERNAL_RESOLVER"),
+    *(f"TEMPEST_BLOB_S3_{name}" for name in S3_NAMES),
+    *(f"TEMPEST_BACKUP_S3_{name}" for name in S3_NAMES),
+    *(f"TEMPEST_SMTP_{name}" for name in SMTP_NAMES),
+]
+
+
+@pytest.mark.parametrize("installed", [(), ("TEMPEST_BLOB_S3_", "TEMPEST_BACKUP_S3_")], ids=["bare", "with S3"])
+def test_no_name_of_the_operator_guide_is_called_misspelt(installed: tuple[str, ...]) -> None:
+    read = [name for name in GUIDE if name.startswith(installed) and not name.endswith("AUTHORIZATION")]
+    assert list(misspelt_names(dict.fromkeys(GUIDE, "x"), read if installed else ())) == []
+
+
+def test_a_name_of_the_guide_that_nothing_reads_yet_is_told() -> None:
+    environ = dict.fromkeys(GUIDE, "x")
+    assert "TEMPEST_BLOB_CDN_BASE_URL" in names_not_read_yet(environ)
+    assert "TEMPEST_BLOB_CDN_BASE_URL" not in names_not_read_yet(environ, ["TEMPEST_BLOB_CDN_BASE_URL"])
+    assert not set(names_not_read_yet(environ)) & {field.name for field in setting_fields(Settings)}
+
+
+def test_the_mailer_in_force_follows_the_flag() -> None:
+    assert load_settings({}).mailer == "log"
+    assert load_settings({"TEMPEST_SMTP_ENABLED": "true"}).mailer == "smtp"
+    assert load_settings({"TEMPEST_SMTP_ENABLED": "true", "TEMPEST_MAILER": "log"}).mailer == "log"
+
+
 def test_an_installed_adapters_misspelt_name_is_told() -> None:
     found = misspelt_names({"TEMPEST_BLOB_S3_BUKET": "x"}, ["TEMPEST_BLOB_S3_BUCKET"])
     assert list(found) == [("TEMPEST_BLOB_S3_BUKET", "TEMPEST_BLOB_S3_BUCKET")]
@@ -129,6 +166,7 @@ def test_secrets_are_never_shown() -> None:
     shown = {field.name: text for field, text in settings_in_force(load_settings(PUBLIC))}
     assert shown["SECRET_KEY_BASE"] == "(set)"
     assert shown["TEMPEST_ADMIN_TOKEN_HASH"] == "(set)"
-    assert shown["TEMPEST_PLC_ROTATION_KEY"] == "(not set)"
+    assert shown["TEMPEST_PLC_ROTATION_KEY"] == "(kept in the data directory)"
+    assert shown["TEMPEST_RATE_LIMIT_BYPASS_KEY"] == "(not set)"
     assert shown["TEMPEST_HOSTNAME"] == "pds.example.com"
     assert not any(PUBLIC["SECRET_KEY_BASE"] in text for text in shown.values())

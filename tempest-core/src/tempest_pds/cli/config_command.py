@@ -23,7 +23,7 @@ def config() -> None:
         if declared.secret:
             rows.append((declared.name, "(set)" if value else "(not set)"))
         else:
-            rows.append((declared.name, value or declared.default or ""))
+            rows.append((declared.name, value or declared.default or "(none)"))
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
         mark = "*" if os.environ.get(name, "").strip() else " "

@@ -8,7 +8,7 @@ import click
 
 from tempest_pds.plugins import PluginManager
 from tempest_pds.settings import Settings
-from tempest_pds.settings_loading import load_settings, misspelt_names
+from tempest_pds.settings_loading import load_settings, misspelt_names, names_not_read_yet
 from tempest_pds_plugins.settings import Setting
 
 
@@ -20,7 +20,10 @@ def plugin_settings(environ: Mapping[str, str]) -> Sequence[Setting]:
 
 def load_or_explain(environ: Mapping[str, str]) -> Settings:
     """Load the settings and warn of misspelt names; raises SettingsError."""
-    for name, nearest in misspelt_names(environ, [setting.name for setting in plugin_settings(environ)]):
+    plugin_names = [setting.name for setting in plugin_settings(environ)]
+    for name, nearest in misspelt_names(environ, plugin_names):
         hint = f"did you mean {nearest}?" if nearest else "nothing reads it"
         click.echo(f"tempest: warning: unknown setting {name}: {hint}", err=True)
+    for name in names_not_read_yet(environ, plugin_names):
+        click.echo(f"tempest: warning: this version does not read {name}", err=True)
     return load_settings(environ)
