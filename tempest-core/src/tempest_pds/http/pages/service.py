@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from html import escape
 from typing import Final, Protocol
 
 import structlog
@@ -12,6 +11,7 @@ from blacksheep import Content, Request, Response
 from tempest_pds.http.answers import JSON
 from tempest_pds.http.context import ServerInfo
 from tempest_pds.http.errors import XrpcError, answer_to
+from tempest_pds.http.pages.landing import landing_page
 from tempest_pds.http.query_string import parse_query_string
 from tempest_pds.http.responses import error_response
 from tempest_pds.protocol.data_model import lex_json
@@ -30,18 +30,6 @@ _HTML_HEADERS: Final = (
     (b"x-frame-options", b"DENY"),
 )
 _ROBOTS: Final = b"# Crawling the public API is allowed\nUser-agent: *\nAllow: /\n"
-_LANDING: Final = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{hostname}</title>
-<style>body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 4rem auto; padding: 0 1rem }}</style>
-<h1>{hostname}</h1>
-<p>This is a Personal Data Server of the <a href="https://atproto.com">AT Protocol</a>, run by Tempest {version}.</p>
-<p>Its API is below <code>/xrpc/</code>. To use an account here, give <code>{public_url}</code> as the hosting provider
-when signing in with a client.</p>
-</html>
-"""
 
 _log = structlog.get_logger()
 
@@ -68,9 +56,7 @@ class ServicePages:
     def __init__(self, server: ServerInfo, directory: Directory) -> None:
         self._server = server
         self._directory = directory
-        self._landing = _LANDING.format(
-            hostname=escape(server.hostname), version=escape(server.version), public_url=escape(server.public_url)
-        ).encode()
+        self._landing = landing_page(server).encode()
         self._service_document = lex_json.dumps(_service_document(server))
 
     def routes(self) -> Mapping[str, Page]:
