@@ -8,6 +8,7 @@ import importlib.metadata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -27,8 +28,12 @@ class FoundPlugin:
     problem: str | None = None
 
 
+@cache
 def installed_entry_points() -> Sequence[EntryPoint]:
-    """Return the entry points of all installed plugins, by name."""
+    """Return the entry points of all installed plugins, by name, as they were when this was first asked.
+
+    Python looks through every installed distribution for them, and a start asks for the settings and for the adapters.
+    """
     return sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value))
 
 
@@ -65,7 +70,8 @@ def one_line(error: BaseException) -> str:
 def _distribution(point: EntryPoint) -> tuple[str, str]:
     if point.dist is None:
         return "unknown", ""
-    return point.dist.name, point.dist.version
+    metadata = point.dist.metadata  # which is parsed at each access
+    return metadata["Name"], metadata["Version"]
 
 
 class _SingleManager(ExtensionManager[Any]):

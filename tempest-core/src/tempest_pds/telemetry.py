@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -20,6 +21,7 @@ from opentelemetry.util.types import AttributeValue
 _SCOPE: Final = "tempest_pds"
 
 
+@cache
 def software_version() -> str:
     """Give the version of the installed distribution."""
     try:

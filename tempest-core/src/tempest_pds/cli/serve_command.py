@@ -11,12 +11,15 @@ from typing import Final
 
 import click
 
-from tempest_pds.app import build_app
-from tempest_pds.cli.settings_report import load_or_explain
-from tempest_pds.http.server import bind, make_server, new_event_loop_factory
-from tempest_pds.logs import configure_logs
-from tempest_pds.protocol.errors import TempestError
-from tempest_pds.telemetry import software_version
+from tempest_pds.lean_imports import lean_imports
+
+with lean_imports():
+    from tempest_pds.app import build_app
+    from tempest_pds.cli.settings_report import load_or_explain
+    from tempest_pds.http.server import bind, make_server, new_event_loop_factory
+    from tempest_pds.logs import configure_logs
+    from tempest_pds.protocol.errors import TempestError
+    from tempest_pds.telemetry import software_version
 
 _OPEN_FILES: Final = 65_536
 
