@@ -22,7 +22,6 @@ from tempest_pds.repo.mst.change import Change
 from tempest_pds.repo.mst.tree import Tree
 from tempest_pds.services import foreign_repos
 from tempest_pds.services.errors import InvalidRequest
-from tempest_pds.services.new_repositories import create_repository
 from tempest_pds.services.record_writes import RequestedWrite
 from tempest_pds.services.repo_errors import RepoBusy, RepoNotFound
 
@@ -466,44 +465,3 @@ async def test_memory_does_not_grow_with_the_size_of_an_import(write_path):
         tracemalloc.stop()
     assert peak < 6_000_000
     assert len(write_path.listed()) == 600
-
-
-# Removal
-
-
-async def test_a_removed_repository_leaves_nothing_behind(write_path):
-    blob = await write_path.upload(b"gone soon")
-    await write_path.post("gone soon")
-    file = write_path.stores.path_of(ALICE)
-    await write_path.repos.remove(ALICE)
-    assert not write_path.stores.exists(ALICE)
-    assert [path for path in file.parent.iterdir() if path.name.startswith(file.stem)] == []
-    assert [stat async for stat in write_path.blob_store.list("")] == []
-    with pytest.raises(RepoNotFound):
-        await write_path.post("nobody")
-    await write_path.log.settle()
-    assert not file.exists(), "settling does not bring the file back"
-    assert blob.size == 9
-
-
-async def test_a_repository_can_begin_anew_after_its_removal(write_path):
-    await write_path.post("of the first life")
-    await write_path.repos.remove(ALICE)
-    write_path.created += 1
-    key = generate_k256()
-    write_path.keys.put_signing_key(ALICE, key)
-    create_repository(write_path.stores, ALICE, key, write_path.revs.next())
-    await write_path.post("of the second life", rkey="second")
-    assert list(await write_path.contents()) == ["app.bsky.feed.post/second"]
-
-
-async def test_removing_nothing_is_no_error(write_path):
-    await write_path.repos.remove(BOB)
-
-
-async def test_removal_waits_for_writes_under_way(write_path):
-    writes = [asyncio.create_task(write_path.post(str(number))) for number in range(20)]
-    await asyncio.sleep(0)
-    await write_path.repos.remove(ALICE)
-    results = await asyncio.gather(*writes, return_exceptions=True)
-    assert all(not isinstance(result, BaseException) for result in results)
