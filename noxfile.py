@@ -92,7 +92,8 @@ def long(session: nox.Session) -> None:
 def package(session: nox.Session, folder: str) -> None:
     """Run the tests of one package with nothing installed but what it says it needs."""
     needed = () if folder == CONTRACT else (CONTRACT,)
-    install(session, *needed, f"{CONTRACT}[testing]", folder, *group("package-test"))
+    tools = group("core-test" if folder == CORE else "package-test")
+    install(session, *needed, f"{CONTRACT}[testing]", folder, *tools)
     session.run("pytest", f"{folder}/tests", *session.posargs)
 
 
