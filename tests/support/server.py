@@ -15,7 +15,9 @@ class Tempest(ServerProcess):
 
     def __init__(self, folder: Path, plc_url: str | None = None, **settings: str) -> None:
         port = free_port()
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPEST_", "PORT"))}
+        # With the last of these, every start would compile all modules anew, as no installed server does.
+        dropped = ("TEMPEST_", "PORT", "PYTHONDONTWRITEBYTECODE")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         env = {
             **inherited,
             "PORT": str(port),

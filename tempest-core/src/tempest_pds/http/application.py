@@ -101,7 +101,7 @@ def _without_app_variables() -> Iterator[None]:
 def _without_source_lines() -> Iterator[None]:
     """Keep BlackSheep, when it looks up who makes the application, from reading the source of all callers: 60 ms."""
     stack = inspect.stack
-    inspect.stack = partial(stack, 0)  # type: ignore[assignment]
+    inspect.stack = partial(stack, 0)
     try:
         yield
     finally:

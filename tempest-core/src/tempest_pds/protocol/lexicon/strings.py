@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import regex
-
 from tempest_pds.protocol.lexicon.errors import BrokenLexicon
 from tempest_pds.protocol.lexicon.failure import too_big, too_small, wrong_format, wrong_type, wrong_value
 from tempest_pds.protocol.lexicon.schema import Check, Schema, optional, strings
@@ -25,16 +23,6 @@ from tempest_pds.protocol.syntax.nsid import Nsid
 from tempest_pds.protocol.syntax.record_key import RecordKey
 from tempest_pds.protocol.syntax.tid import Tid
 from tempest_pds.protocol.syntax.uri import Uri
-
-_GRAPHEME: Final = regex.compile(r"\X")
-# Unicode joins consonants of Indic scripts over a virama (rule GB9c). Versions of `\X` also join a consonant to a
-# virama that follows none; these are the places where they do, the end of each stray run of marks.
-_LINKER: Final = regex.compile(r"\p{InCB=Linker}")
-_STRAY_JOIN: Final = regex.compile(
-    r"(?<![\p{InCB=Consonant}\p{InCB=Extend}\p{InCB=Linker}])"
-    r"\p{InCB=Extend}*+\p{InCB=Linker}[\p{InCB=Extend}\p{InCB=Linker}]*+\p{InCB=Consonant}"
-)
-_JOINS_STRAYS: Final = len(_GRAPHEME.findall("\u094d\u0915")) == 1
 
 # The test of each format, and what a message calls it.
 _FORMATS: Final[dict[str, tuple[Callable[[str], bool], str]]] = {
@@ -61,8 +49,10 @@ def grapheme_length(text: str) -> int:
     """Count what a reader takes for characters (extended grapheme clusters of Unicode)."""
     if text.isascii():
         return len(text) - text.count("\r\n")
-    count = len(_GRAPHEME.findall(text))
-    return count + len(_STRAY_JOIN.findall(text)) if _JOINS_STRAYS and _LINKER.search(text) else count
+    # Loaded by the first text that needs it: its library takes 10 ms and 1.5 MiB.
+    from tempest_pds.protocol.lexicon.graphemes import count_graphemes
+
+    return count_graphemes(text)
 
 
 def compile_string(schema: Schema) -> Check:
