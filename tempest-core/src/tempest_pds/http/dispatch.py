@@ -39,6 +39,8 @@ _PASSED_ON: Final = ACCESS.also(Scope.TAKENDOWN)
 _PRIVATE: Final = ((b"cache-control", b"private"), (b"vary", b"Authorization"))
 _CLOSE: Final = (b"connection", b"close")
 _EMPTY: Final = (b"", b"{}", b"null")
+_TOKEN: Final = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,127}"
+_MEDIA_TYPE: Final = re.compile(rb"\s*" + _TOKEN + rb"/" + _TOKEN + rb"\s*(?:;.*)?", re.DOTALL)
 
 _log = structlog.get_logger()
 
@@ -195,7 +197,7 @@ class Dispatcher:
         if not has_body(headers) and (schema.has_input_schema or b"content-length" not in headers):
             raise XrpcError(400, "InvalidRequest", "A request body is expected but none was provided")
         content_type = headers.get(b"content-type")
-        if content_type is None:
+        if content_type is None or not _MEDIA_TYPE.fullmatch(content_type):
             raise XrpcError(400, "InvalidRequest", "Request encoding (Content-Type) required but not provided")
         if not schema.accepts(content_type.decode("latin-1")):
             shown = content_type.partition(b";")[0].decode("ascii", "replace")[:100]

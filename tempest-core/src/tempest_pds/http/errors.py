@@ -50,6 +50,19 @@ _DEFAULT_MESSAGES: Final = {
     503: "Not Enough Resources",
     504: "Upstream Timeout",
 }
+# What an upstream refusal without a name is called, as the reference server does.
+_STATUS_NAMES: Final = {
+    401: "AuthenticationRequired",
+    403: "Forbidden",
+    404: "XRPCNotSupported",
+    406: "NotAcceptable",
+    413: "PayloadTooLarge",
+    415: "UnsupportedMediaType",
+    429: "RateLimitExceeded",
+    501: "MethodNotImplemented",
+    503: "NotEnoughResources",
+    504: "UpstreamTimeout",
+}
 # None stands for the error's own name: services give their refusals the names that the lexicons give them.
 _TABLE: Final[dict[type[BaseException], tuple[int, str | None]]] = {
     ProtocolError: (400, "InvalidRequest"),
@@ -130,7 +143,7 @@ def answer_to(error: BaseException) -> ErrorAnswer:
         return ErrorAnswer(error.status, error.error, error.message, error.headers)
     if isinstance(error, UpstreamError):
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()]
-        return ErrorAnswer(error.status, error.name or "UpstreamError", str(error), headers)
+        return ErrorAnswer(error.status, error.name or _status_name(error.status), str(error), headers)
     if isinstance(error, _OURS):
         return _INTERNAL
     for kind in type(error).__mro__:
@@ -143,6 +156,10 @@ def answer_to(error: BaseException) -> ErrorAnswer:
                 str(error) or _DEFAULT_MESSAGES[status],
             )
     return _INTERNAL
+
+
+def _status_name(status: int) -> str:
+    return _STATUS_NAMES.get(status) or ("InvalidRequest" if status < 500 else "UpstreamFailure")
 
 
 def _own_name(error: BaseException) -> str:
