@@ -19,9 +19,9 @@ from opentelemetry import trace
 from opentelemetry.trace import Span
 
 from tempest_pds.http.client_address import client_address
-from tempest_pds.http.errors import ClientGone, error_body
+from tempest_pds.http.errors import ClientGone, answer_to, error_body
 from tempest_pds.http.exchange import SCOPE_KEY, Exchange, Message, Receive, Scope, Send
-from tempest_pds.logs import RequestLog
+from tempest_pds.logs import RequestLog, redact_text
 from tempest_pds.telemetry import Instruments
 
 Header = tuple[bytes, bytes]
@@ -45,6 +45,8 @@ _EXPOSED: Final[Header] = (
 _DEFAULT_ALLOWED: Final = b"authorization, content-type, atproto-proxy, atproto-accept-labelers, dpop, x-bsky-topics"
 # Of these a second one is an attempt to be read differently by a proxy in front.
 _SINGLE: Final = frozenset({b"authorization", b"host", b"content-length", b"content-type", b"content-encoding"})
+_OF_A_BODY: Final = frozenset({b"content-length", b"content-type"})
+_NOT_MODIFIED: Final = 304
 _OTHER: Final = "other"
 _SPAN: Final = "xrpc.request"
 
@@ -105,6 +107,9 @@ class Edge:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
+                if exchange.status == _NOT_MODIFIED:
+                    # They would have to be those of the body that is not sent, not those of an empty one.
+                    message["headers"] = [header for header in message["headers"] if header[0] not in _OF_A_BODY]
                 message["headers"] += extra
             elif exchange.body_pending and exchange.status >= 400 and not message.get("more_body"):
                 # Closing a connection on unread data resets it, and the client may lose the answer.
@@ -131,6 +136,10 @@ class Edge:
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - the last place that can still answer
+            if exchange.status and not answer_to(error).unexpected:
+                # The other side of a call that was passed on broke off, most often.
+                _log.warning("answer broken off", target=exchange.target or _OTHER, reason=str(error))
+                raise AnswerBroken from None
             _log.error("unexpected error", target=exchange.target or _OTHER, exc_info=error)
             if exchange.status:
                 raise AnswerBroken from None
@@ -168,7 +177,8 @@ class Edge:
             span.end()
         log = self._request_log
         if log is not None:
-            shown = target or exchange.scope["raw_path"][:200].decode("latin-1")
+            # A path that leads nowhere may hold anything: a token that somebody pasted.
+            shown = target or redact_text(exchange.scope["raw_path"][:_MAX_PATH].decode("latin-1"))[:200]
             method = exchange.scope["method"]
             if log.add(method, shown, exchange.status, seconds, exchange.client_ip, exchange.did):
                 asyncio.get_running_loop().call_later(_FLUSH_SECONDS, log.flush)
