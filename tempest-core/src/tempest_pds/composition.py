@@ -164,16 +164,22 @@ async def open_services(
         firehose.publish(frames)
         relays.notify()
 
-    for did in replay(data.sequencer, data.stores).touched:
+    replayed = replay(data.sequencer, data.stores)
+    for did in replayed.touched:
         with data.stores.open(did) as store:
             head = store.head()
             if head is not None:
                 repo_list.note(did, head.commit, head.rev)
-    log = CommitLog(data.sequencer, publish, lambda store: catch_up(data.sequencer, store))
+    log = CommitLog(
+        data.sequencer,
+        publish,
+        lambda store: catch_up(data.sequencer, store),
+        held=bool(replayed.broken),
+    )
     log.start()
     stack.push_async_callback(log.stop)
     revs = TidClock()
-    repos = OpenRepos(data.stores, data.keys)
+    repos = OpenRepos(data.stores, data.keys, unfit=replayed.broken)
     sync = SyncReads(data.stores, repos)
     blobs = Blobs(stores=data.stores, log=log, blob_store=adapters.blob_store, plugins=plugins, instruments=instruments)
     await blobs.clear_unfinished()
@@ -367,9 +373,9 @@ class _HostedDirectory:
         self._documents = documents
 
     def did_of_handle(self, handle: Handle) -> Did | None:
-        """Give the account of a handle that is hosted here."""
+        """Give the account of a handle that is hosted here, if it is active: as resolveHandle answers."""
         account = self._store.accounts.by_handle(handle)
-        return None if account is None else account.did
+        return account.did if account is not None and account.is_active else None
 
     def hosted_did_document(self, did: Did) -> Mapping[str, LexValue] | None:
         """Give the document of a did:web that this server answers for."""

@@ -176,6 +176,7 @@ class Authenticator:
     async def _bearer_without_session(self, auth: Auth, call: Call, token: str) -> Credentials:
         if auth.service:
             did = await self._service_tokens.verify(token, call.nsid)
+            self._check_status(auth, did)
             return Credentials(did=did, scope=None, kind=Kind.SERVICE)
         if auth.admin and token.count(".") != 2:
             return await self._administrator(auth, call, token)
