@@ -163,7 +163,7 @@ async def test_the_servers_own_service_token_opens_no_account_of_another(client:
     given = {"handle": "bob.test", "email": "bob@example.com", "password": PASSWORD}
     other = given | {"did": "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"}
     refused(await client.post(method, other, token=token), 401, "AuthenticationRequired")
-    refused(await client.post(method, given | {"did": made["did"]}, token=token), 400, "InvalidRequest")
+    refused(await client.post(method, given | {"did": made["did"]}, token=token), 400, "AlreadyExists")
     refused(await client.post(method, given, token="x.y.z"), 401, "BadJwt")
 
 

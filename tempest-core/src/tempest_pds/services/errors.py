@@ -75,6 +75,10 @@ class AccountMissing(Forbidden):
     name = "AccountNotFound"
 
 
+class AlreadyExists(InvalidRequest):
+    """An account of a DID that has one here already; who moves an account goes on with that one."""
+
+
 class DuplicateCreate(InvalidRequest):
     """Another request did the same at the same time."""
 

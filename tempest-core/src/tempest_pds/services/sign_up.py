@@ -22,7 +22,7 @@ from tempest_pds.protocol.identity.did_web import did_web_for
 from tempest_pds.protocol.identity.plc_operation import Operation, did_for_genesis, genesis, tombstone
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
-from tempest_pds.protocol.syntax.tid import TidClock
+from tempest_pds.protocol.syntax.tid import Tid, TidClock
 from tempest_pds.remote.did_resolver import DidResolver
 from tempest_pds.remote.errors import RemoteError
 from tempest_pds.remote.plc_directory import Plc
@@ -31,6 +31,7 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.announcer import Announcer, add_account, add_first_commit, add_identity, add_sync
 from tempest_pds.services.email_rules import parse_email
 from tempest_pds.services.errors import (
+    AlreadyExists,
     AuthenticationRequired,
     HandleNotAvailable,
     InvalidInviteCode,
@@ -167,7 +168,7 @@ class SignUp:
 
         Raises:
             InvalidRequest: one of its kinds: InvalidHandle, HandleNotAvailable, UnsupportedDomain, InvalidPassword,
-                InvalidInviteCode.
+                InvalidInviteCode, AlreadyExists.
             AuthenticationRequired: the DID that was brought along is not proven.
             RemoteError: the PLC directory could not be asked.
         """
@@ -191,7 +192,7 @@ class SignUp:
         if self._store.accounts.by_email(email) is not None:
             raise InvalidRequest(f"Email already taken: {email}")
         if did is not None and self._store.accounts.get(did) is not None:
-            raise InvalidRequest("Repo already exists")
+            raise AlreadyExists("Repo already exists")
         refusal = self._hooks.first_refusal(
             "check_sign_up",
             handle=str(handle),
@@ -236,7 +237,7 @@ class SignUp:
     async def _create(self, applicant: _Applicant) -> Session:
         password_hash = await self._passwords.hash(applicant.password)
         key, did, operation = self._make_did(applicant)
-        first = await self._writer.run(self._store_repository, did, key)
+        first = await self._writer.run(self._store_repository, did, key, self._revs.next())
         published = False
         try:
             if operation is not None:
@@ -279,13 +280,13 @@ class SignUp:
 
     # In the thread that writes accounts
 
-    def _store_repository(self, did: Did, key: PrivateKey) -> FirstCommit:
+    def _store_repository(self, did: Did, key: PrivateKey, rev: Tid) -> FirstCommit:
         if self._store.accounts.get(did) is not None:
-            raise InvalidRequest("Repo already exists")
+            raise AlreadyExists("Repo already exists")
         # What an attempt left behind that did not come to an end.
         self._repositories.delete(did)
         self._keys.put_signing_key(did, key, replace=True)
-        return create_repository(self._repositories, did, key, self._revs.next())
+        return create_repository(self._repositories, did, key, rev)
 
     def _store_account(self, account: Account, first: FirstCommit, invite_code: str | None) -> TokenPair:
         store, did = self._store, account.did
@@ -306,7 +307,7 @@ class SignUp:
         except EmailTaken as error:
             raise InvalidRequest(f"Email already taken: {account.email}") from error
         except AccountExists as error:
-            raise InvalidRequest("Repo already exists") from error
+            raise AlreadyExists("Repo already exists") from error
         except InviteCodeUnavailable as error:
             raise InvalidInviteCode("Provided invite code not available") from error
 

@@ -15,10 +15,14 @@ from tempest_pds.services.sessions import Session
 from tempest_pds.services.sign_up import NewAccount
 from tempest_pds.services.timestamps import to_datetime
 
+_MAX_COUNTED: Final = 320
+
 
 def _by_identifier(call: Call) -> str:
-    """Count by the name that is logged in with and the client's address."""
-    return f"{call.input['identifier']}-{limit_key(call.client_ip)}"
+    """Count by the name that is logged in with, however it is spelt, and the client's address."""
+    name = call.input["identifier"].strip().removeprefix("@").lower()
+    # A name may be as long as a body; what is counted stays in memory.
+    return f"{name[:_MAX_COUNTED]}-{limit_key(call.client_ip)}"
 
 
 SIGN_UPS: Final = Limit("sign-up", 100, 5 * MINUTE)

@@ -1,0 +1,89 @@
+"""The limits that methods declare, counted by the whole server."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from whole_server import PASSWORD, WholeServer, verdict, whole_server
+
+LOGIN = "/xrpc/com.atproto.server.createSession"
+APPLY = "com.atproto.repo.applyWrites"
+HEADERS = {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy"}
+BYPASS = {"X-RateLimit-Bypass": "let me pass, I test this"}
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[WholeServer]:
+    settings = {"TEMPEST_RATE_LIMITS_ENABLED": "true", "TEMPEST_RATE_LIMIT_BYPASS_KEY": BYPASS["X-RateLimit-Bypass"]}
+    async with whole_server(tmp_path, **settings) as server:
+        yield server
+
+
+def check_four_headers(answer: httpx.Response) -> None:
+    assert {name for name in HEADERS if len(answer.headers.get_list(name)) == 1} == HEADERS
+
+
+async def test_every_answer_tells_where_its_caller_stands(server: WholeServer) -> None:
+    alice = await server.sign_up("alice")
+    answers = [
+        await server.anybody("com.atproto.server.describeServer"),
+        await server.anybody("com.atproto.sync.getRepo", did=alice.did),
+        await server.anybody("com.atproto.sync.getRepo", did="did:plc:ewvi7nxzyoun6zhxrhs64oiz"),
+        await server.anybody("com.example.nothing"),
+        await alice.get("app.bsky.feed.getTimeline"),
+        await alice.post("com.atproto.repo.createRecord", {}),
+    ]
+    for answer in answers:
+        check_four_headers(answer)
+        assert "retry-after" not in answer.headers
+    assert not HEADERS & set((await server.anybody("_health")).headers)
+
+
+async def test_a_name_is_guessed_at_thirty_times_however_it_is_spelt(server: WholeServer) -> None:
+    await server.sign_up("alice")
+    spellings = ("alice.test", "ALICE.test", " alice.test ", "@alice.test", "aLiCe.TeSt")
+    for number in range(30):
+        given = {"identifier": spellings[number % len(spellings)], "password": "wrong"}
+        assert verdict(await server.http.post(LOGIN, json=given)) == (401, "AuthenticationRequired")
+    given = {"identifier": "Alice.Test", "password": PASSWORD}
+    refused = await server.http.post(LOGIN, json=given)
+    assert verdict(refused) == (429, "RateLimitExceeded")
+    check_four_headers(refused)
+    assert refused.headers["ratelimit-policy"] == "30;w=300"
+    assert 0 < int(refused.headers["retry-after"]) <= 300
+    let_pass = await server.http.post(LOGIN, json=given, headers=BYPASS)
+    assert let_pass.status_code == 200
+    assert not HEADERS & set(let_pass.headers)
+    unknown = {"identifier": "bob.test", "password": "wrong"}
+    assert verdict(await server.http.post(LOGIN, json=unknown)) == (401, "AuthenticationRequired")
+
+
+async def test_a_create_costs_three_points_an_update_two_a_delete_one(server: WholeServer) -> None:
+    alice, bob = await server.sign_up("alice"), await server.sign_up("bob")
+
+    def writes(count: int) -> dict[str, object]:
+        kinds = [
+            {"$type": f"{APPLY}#create", "value": {"$type": "com.example.note"}},
+            {"$type": f"{APPLY}#update", "value": {"$type": "com.example.note", "new": True}},
+            {"$type": f"{APPLY}#delete"},
+        ]
+        named = [
+            {**kind, "collection": "com.example.note", "rkey": f"k{number}"}
+            for number in range(count)
+            for kind in kinds
+        ]
+        return {"repo": alice.did, "writes": named}
+
+    spent = 0
+    while spent + 66 * 6 <= 5000:
+        answer = await alice.post(APPLY, writes(66))
+        assert answer.status_code == 200, answer.text
+        spent += 66 * 6
+        if answer.headers["ratelimit-limit"] == "5000":
+            assert answer.headers["ratelimit-remaining"] == str(5000 - spent)
+    refused = await alice.post(APPLY, writes(66))
+    assert verdict(refused) == (429, "RateLimitExceeded")
+    assert refused.headers["ratelimit-policy"] == "5000;w=3600"
+    assert (await alice.get("com.atproto.repo.listMissingBlobs")).status_code == 200
+    await bob.write({"$type": "com.example.note"})
