@@ -214,7 +214,8 @@ async def _open(
         replayed = replay(sequencer, stores)
         keys = KeyFiles(directory.keys)
         firehose = Firehose(sequencer, max_lag=max_lag, retention_seconds=retention_seconds, instruments=instruments)
-        log = CommitLog(sequencer, firehose.publish, lambda store: catch_up(sequencer, store))
+        broken = bool(replayed.broken)
+        log = CommitLog(sequencer, firehose.publish, lambda store: catch_up(sequencer, store), held=broken)
         log.start()
         stack.push_async_callback(log.stop)
         plugins = PluginManager([]) if plugins is None else plugins
@@ -226,7 +227,7 @@ async def _open(
         stack.callback(writer.close)
         repo_list = RepoList(accounts, writer)
         revs = TidClock() if revs is None else revs
-        open_repos = OpenRepos(stores, keys, capacity=repo_capacity)
+        open_repos = OpenRepos(stores, keys, capacity=repo_capacity, unfit=replayed.broken)
         records = Records(
             repos=open_repos,
             stores=stores,

@@ -22,6 +22,7 @@ from tempest_pds.protocol.syntax.record_key import RecordKey
 from tempest_pds.repo.commit import decode
 from tempest_pds.services.record_writes import RequestedWrite
 from tempest_pds.services.recovery import replay
+from tempest_pds.services.repo_errors import RepoBusy
 from tempest_pds.stores.actor.store import ActorStore
 
 ALICE = Did("did:plc:aliceaaaaaaaaaaaaaaaaaaa")
@@ -234,6 +235,11 @@ async def test_a_repository_that_does_not_fit_the_log_keeps_nobody_else_from_sta
     assert path.replayed.broken == [ALICE]
     assert len(await path.contents(DIDS[1])) == 1
     await path.post("still served", did=DIDS[1])
+    with pytest.raises(RepoBusy):
+        await path.post("would bury what was lost")
+    applied = path.sequencer.applied_seq()
+    await path.log.settle()
+    assert path.sequencer.applied_seq() == applied
 
 
 async def test_a_deleted_account_is_passed_over(busy, open_write_path, tmp_path):

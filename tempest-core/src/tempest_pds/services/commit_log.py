@@ -84,6 +84,7 @@ class CommitLog:
     Args:
         publish: called on the event loop with the frames of each batch, in the order of `seq`.
         catch_up: brings one repository's file up to date from the log, in the writer thread.
+        held: whether a file does not fit the log, so that the log has to stay as it is.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class CommitLog:
         store: SequencerStore,
         publish: Callable[[Frames], None],
         catch_up: Callable[[ActorStore], object],
+        *,
+        held: bool = False,
     ) -> None:
         self._store = store
         self._publish = publish
@@ -101,7 +104,7 @@ class CommitLog:
         self._thread = threading.Thread(target=self._run, name="tempest-writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
-        self._unsettled = Unsettled(store)
+        self._unsettled = Unsettled(store, held=held)
         self._behind: list[OpenRepo] = []
         self._mended_at = 0.0
         self._set_aside: dict[ActorStore, asyncio.Event] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -87,11 +87,22 @@ class OpenRepo:
 
 
 class OpenRepos:
-    """The least recently used repositories leave first; one with writes under way never does."""
+    """The least recently used repositories leave first; one with writes under way never does.
 
-    def __init__(self, stores: ActorStores, keys: KeyFiles, capacity: int = DEFAULT_CAPACITY) -> None:
+    Args:
+        unfit: whose file does not fit the log; they are not written to, so that nothing more is lost.
+    """
+
+    def __init__(
+        self,
+        stores: ActorStores,
+        keys: KeyFiles,
+        capacity: int = DEFAULT_CAPACITY,
+        unfit: Iterable[Did] = (),
+    ) -> None:
         self._stores = stores
         self._keys = keys
+        self._unfit = set(unfit)
         self._capacity = capacity
         self._open: OrderedDict[Did, OpenRepo] = OrderedDict()
         self._locked_out: set[Did] = set()
@@ -103,6 +114,8 @@ class OpenRepos:
         """
         if did in self._locked_out:
             raise RepoBusy("The repository is being replaced. Try again later.")
+        if did in self._unfit:
+            raise RepoBusy("The repository does not fit this server's log, and has to be mended by its operator.")
         repo = self._open.get(did)
         if repo is not None:
             if repo.behind:
@@ -142,6 +155,8 @@ class OpenRepos:
             if did in self._open:
                 self._close(did)
             yield
+            # Replaced or removed as a whole, it has nothing left of what did not fit.
+            self._unfit.discard(did)
         finally:
             self._locked_out.discard(did)
 

@@ -18,12 +18,12 @@ _LOOK_EVERY: Final = 32
 class Unsettled:
     """What the writer thread has written and not synced; for that thread alone."""
 
-    def __init__(self, log: SequencerStore) -> None:
+    def __init__(self, log: SequencerStore, *, held: bool = False) -> None:
         self._log = log
         self._stores: dict[ActorStore, int] = {}
         self._lent: set[ActorStore] = set()
         self._batches = 0
-        self.held = False
+        self.held = held
         """Whether a file could not be written: the log stays as far back as it is, for that file to be brought up to
         date from it."""
 
