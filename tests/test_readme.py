@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from tests.support.node import Node
 from tests.support.process import ServerProcess, free_port
 
 ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 
 
 def commands(heading: str) -> str:
@@ -83,21 +85,34 @@ def served(copy: Path, bare_environment: dict[str, str]) -> Iterator[ServerProce
         process.wait(30)
 
 
-def test_one_command_sets_all_up_and_the_next_ones_write_a_post(
+def test_one_command_sets_all_up_and_the_others_work(
     served: ServerProcess, copy: Path, bare_environment: dict[str, str]
 ) -> None:
-    used = second_block().replace("localhost:4000", f"localhost:{served.port}")
+    """One after the other, in one shell, on a server that nobody has used yet."""
+    tour = "\n".join(blocks("Two minutes with it")).replace("localhost:4000", f"localhost:{served.port}")
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", used],
+        ["bash", "-euo", "pipefail", "-c", tour],
         cwd=copy,
         env=bare_environment,
         capture_output=True,
         text=True,
-        check=True,
+        timeout=120,
     )
+    assert done.returncode == 0, done.stderr
     assert '"did":"did:plc:' in done.stdout
     assert '"validationStatus":"valid"' in done.stdout
+    assert '"text":"Hello"' in done.stdout
+    # A sign-up announces itself in four events, and the post is the fifth.
+    assert re.search(r"^5 #commit \['app\.bsky\.feed\.post/\w+'\]$", done.stdout, re.MULTILINE), done.stdout
+    assert (copy / "alice.car").stat().st_size > 500
     assert (copy / "tempest-data" / "account.sqlite").exists()
+
+
+def test_every_command_of_the_readme_is_run() -> None:
+    """By the test above, and by CI; a block under another heading would be run by nobody."""
+    run = [*blocks("Start it"), *blocks("Two minutes with it"), *blocks("Test it")]
+    assert len(blocks("Start it")) == len(blocks("Test it")) == 1
+    assert run == re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def test_the_official_client_and_consumer_use_that_server(served: ServerProcess, node: Node) -> None:
@@ -106,10 +121,10 @@ def test_the_official_client_and_consumer_use_that_server(served: ServerProcess,
     check_firehose(node, served, None)
 
 
-def second_block() -> str:
-    """Return the commands under "Start it" that talk to the running server."""
-    section = (ROOT / "README.md").read_text().partition("## Start it\n")[2].partition("\n## ")[0]
-    return section.split("```sh\n")[2].partition("```")[0]
+def blocks(heading: str) -> list[str]:
+    """Return all blocks of commands under a heading of the README."""
+    section = README.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
 
 
 def test_ci_runs_the_readme_s_own_command_for_the_tests() -> None:
