@@ -37,6 +37,11 @@ async def digest(stream: AsyncIterator[bytes]) -> tuple[int, str]:
     return length, hasher.hexdigest()
 
 
+def same_bytes(found: bytes, expected: bytes) -> bool:
+    """Tell whether two long byte strings are one, in an assertion that pytest must not explain line by line."""
+    return found == expected
+
+
 async def peak_memory(work: Callable[[], Awaitable[object]]) -> int:
     """Return by how many bytes Python's memory rose at most while `work` ran, in every thread."""
     started_here = not tracemalloc.is_tracing()
