@@ -3,10 +3,14 @@
 import importlib.util
 import json
 import os
+import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 import venv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,16 +53,38 @@ class Environment:
         self.bin = folder / "bin"
         self.folder = folder
 
-    def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPEST_", "PYTHON"))}
-        return subprocess.run(
+    def start(self, *command: str, **settings: str) -> subprocess.Popen[str]:
+        ours = ("TEMPEST_", "PYTHON", "PORT", "SECRET_KEY_BASE")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        return subprocess.Popen(
             [self.bin / command[0], *command[1:]],
             cwd=self.folder,
             env=environment | settings,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
+
+    def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        with self.start(*command, **settings) as process:
+            output, errors = process.communicate()
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+class Caller:
+    """Call procedures of a server with nothing but the standard library."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.token = ""
+
+    def __call__(self, nsid: str, body: dict[str, Any] | bytes) -> dict[str, Any]:
+        kind = "text/plain" if isinstance(body, bytes) else "application/json"
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": kind} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/xrpc/{nsid}", data, headers)) as answer:
+            given: dict[str, Any] = json.load(answer)
+        return given
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +141,47 @@ def test_example_stores_observes_and_refuses(installed: Environment, tmp_path: P
     journal = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
     assert [entry["happened"] for entry in journal] == ["started", "create"]
     assert any((tmp_path / "blobs").rglob("*bafk*"))
+
+
+def test_a_server_from_its_wheel_uses_the_example(installed: Environment, tmp_path: Path) -> None:
+    """Nothing editable, and nothing of what makes the core fast: the account, the record and the blob are real."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    server = installed.start(
+        "tempest",
+        "serve",
+        PORT=port,
+        TEMPEST_DATA_DIR=str(tmp_path / "data"),
+        TEMPEST_BLOB_STORE="folder",
+        TEMPEST_BLOB_FOLDER_PATH=str(tmp_path / "blobs"),
+        TEMPEST_JOURNAL_PATH=str(tmp_path / "journal"),
+    )
+    call = Caller(f"http://127.0.0.1:{port}")
+    try:
+        assert server.stdout is not None
+        assert "ready" in server.stdout.readline(), server.communicate()[1]
+        account = {"email": "a@example.com", "password": "correct horse"}
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            call("com.atproto.server.createAccount", {**account, "handle": "root.test"})
+        session = call("com.atproto.server.createAccount", {**account, "handle": "alice.test"})
+        call.token = session["accessJwt"]
+        blob = call("com.atproto.repo.uploadBlob", b"hello world")["blob"]
+        post = {"$type": "com.example.note", "createdAt": "2026-01-01T00:00:00Z", "attached": blob}
+        call(
+            "com.atproto.repo.createRecord", {"repo": session["did"], "collection": "com.example.note", "record": post}
+        )
+        cid = blob["ref"]["$link"]
+        with urllib.request.urlopen(f"{call.url}/xrpc/com.atproto.sync.getBlob?did={session['did']}&cid={cid}") as got:
+            assert got.read() == b"hello world"
+    finally:
+        server.terminate()
+        _, errors = server.communicate(timeout=30)
+    assert "Traceback" not in errors
+    journal = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
+    assert [entry["happened"] for entry in journal] == ["started", "blob", "create"]
+    assert any(path.read_bytes() == b"hello world" for path in (tmp_path / "blobs").rglob("*") if path.is_file())
+    assert not any((tmp_path / "data" / "blobs").iterdir())
 
 
 def test_example_passes_the_conformance_kit() -> None:
