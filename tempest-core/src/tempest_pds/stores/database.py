@@ -16,6 +16,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock, RLock, get_ident
 from time import perf_counter
@@ -186,6 +187,9 @@ class Database:
             reader.close()
         else:
             found = None
+            # SQLite gives the files beside it the same mode; what cannot be made here, it tells better.
+            with suppress(OSError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         if found is None:
             schema.create(self.writer)
         else:
