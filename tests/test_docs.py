@@ -3,6 +3,7 @@
 import inspect
 import re
 import subprocess
+import textwrap
 from pathlib import Path
 
 import click
@@ -112,6 +113,14 @@ def test_files_that_a_page_names_are_there(page: Path) -> None:
         if looks_like_ours(name):
             wanted = name.rstrip("/")
             assert any(file.endswith(f"/{wanted}") or f"/{wanted}/" in file for file in tracked), name
+
+
+def test_code_that_a_page_shows_is_in_the_source() -> None:
+    shown = re.findall(r"^ *```python\n(.*?)^ *```", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL)
+    sources = [path.read_text() for path in (ROOT / "tempest-core" / "src").rglob("*.py")]
+    assert shown
+    for code in shown:
+        assert any(textwrap.dedent(code) in source for source in sources), code
 
 
 def files() -> list[str]:
