@@ -5,6 +5,7 @@ import re
 import subprocess
 import textwrap
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -13,10 +14,17 @@ from docs.generator.settings import builtin_settings
 
 from tempest_pds.cli.main import cli
 from tempest_pds.http.methods import load_methods
+from tempest_pds.plugin_loading import FoundPlugin
+from tempest_pds.plugins import PluginManager
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.settings import Settings
 from tempest_pds.settings_fields import setting_fields
 from tempest_pds.telemetry import INSTRUMENTS, Instrument
+from tempest_pds_backup_s3.settings import S3Settings as BackupS3Settings
+from tempest_pds_blob_s3.settings import S3Settings as BlobS3Settings
+from tempest_pds_otel.settings import OtlpSettings
+from tempest_pds_plugins.settings import declared
+from tempest_pds_smtp.settings import SmtpSettings
 
 ROOT = FOLDER.parent
 WRITTEN = sorted({*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *FOLDER.glob("*.md")})
@@ -60,6 +68,34 @@ def test_a_setting_has_its_row(name: str) -> None:
 @pytest.mark.parametrize("name", [setting.name for setting in builtin_settings()])
 def test_a_setting_of_the_core_s_own_adapters_has_its_row(name: str) -> None:
     assert name in rows("settings.md")
+
+
+@pytest.mark.parametrize(
+    ("folder", "settings"),
+    [
+        ("tempest-blob-s3", BlobS3Settings),
+        ("tempest-backup-s3", BackupS3Settings),
+        ("tempest-smtp", SmtpSettings),
+        ("tempest-otel", OtlpSettings),
+    ],
+)
+def test_an_adapter_s_page_lists_its_settings(folder: str, settings: type) -> None:
+    """With their defaults, in the words of their declarations."""
+    page = (ROOT / folder / "README.md").read_text()
+    for setting in declared(settings):
+        default = "required" if setting.default is None else f"`{setting.default}`" if setting.default else "none"
+        secret = ", secret" if setting.secret else ""
+        assert f"| `{setting.name}` | {default}{secret} | {setting.help} |\n" in page
+
+
+def test_the_contract_s_page_shows_a_plugin_that_works() -> None:
+    shown = re.findall(r"^```python\n(.*?)^```", (ROOT / "plugins" / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    module = ModuleType("greeter.plugin")
+    exec(shown[0], vars(module))
+    plugins = PluginManager([FoundPlugin("greeter", "tempest-pds-greeter", "1.0.0", module)])
+    plugins.require_sound()
+    assert plugins.first_refusal("check_sign_up", handle="bob.test", email=None, invite_code=None, client_ip=None)
+    assert not plugins.first_refusal("check_sign_up", handle="alice.test", email=None, invite_code=None, client_ip=None)
 
 
 @pytest.mark.parametrize("name", cli.list_commands(CONTEXT))
