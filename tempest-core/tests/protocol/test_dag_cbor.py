@@ -237,7 +237,6 @@ def test_any_bytes_are_judged_alike(data: bytes) -> None:
         assert _dag_cbor_portable.encode(result) == data
 
 
-@settings(deadline=None)  # the first example imports the other library
 @given(values)
 def test_another_library_reads_what_is_written(value: LexValue) -> None:
     oracle = pytest.importorskip("dag_cbor")
