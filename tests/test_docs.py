@@ -4,6 +4,7 @@ import inspect
 import re
 import subprocess
 import textwrap
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -151,12 +152,36 @@ def test_files_that_a_page_names_are_there(page: Path) -> None:
             assert any(file.endswith(f"/{wanted}") or f"/{wanted}/" in file for file in tracked), name
 
 
+def section(heading: str) -> str:
+    """Give a section of the operator's page."""
+    return (FOLDER / "operating.md").read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize(
+    "event", re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (`.*?) \|", section("Logs"), re.M)))
+)
+def test_events_that_the_operator_is_to_watch_for_are_logged(event: str) -> None:
+    assert any(f'"{event}"' in source for source in sources())
+
+
+@pytest.mark.parametrize("message", re.findall(r"^\| `(.*?)` ?(?:,.*)?\|", section("Troubleshooting"), re.MULTILINE))
+def test_messages_that_the_operator_may_meet_are_in_the_source(message: str) -> None:
+    """As far as one string of the source goes: what stands for an ellipsis, and where a line breaks, differs."""
+    pieces = re.split(r"[…=:]", message)
+    assert any(len(piece) > 8 and any(piece.strip() in source for source in sources()) for piece in pieces)
+
+
+@cache
+def sources() -> list[str]:
+    """Give the text of every module of the six packages."""
+    return [path.read_text() for path in ROOT.glob("*/src/**/*.py")]
+
+
 def test_code_that_a_page_shows_is_in_the_source() -> None:
     shown = re.findall(r"^ *```python\n(.*?)^ *```", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL)
-    sources = [path.read_text() for path in (ROOT / "tempest-core" / "src").rglob("*.py")]
     assert shown
     for code in shown:
-        assert any(textwrap.dedent(code) in source for source in sources), code
+        assert any(textwrap.dedent(code) in source for source in sources()), code
 
 
 def files() -> list[str]:
