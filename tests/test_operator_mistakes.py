@@ -89,10 +89,10 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with bind("127.0.0.1", 0) as listener:
         listener.listen()
         port = listener.getsockname()[1]
-        assert serve(tmp_path, PORT=str(port)) == (
-            2,
-            [f"tempest: cannot listen on 127.0.0.1 port {port}: Address already in use"],
-        )
+        code, lines = serve(tmp_path, PORT=str(port))
+    assert code == 2
+    where = f"127.0.0.1 port {port}"
+    assert lines == [f"tempest: cannot listen on {where}: Address already in use; stop what listens there, or set PORT"]
 
 
 def test_a_data_directory_that_another_server_uses(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -68,7 +69,8 @@ def bind(address: str, port: int) -> socket.socket:
         listener.bind((address, port))
     except OSError as error:
         listener.close()
-        raise AddressInUse(f"cannot listen on {address} port {port}: {error.strerror or error}") from error
+        advice = "; stop what listens there, or set PORT" if error.errno == errno.EADDRINUSE else ""
+        raise AddressInUse(f"cannot listen on {address} port {port}: {error.strerror or error}{advice}") from error
     return listener
 
 
