@@ -91,9 +91,9 @@ def long(session: nox.Session) -> None:
 @nox.parametrize("folder", PACKAGES, ids=PACKAGES)
 def package(session: nox.Session, folder: str) -> None:
     """Run the tests of one package with nothing installed but what it says it needs."""
-    needed = () if folder == CONTRACT else (CONTRACT,)
     tools = group("core-test" if folder == CORE else "package-test")
-    install(session, *needed, f"{CONTRACT}[testing]", folder, *tools)
+    # As paths, or pip takes them for names on the index.
+    install(session, f"./{CONTRACT}[testing]", *(() if folder == CONTRACT else (f"./{folder}",)), *tools)
     session.run("pytest", f"{folder}/tests", *session.posargs)
 
 
