@@ -181,8 +181,14 @@ async def open_services(
     revs = TidClock()
     repos = OpenRepos(data.stores, data.keys, unfit=replayed.broken)
     sync = SyncReads(data.stores, repos)
-    blobs = Blobs(stores=data.stores, log=log, blob_store=adapters.blob_store, plugins=plugins, instruments=instruments)
-    await blobs.clear_unfinished()
+    blobs = Blobs(
+        temporary=data.directory.tmp,
+        stores=data.stores,
+        log=log,
+        blob_store=adapters.blob_store,
+        plugins=plugins,
+        instruments=instruments,
+    )
     stack.push_async_callback(blobs.close)
     records = Records(
         repos=repos,

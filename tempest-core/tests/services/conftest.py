@@ -221,7 +221,14 @@ async def _open(
         plugins = PluginManager([]) if plugins is None else plugins
         blob_store = DiskBlobStore(directory.blobs)
         await blob_store.open()
-        blobs = Blobs(stores=stores, log=log, blob_store=blob_store, plugins=plugins, instruments=instruments)
+        blobs = Blobs(
+            temporary=directory.tmp,
+            stores=stores,
+            log=log,
+            blob_store=blob_store,
+            plugins=plugins,
+            instruments=instruments,
+        )
         stack.push_async_callback(blobs.close)
         writer = AccountWriter()
         stack.callback(writer.close)

@@ -19,6 +19,7 @@ from tempest_pds.services.record_writes import RequestedWrite
 from tempest_pds.services.repo_errors import BlobNotFound, InvalidMimeType, InvalidRecord, InvalidSize, RepoNotFound
 from tempest_pds.stores.actor.store import ActorStore
 from tempest_pds.stores.actor.tables import BLOB
+from tempest_pds_plugins import streams
 
 ALICE = Did("did:plc:aliceaaaaaaaaaaaaaaaaaaa")
 THING = Nsid("com.example.thing")
@@ -200,6 +201,23 @@ async def test_an_upload_that_nothing_refers_to_is_swept_after_a_day(write_path)
     assert await keys(write_path) == [f"public/{ALICE}/{used.cid}"]
     with pytest.raises(BlobNotFound):
         await write_path.write(create("b", reference(blob)))
+
+
+async def test_bytes_that_a_crash_left_without_a_row_are_swept(write_path):
+    kept = await write_path.upload(b"has a row")
+    stray = f"temporary/{ALICE}/{CID.for_raw(b'stray')}"
+    await write_path.blob_store.put(stray, streams.of(b"stray"))
+    assert await write_path.blobs.clear_strays() == 0
+    assert await write_path.blobs.clear_strays(unused_seconds=-1) == 1
+    assert await keys(write_path) == [f"temporary/{ALICE}/{kept.cid}"]
+
+
+async def test_a_large_upload_is_stored_whole(write_path):
+    data = bytes(range(256)) * 12_000
+    blob = await write_path.upload(data)
+    assert blob == UploadedBlob(CID.for_raw(data), "text/plain", len(data))
+    await write_path.write(create("a", reference(blob)))
+    assert await streams.collect(await write_path.blobs.read(ALICE, blob.cid, 0, blob.size)) == data
 
 
 async def test_a_blob_may_be_uploaded_again(write_path):

@@ -14,12 +14,11 @@ https://atproto.com/specs/blob
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from hashlib import sha256
+from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -31,8 +30,9 @@ from tempest_pds.protocol.lexicon.record_links import BlobRef
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.errors import InvalidRequest
-from tempest_pds.services.mime_types import HEAD_BYTES, sniff
+from tempest_pds.services.mime_types import sniff
 from tempest_pds.services.repo_errors import BlobNotFound, InvalidMimeType, InvalidSize, RepoNotFound
+from tempest_pds.services.upload_spool import UploadSpool
 from tempest_pds.stores.actor.blobs import PUBLIC, TEMPORARY, BlobRow
 from tempest_pds.stores.actor.store import ActorStore
 from tempest_pds.stores.actor.stores import ActorStores
@@ -41,7 +41,6 @@ from tempest_pds.telemetry import Instruments
 from tempest_pds_plugins.blob_store import BlobStore
 from tempest_pds_plugins.errors import BlobNotFound as NothingUnderKey
 
-_UPLOADING: Final = "uploading/"
 UNUSED_SECONDS: Final = 24 * 3600
 _SWEEP: Final = 500
 
@@ -58,17 +57,23 @@ class UploadedBlob:
 
 
 class Blobs:
-    """The blobs of every account here."""
+    """The blobs of every account here.
+
+    Args:
+        temporary: a folder for uploads that are still coming in.
+    """
 
     def __init__(
         self,
         *,
+        temporary: Path,
         stores: ActorStores,
         log: CommitLog,
         blob_store: BlobStore,
         plugins: PluginManager,
         instruments: Instruments,
     ) -> None:
+        self._temporary = temporary
         self._stores = stores
         self._log = log
         self._blob_store = blob_store
@@ -100,35 +105,43 @@ class Blobs:
         Memory does not grow with the size. What `chunks` raises, as for a blob over the limit, comes out here, and
         nothing is kept. Raises InvalidRequest when a policy refuses the blob or a moderator took it down.
         """
-        with self._open(did) as store:
-            meter = _Meter(chunks)
-            key = f"{_UPLOADING}{secrets.token_hex(16)}"
-            await self._blob_store.put(key, meter.pass_through())
-            cid = CID.for_raw_digest(meter.digest.digest())
-            mime_type = sniff(bytes(meter.head)) or content_type
-            try:
-                await self._keep(store, did, key, cid, mime_type, meter.size)
-            except BaseException:
-                await self._blob_store.delete(key)
-                raise
+        with self._open(did) as store, UploadSpool(self._temporary) as spool:
+            await spool.take(chunks)
+            blob = UploadedBlob(CID.for_raw_digest(spool.digest), sniff(spool.head) or content_type, spool.size)
+            self._ask_policies(did, blob)
+            # Most of the work is done before the lock is taken, so that one account's uploads go side by side.
+            await self._blob_store.put(_temporary(did, blob.cid), spool.chunks())
+            async with self.held(did):
+                await self._keep(store, did, blob, spool)
         self._instruments.blob_upload_count.add(1)
-        self._instruments.blob_bytes.add(meter.size, {"direction": "in"})
-        self._plugins.notify("blob_stored", did=str(did), cid=str(cid), mime_type=mime_type, size=meter.size)
-        return UploadedBlob(cid, mime_type, meter.size)
+        self._instruments.blob_bytes.add(blob.size, {"direction": "in"})
+        self._plugins.notify("blob_stored", did=str(did), cid=str(blob.cid), mime_type=blob.mime_type, size=blob.size)
+        return blob
 
-    async def _keep(self, store: ActorStore, did: Did, key: str, cid: CID, mime_type: str, size: int) -> None:
-        reason = self._plugins.first_refusal("check_blob", did=str(did), cid=str(cid), mime_type=mime_type, size=size)
+    def _ask_policies(self, did: Did, blob: UploadedBlob) -> None:
+        reason = self._plugins.first_refusal(
+            "check_blob", did=str(did), cid=str(blob.cid), mime_type=blob.mime_type, size=blob.size
+        )
         if reason is not None:
             raise InvalidRequest(reason)
-        async with self.held(did):
-            known = store.blobs.get(cid)
-            if known is not None and known.takedown_ref is not None:
-                raise InvalidRequest("Blob has been takendown, cannot re-upload")
-            # After a migration the records are here before the blobs that they refer to.
-            used = store.blobs.is_used(cid)
-            await self._blob_store.move(key, (_public if used else _temporary)(did, cid))
-            status = PUBLIC if used else TEMPORARY
-            await self._log.change_file(store, lambda file: _note_upload(file, cid, mime_type, size, status))
+
+    async def _keep(self, store: ActorStore, did: Did, blob: UploadedBlob, spool: UploadSpool) -> None:
+        """Note an upload whose bytes are in the store; the account's lock is held."""
+        known = store.blobs.get(blob.cid)
+        if known is not None and known.takedown_ref is not None:
+            await self._blob_store.delete(_temporary(did, blob.cid))
+            raise InvalidRequest("Blob has been takendown, cannot re-upload")
+        try:
+            await self._blob_store.stat(_temporary(did, blob.cid))
+        except NothingUnderKey:
+            # Before the lock was ours, the same blob was collected as unused, or became public.
+            await self._blob_store.put(_temporary(did, blob.cid), spool.chunks())
+        # After a migration the records are here before the blobs that they refer to.
+        used = store.blobs.is_used(blob.cid)
+        if used:
+            await self._blob_store.move(_temporary(did, blob.cid), _public(did, blob.cid))
+        status = PUBLIC if used else TEMPORARY
+        await self._log.change_file(store, lambda file: _note_upload(file, blob.cid, blob.mime_type, blob.size, status))
 
     async def make_public(self, did: Did, references: Sequence[BlobRef]) -> None:
         """Move the blobs that a record is about to refer to into place; the account's lock is held.
@@ -203,10 +216,24 @@ class Blobs:
                 for key in keys:
                     await self._blob_store.delete(key)
 
-    async def clear_unfinished(self) -> None:
-        """Remove the bytes of uploads that a crash cut off; at start, before there are new ones."""
-        async for stat in self._blob_store.list(_UPLOADING):
-            await self._blob_store.delete(stat.key)
+    async def clear_strays(self, *, unused_seconds: float = UNUSED_SECONDS) -> int:
+        """Remove bytes of uploads that never got a row, as a crash leaves them; return how many."""
+        removed = 0
+        before = time.time() - unused_seconds
+        async for stat in self._blob_store.list("temporary/"):
+            _, did, name = stat.key.split("/", 2)
+            if stat.modified_at < before and not await self._has_row(Did(did), CID.parse(name)):
+                await self._blob_store.delete(stat.key)
+                removed += 1
+        return removed
+
+    async def _has_row(self, did: Did, cid: CID) -> bool:
+        async with self.held(did):
+            try:
+                with self._open(did) as store:
+                    return store.blobs.get(cid) is not None
+            except RepoNotFound:
+                return False
 
     async def close(self) -> None:
         """Wait for removals that are under way."""
@@ -241,24 +268,6 @@ class Blobs:
         """List the blobs that records refer to and that are not here, each with the AT-URI of one such record."""
         with self._open(did) as store:
             return [(cid, f"at://{did}/{path}") for cid, path in store.blobs.missing(limit, after)]
-
-
-class _Meter:
-    """Hashes, counts and keeps the head of a stream on its way to the store."""
-
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self._chunks = chunks
-        self.digest = sha256()
-        self.size = 0
-        self.head = bytearray()
-
-    async def pass_through(self) -> AsyncIterator[bytes]:
-        async for chunk in self._chunks:
-            self.digest.update(chunk)
-            self.size += len(chunk)
-            if len(self.head) < HEAD_BYTES:
-                self.head += chunk[: HEAD_BYTES - len(self.head)]
-            yield chunk
 
 
 def _note_upload(file: ActorStore, cid: CID, mime_type: str, size: int, status: str) -> None:

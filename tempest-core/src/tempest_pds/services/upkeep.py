@@ -75,6 +75,7 @@ class Upkeep:
         for did in await asyncio.to_thread(lambda: list(self._stores.dids())):
             await self._blobs.collect_garbage(Did(did))
             await asyncio.sleep(_PAUSE_BETWEEN_ACCOUNTS)
+        await self._blobs.clear_strays()
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
