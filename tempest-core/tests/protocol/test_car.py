@@ -1,7 +1,6 @@
 """CAR files, in memory and as streams."""
 
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -18,14 +17,14 @@ HEADER = car.encode_header(ROOT)
 block_lists = st.lists(st.binary(max_size=300), max_size=8).map(lambda blocks: [(CID.for_raw(b), b) for b in blocks])
 
 
-async def stream(data: bytes, size: int) -> AsyncIterator[bytes]:
+def read(data: bytes, size: int, max_block_size: int = 1000) -> tuple[list[CID], list[tuple[CID, bytes]]]:
+    """Read a CAR that arrives in chunks of `size` bytes."""
+    reader = car.CarReader(max_block_size=max_block_size)
+    blocks: list[tuple[CID, bytes]] = []
     for start in range(0, len(data), size):
-        yield data[start : start + size]
-
-
-async def read(data: bytes, size: int, max_block_size: int = 1000) -> tuple[list[CID], list[tuple[CID, bytes]]]:
-    roots, blocks = await car.read_car(stream(data, size), max_block_size=max_block_size)
-    return roots, [block async for block in blocks]
+        reader.feed(data[start : start + size])
+        blocks += reader.blocks()
+    return reader.finish(), blocks
 
 
 def test_a_car_has_the_bytes_of_the_specification() -> None:
@@ -36,16 +35,16 @@ def test_a_car_has_the_bytes_of_the_specification() -> None:
 
 
 @given(block_lists, st.integers(1, 500))
-async def test_what_is_written_reads_back(blocks: list[tuple[CID, bytes]], size: int) -> None:
+def test_what_is_written_reads_back(blocks: list[tuple[CID, bytes]], size: int) -> None:
     data = car.encode(ROOT, blocks)
     assert car.decode(data) == ([ROOT], dict(blocks))
-    assert await read(data, size) == ([ROOT], blocks)
-    assert b"".join(car.encode_chunks(ROOT, blocks, size)) == data
+    assert read(data, size) == ([ROOT], blocks)
+    assert HEADER + car.encode_rows((cid.raw, block) for cid, block in blocks) == data
 
 
 @settings(max_examples=300)
 @given(block_lists, st.data())
-async def test_streams_and_memory_are_judged_alike(blocks: list[tuple[CID, bytes]], draw: st.DataObject) -> None:
+def test_streams_and_memory_are_judged_alike(blocks: list[tuple[CID, bytes]], draw: st.DataObject) -> None:
     data = bytearray(car.encode(ROOT, blocks))
     position = draw.draw(st.integers(0, len(data)))
     data[position : position + draw.draw(st.integers(0, 3))] = draw.draw(st.binary(max_size=3))
@@ -56,7 +55,7 @@ async def test_streams_and_memory_are_judged_alike(blocks: list[tuple[CID, bytes
     except InvalidEncoding:
         results.append(None)
     try:
-        results.append(await read(bytes(data), draw.draw(st.integers(1, 100))))
+        results.append(read(bytes(data), draw.draw(st.integers(1, 100))))
     except InvalidEncoding:
         results.append(None)
     assert results[0] == results[1]
@@ -97,15 +96,15 @@ def header(value: object) -> bytes:
         pytest.param(HEADER + b"\x80", id="length cut short"),
     ],
 )
-async def test_malformed_cars_are_refused(data: bytes) -> None:
+def test_malformed_cars_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidEncoding):
         car.decode(data, max_block_size=1000)
     for size in (1, 7, 5000):
         with pytest.raises(InvalidEncoding):
-            await read(data, size)
+            read(data, size)
 
 
-async def test_a_lying_length_is_refused_before_its_bytes_come() -> None:
+def test_a_lying_length_is_refused_before_its_bytes_come() -> None:
     reader = car.CarReader(max_block_size=1000)
     reader.feed(HEADER)
     reader.feed(car.encode_varint(36 + 1001))
@@ -113,39 +112,26 @@ async def test_a_lying_length_is_refused_before_its_bytes_come() -> None:
         list(reader.blocks())
 
 
-async def test_a_block_is_handed_out_before_the_next_is_asked_for() -> None:
-    asked = 0
-
-    async def chunks() -> AsyncIterator[bytes]:
-        nonlocal asked
-        for chunk in (HEADER, car.encode_block(ROOT, BLOCK), b"\x00"):
-            asked += 1
-            yield chunk
-
-    roots, blocks = await car.read_car(chunks())
-    assert (roots, asked) == ([ROOT], 1)
-    assert await anext(blocks) == (ROOT, BLOCK)
-    assert asked == 2
+def test_a_block_is_handed_out_before_the_next_has_come() -> None:
+    reader = car.CarReader()
+    reader.feed(HEADER)
+    assert reader.roots == [ROOT]
+    assert list(reader.blocks()) == []
+    reader.feed(car.encode_block(ROOT, BLOCK))
+    assert list(reader.blocks()) == [(ROOT, BLOCK)]
 
 
-async def test_memory_does_not_grow_with_the_car() -> None:
+def test_memory_does_not_grow_with_the_car() -> None:
     """20 MB go through in less than one."""
-
-    def blocks() -> Iterator[tuple[CID, bytes]]:
-        for number in range(20_000):
-            block = number.to_bytes(4, "big") * 256
-            yield CID.for_raw(block), block
-
-    async def chunks() -> AsyncIterator[bytes]:
-        for chunk in car.encode_chunks(ROOT, blocks()):
-            yield chunk
-
+    reader = car.CarReader()
     tracemalloc.start()
     try:
-        _, read_blocks = await car.read_car(chunks())
+        reader.feed(HEADER)
         count = 0
-        async for _ in read_blocks:
-            count += 1
+        for page in range(200):
+            blocks = [number.to_bytes(4, "big") * 256 for number in range(page * 100, page * 100 + 100)]
+            reader.feed(car.encode_rows((CID.for_raw(block).raw, block) for block in blocks))
+            count += sum(1 for _ in reader.blocks())
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

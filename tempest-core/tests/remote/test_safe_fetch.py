@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from tempest_pds.remote.addresses import is_public
-from tempest_pds.remote.errors import AnswerTooLarge, BadAnswer, ForbiddenAddress, TimedOut, Unreachable
+from tempest_pds.remote.errors import AnswerTooLarge, ForbiddenAddress, TimedOut, Unreachable
 from tempest_pds.remote.safe_fetch import SafeFetch
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -138,22 +138,6 @@ async def test_a_closed_port_is_unreachable(fetch: SafeFetch) -> None:
         port = sock.getsockname()[1]
     with pytest.raises(Unreachable):
         await fetch.fetch("GET", f"http://127.0.0.1:{port}/")
-
-
-async def test_json_is_parsed_and_anything_else_is_a_bad_answer(serve: Serve, fetch: SafeFetch) -> None:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        match request.path:
-            case "/json":
-                return web.json_response({"a": 1})
-            case "/text":
-                return web.Response(text="{")
-        return web.Response(status=404)
-
-    url = await serve(handler)
-    assert await fetch.get_json(f"{url}/json") == {"a": 1}
-    for path in ("text", "missing"):
-        with pytest.raises(BadAnswer):
-            await fetch.get_json(f"{url}/{path}")
 
 
 async def test_a_path_and_query_arrive_as_they_were_written(serve: Serve, fetch: SafeFetch) -> None:

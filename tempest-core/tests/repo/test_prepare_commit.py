@@ -16,7 +16,7 @@ from tempest_pds.repo.block_source import MemoryBlockSource
 from tempest_pds.repo.commit import decode
 from tempest_pds.repo.errors import CommitTooLarge, InvalidRepo, RecordExists, RecordMissing, TooManyOps
 from tempest_pds.repo.mst.tree import EMPTY_ROOT, Tree
-from tempest_pds.repo.repo import PreparedCommit, Repo, create_repo, prepare_commit, resign
+from tempest_pds.repo.repo import PreparedCommit, Repo, create_repo, prepare_commit
 from tempest_pds.repo.verify import verify_commit_event
 from tempest_pds.repo.writes import Create, Delete, RepoOp, Update, Write
 
@@ -156,15 +156,6 @@ def test_an_event_has_at_most_two_million_bytes(genesis: PreparedCommit, signing
     assert len(prepare_commit(genesis.repo, writes[:2], signing_key, rev(1)).car) <= 2_000_000
     with pytest.raises(CommitTooLarge):
         prepare_commit(genesis.repo, writes, signing_key, rev(1))
-
-
-def test_a_commit_may_be_signed_again(genesis: PreparedCommit, signing_key: PrivateKey) -> None:
-    before = prepare_commit(genesis.repo, [create(A)], signing_key, rev(1))
-    key = generate_k256()
-    again = resign(before.repo, key, rev(2))
-    assert (again.ops, again.new_nodes, again.removed_nodes) == ([], {}, set())
-    assert again.prev_data == before.repo.head.data == again.repo.head.data
-    check_event(again, key)
 
 
 BATCHES = st.lists(

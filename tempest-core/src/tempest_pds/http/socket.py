@@ -54,17 +54,13 @@ class Socket:
         self._ws = ws
         extensions = cast(MutableMapping[str, Any], ws.scope).get("extensions") or {}
         self._frames: FrameWriter | None = extensions.get(EXTENSION)
-        self._gone = asyncio.Event()
+        self._gone = False
         self._closed = False
 
     @property
     def is_closed(self) -> bool:
         """Tell whether either side closed the socket."""
-        return self._closed or self._gone.is_set()
-
-    async def wait_closed(self) -> None:
-        """Wait until the client is gone."""
-        await self._gone.wait()
+        return self._closed or self._gone
 
     async def send_bytes(self, frame: bytes) -> None:
         """Send one frame; waits while the client does not read. Raises SocketClosed once it is gone."""
@@ -73,7 +69,7 @@ class Socket:
         try:
             await self._ws.send_bytes(frame)
         except _GONE as error:
-            self._gone.set()
+            self._gone = True
             raise SocketClosed("the client is gone") from error
 
     def try_write(self, wire: bytes) -> bool:
@@ -91,7 +87,7 @@ class Socket:
         try:
             await self._frames.write(wire)
         except _GONE as error:
-            self._gone.set()
+            self._gone = True
             raise SocketClosed("the client is gone") from error
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -117,7 +113,7 @@ class Socket:
             while True:
                 await self._ws.receive()
         except _GONE:
-            self._gone.set()
+            self._gone = True
 
 
 class SocketServer:

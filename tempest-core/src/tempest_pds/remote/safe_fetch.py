@@ -173,19 +173,6 @@ class SafeFetch:
         except TimeoutError as error:
             raise TimedOut(f"No answer from {urlsplit(url).hostname} within {seconds:g} s") from error
 
-    async def get_json(self, url: str, *, max_bytes: int = DEFAULT_MAX_BYTES, seconds: float = DEFAULT_SECONDS) -> Any:
-        """Fetch a JSON document.
-
-        Raises:
-            BadAnswer: the status is not 200, or the body is not JSON. Further errors as for `fetch`.
-        """
-        fetched = await self.fetch(
-            "GET", url, headers={"Accept": "application/json"}, max_bytes=max_bytes, seconds=seconds
-        )
-        if fetched.status != 200:
-            raise BadAnswer(f"{urlsplit(url).hostname} answered with status {fetched.status}")
-        return fetched.json()
-
     async def close(self) -> None:
         """Close what is open. The client can be used again."""
         session, self._session = self._session, None

@@ -123,12 +123,6 @@ def prepare_commit(repo: Repo, writes: Sequence[Write], key: PrivateKey, rev: Ti
     return prepared
 
 
-def resign(repo: Repo, key: PrivateKey, rev: Tid) -> PreparedCommit:
-    """Make a commit over the same tree, as when the signing key was changed."""
-    change = repo.tree.apply(())
-    return _prepared(repo.head.did, key, rev, repo.head, change.tree, [], {}, set(), change.proof_nodes, {})
-
-
 def _prepared(
     did: Did,
     key: PrivateKey,

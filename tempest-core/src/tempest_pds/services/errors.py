@@ -57,10 +57,6 @@ class UnresolvableDid(InvalidRequest):
     """A DID whose document cannot be had."""
 
 
-class IncompatibleDidDoc(InvalidRequest):
-    """A DID document that does not name this server or the account's key."""
-
-
 class HandleNotFound(InvalidRequest):
     """A handle that leads to no DID."""
 

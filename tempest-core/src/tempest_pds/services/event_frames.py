@@ -152,11 +152,6 @@ def info_frame(name: str, message: str) -> bytes:
     return _HEADERS["info"] + dag_cbor.encode({"name": name, "message": message})
 
 
-def error_frame(error: str, message: str) -> bytes:
-    """Encode the frame that ends a stream: FutureCursor, ConsumerTooSlow."""
-    return dag_cbor.encode({"op": -1}) + dag_cbor.encode({"error": error, "message": message})
-
-
 @dataclass(frozen=True, slots=True)
 class LoggedCommit:
     """A commit read back from the log, as far as the repository's file needs it."""

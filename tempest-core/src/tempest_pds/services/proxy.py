@@ -142,14 +142,6 @@ class Proxy:
         self._seconds = seconds
         self._feed_generators: Cache[AtUri, Did] = Cache(self._find_feed_generator, stale=600, hard=3600, capacity=512)
 
-    def target_name(self, method: str, headers: Mapping[str, str]) -> str:
-        """Name the service that a request would go to, as `did#service`, without resolving it."""
-        named = headers.get("atproto-proxy")
-        if named:
-            did, service = _parse_proxy_header(named)
-            return f"{did}#{service}"
-        return self._default(method).name
-
     def is_elsewhere(self, method: str, headers: Mapping[str, str]) -> bool:
         """Tell whether a method that is served here was asked of another service by `atproto-proxy`."""
         named = headers.get("atproto-proxy")

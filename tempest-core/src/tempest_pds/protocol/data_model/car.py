@@ -12,7 +12,7 @@ https://ipld.io/specs/transport/car/carv1/, https://atproto.com/specs/repository
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Final
 
@@ -40,7 +40,7 @@ def encode_block(cid: CID, block: bytes) -> bytes:
 
 
 def encode(root: CID | None, blocks: Iterable[tuple[CID, bytes]]) -> bytes:
-    """Return a whole CAR; for a large one join the chunks of `encode_chunks` on the way out instead."""
+    """Return a whole CAR; a large one is sent as its header and pages of `encode_rows` instead."""
     parts = [encode_header(root)]
     for cid, block in blocks:
         parts += (encode_varint(CID_LENGTH + len(block)), cid.raw, block)
@@ -65,21 +65,6 @@ def encode_rows(rows: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return the sections of many blocks, each given after its binary CID: what makes a large export quick."""
     lengths = _LENGTHS
     return b"".join([part for raw, block in rows for part in (lengths[len(block)], raw, block)])
-
-
-def encode_chunks(root: CID | None, blocks: Iterable[tuple[CID, bytes]], chunk_size: int = 1 << 16) -> Iterator[bytes]:
-    """Yield a CAR in chunks of about `chunk_size` bytes, taking blocks only as the chunks are taken."""
-    parts = [encode_header(root)]
-    size = len(parts[0])
-    for cid, block in blocks:
-        parts += (encode_varint(CID_LENGTH + len(block)), cid.raw, block)
-        size += CID_LENGTH + len(block)
-        if size >= chunk_size:
-            yield b"".join(parts)
-            parts.clear()
-            size = 0
-    if parts:
-        yield b"".join(parts)
 
 
 def encode_varint(number: int) -> bytes:
@@ -152,35 +137,6 @@ class CarReader:
         self._offset = end
         with memoryview(self._buffer) as view:
             return bytes(view[start:end])
-
-
-async def read_car(
-    chunks: AsyncIterable[bytes], *, max_block_size: int = MAX_BLOCK_SIZE
-) -> tuple[list[CID], AsyncIterator[tuple[CID, bytes]]]:
-    """Read up to the header; return the roots, and the verified blocks as they arrive.
-
-    Raises InvalidEncoding, and so does the iteration: at any block, and at the end if the CAR is cut short.
-    """
-    iterator = aiter(chunks)
-    reader = CarReader(max_block_size=max_block_size)
-    async for chunk in iterator:
-        reader.feed(chunk)
-        if reader.roots is not None:
-            break
-    if reader.roots is None:
-        reader.finish()
-    assert reader.roots is not None
-    return reader.roots, _remaining_blocks(reader, iterator)
-
-
-async def _remaining_blocks(reader: CarReader, chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[CID, bytes]]:
-    for block in reader.blocks():
-        yield block
-    async for chunk in chunks:
-        reader.feed(chunk)
-        for block in reader.blocks():
-            yield block
-    reader.finish()
 
 
 def iter_blocks(data: bytes, *, max_block_size: int = MAX_BLOCK_SIZE) -> tuple[list[CID], Iterator[tuple[CID, bytes]]]:

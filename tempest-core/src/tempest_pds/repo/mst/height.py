@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Final
-
-MAX_HEIGHT: Final = 128
 
 
 def height(key: bytes) -> int:

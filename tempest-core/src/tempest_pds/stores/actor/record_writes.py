@@ -8,6 +8,7 @@ from time import time_ns
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.stores.actor import statements as sql
 from tempest_pds.stores.actor.batch import RecordChanges
+from tempest_pds.stores.actor.blobs import ORPHANED, PUBLIC
 from tempest_pds.stores.actor.commit_row import NO_BLOB_CHANGES, BlobChanges
 from tempest_pds.stores.database import Transaction
 
@@ -38,7 +39,7 @@ def _write_blobs(transaction: Transaction, changes: RecordChanges, let_go: set[b
     now = time_ns() // 1000
     held = {raw for raws in changes.blobs.values() for raw in raws}
     transaction.run_many(sql.PUT_RECORD_BLOB, [(path, raw) for path, raws in changes.blobs.items() for raw in raws])
-    published = [raw for raw in sorted(held) if transaction.run(sql.SET_BLOB_STATUS, ("public", now, raw, "public"))]
+    published = [raw for raw in sorted(held) if transaction.run(sql.SET_BLOB_STATUS, (PUBLIC, now, raw, PUBLIC))]
     return BlobChanges(tuple(map(CID, published)), orphan_unused(transaction, let_go - held))
 
 
@@ -48,7 +49,7 @@ def orphan_unused(transaction: Transaction, let_go: Iterable[bytes]) -> tuple[CI
     orphaned = []
     for raw in sorted(let_go):
         if transaction.one(sql.SELECT_BLOB_USER, (raw, 1)) is None:
-            transaction.run(sql.SET_BLOB_STATUS, ("orphaned", now, raw, "orphaned"))
+            transaction.run(sql.SET_BLOB_STATUS, (ORPHANED, now, raw, ORPHANED))
             orphaned.append(CID(raw))
     return tuple(orphaned)
 

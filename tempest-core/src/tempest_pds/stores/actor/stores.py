@@ -125,11 +125,6 @@ class ActorStores:
             write_atomically(path, self._empty_file(), mode=0o600)
             return self.open(did)
 
-    def open_or_create(self, did: str) -> ActorStore:
-        """Open the repo file of `did`, making it when there is none: what a replay of the log needs."""
-        with self._lock:
-            return self.open(did) if self.exists(did) else self.create(did)
-
     def _empty_file(self) -> bytes:
         """Return the bytes of a repo file with all its tables, made once: 3 ms of DDL for each account are saved."""
         if self._template is None:
