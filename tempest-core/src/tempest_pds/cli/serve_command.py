@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from tempest_pds.allocator import give_memory_back
 from tempest_pds.lean_imports import lean_imports
 
 with lean_imports():
@@ -34,6 +35,7 @@ def serve() -> None:
     settings = load_or_explain(os.environ)
     writer = configure_logs(settings.log_level, settings.log_format)
     _allow_open_files()
+    give_memory_back()
     # Before anything is opened: two servers on one port is the commonest mistake of all.
     listener = bind(settings.bind_address, settings.port)
     app = build_app(settings, os.environ, writer)
