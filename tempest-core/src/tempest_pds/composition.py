@@ -201,14 +201,6 @@ async def open_services(
         repo_list=repo_list,
         instruments=instruments,
     )
-    upkeep = Upkeep(
-        log=log,
-        sequencer=data.sequencer,
-        stores=data.stores,
-        repo_list=repo_list,
-        blobs=blobs,
-        retention_seconds=settings.firehose_retention_hours * 3600,
-    )
 
     plc = _plc(settings, data, configured)
     rules = HandleRules(settings.handle_domains)
@@ -218,6 +210,15 @@ async def open_services(
     announcer = Announcer(data.accounts, writer, log, data.sequencer.has_commit)
     tokens = Tokens(_token_secret(settings, data.keys), own_did)
     sessions = Sessions(data.accounts, writer, tokens, passwords, dids)
+    upkeep = Upkeep(
+        log=log,
+        sequencer=data.sequencer,
+        stores=data.stores,
+        repo_list=repo_list,
+        blobs=blobs,
+        sessions=sessions,
+        retention_seconds=settings.firehose_retention_hours * 3600,
+    )
     identities = Identities(
         store=data.accounts,
         writer=writer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -163,6 +164,10 @@ class OpenWritePath(Protocol):
     def __call__(self, root: Path | None = None, **options: Any) -> Awaitable[WritePath]: ...
 
 
+# The helpers beside the tests; importlib mode puts no folder on the path by itself.
+sys.path.insert(0, str(Path(__file__).parent))
+
+
 @pytest.fixture
 async def open_write_path(tmp_path: Path) -> AsyncIterator[OpenWritePath]:
     """Open the write path over a data directory; what is still open at the end of the test is closed."""
@@ -281,3 +286,12 @@ async def _open(
 
 # Compiled schemas are worth keeping between tests.
 _LEXICONS = Lexicons()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[Any]:
+    from account_world import World
+
+    made = World(tmp_path)
+    yield made
+    await made.close()

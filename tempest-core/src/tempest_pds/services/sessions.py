@@ -137,6 +137,10 @@ class Sessions:
         assert credentials.token_id is not None, "a refresh token has an identifier"
         await self._writer.run(self._store.refresh_tokens.revoke, credentials.token_id)
 
+    async def forget_expired(self) -> None:
+        """Sweep out refresh tokens past their time; a used one is kept for the two hours of its grace."""
+        await self._writer.run(self._store.refresh_tokens.delete_expired, self._now())
+
     async def get(self, credentials: Credentials) -> Session:
         """Look at the account behind an access token.
 

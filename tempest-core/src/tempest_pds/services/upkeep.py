@@ -13,6 +13,7 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.repo_list import RepoList
+from tempest_pds.services.sessions import Sessions
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.sequencer.store import SequencerStore
 
@@ -24,7 +25,7 @@ _log = structlog.get_logger("tempest_pds.upkeep")
 
 
 class Upkeep:
-    """Settles the log every minute, and sweeps old events and unused blobs every hour.
+    """Settles the log every minute, and sweeps old events, ended sessions and unused blobs every hour.
 
     Args:
         retention_seconds: how long events are kept.
@@ -38,6 +39,7 @@ class Upkeep:
         stores: ActorStores,
         repo_list: RepoList,
         blobs: Blobs,
+        sessions: Sessions,
         retention_seconds: float,
     ) -> None:
         self._log = log
@@ -45,6 +47,7 @@ class Upkeep:
         self._stores = stores
         self._repo_list = repo_list
         self._blobs = blobs
+        self._sessions = sessions
         self._retention = retention_seconds
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -69,9 +72,10 @@ class Upkeep:
         await self._log.settle()
 
     async def sweep(self) -> None:
-        """Forget events past their time, and remove blobs that nothing has referred to for a day."""
+        """Forget events and sessions past their time, and remove blobs that nothing has referred to for a day."""
         before = int((time.time() - self._retention) * 1_000_000)
         await self._log.call(lambda: self._sequencer.prune_before(before))
+        await self._sessions.forget_expired()
         for did in await asyncio.to_thread(lambda: list(self._stores.dids())):
             await self._blobs.collect_garbage(Did(did))
             await asyncio.sleep(_PAUSE_BETWEEN_ACCOUNTS)

@@ -1,0 +1,177 @@
+"""All services of accounts, with the real stores, key files and ledger in a folder, and a clock of their own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.protocol.syntax.tid import TidClock
+from tempest_pds.remote.did_resolver import DidResolver
+from tempest_pds.remote.errors import Unreachable
+from tempest_pds.remote.handle_resolver import HandleResolver
+from tempest_pds.remote.plc_ledger import PlcLedger
+from tempest_pds.remote.safe_fetch import SafeFetch
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.accounts import Accounts
+from tempest_pds.services.announcer import Announcer
+from tempest_pds.services.app_passwords import AppPasswords
+from tempest_pds.services.credentials import Credentials
+from tempest_pds.services.event_frames import Event
+from tempest_pds.services.handle_rules import HandleRules
+from tempest_pds.services.hosted_documents import HostedDocuments
+from tempest_pds.services.identities import Identities
+from tempest_pds.services.invites import Invites
+from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.sessions import Session, Sessions
+from tempest_pds.services.sign_up import NewAccount, SignUp, SignUpRules
+from tempest_pds.services.tokens import Tokens
+from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.actor.stores import ActorStores
+from tempest_pds.stores.key_files import KeyFiles
+from tempest_pds.stores.sequencer.store import SequencerStore
+
+SERVER = Did.parse("did:web:localhost")
+URL = "http://localhost:4000"
+PASSWORD = "correct horse battery"
+MIGRANT = Did.parse("did:web:migrant.example.com")
+
+
+class Clock:
+    now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Log:
+    """Takes events as the commit log does."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.batches: list[int] = []
+        self.down = False
+
+    async def append(self, events: Sequence[Event]) -> None:
+        if self.down:
+            raise OSError("the disk is full")
+        self.events += events
+        self.batches.append(len(events))
+
+    def take(self) -> list[Any]:
+        events, self.events = self.events, []
+        return events
+
+
+class Hooks:
+    """A plugin that writes down what it is told, and may refuse."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.refusal: str | None = None
+
+    def notify(self, hook_name: str, **kwargs: object) -> None:
+        self.told.append(f"{kwargs['handle']} {kwargs['change']}")
+
+    def first_refusal(self, hook_name: str, **kwargs: object) -> str | None:
+        assert set(kwargs) == {"handle", "email", "invite_code", "client_ip"}
+        return self.refusal
+
+
+class World:
+    """A whole server without its HTTP."""
+
+    def __init__(self, folder: Path, **rules: Any) -> None:
+        for name in ("repos", "keys"):
+            (folder / name).mkdir(exist_ok=True)
+        self.clock = Clock()
+        self.txt: dict[str, list[str]] = {}
+        self.store = AccountStore(folder / "account.sqlite", synchronous="OFF")
+        self.sequencer = SequencerStore(folder / "sequencer.sqlite", synchronous="OFF")
+        self.keys = KeyFiles(folder / "keys")
+        self.repositories = ActorStores(folder / "repos")
+        self.writer = AccountWriter()
+        self.passwords = Passwords(memory_kib=64)
+        self.fetch = SafeFetch()
+        self.log = Log()
+        self.hooks = Hooks()
+        self.plc = PlcLedger(folder / "plc.jsonl")
+        handle_rules = HandleRules([".test"])
+        documents = HostedDocuments(self.store, self.keys, handle_rules, SERVER, URL)
+        self.documents = documents
+        self.dids = DidResolver(self.fetch, self.plc, own=self.own_document)
+        self.migrant_document: dict[str, Any] | None = None
+        handles = HandleResolver(self.fetch, look_up_txt=self.look_up_txt)
+        tokens = Tokens(b"s" * 32, SERVER, self.clock)
+        self.sessions = Sessions(self.store, self.writer, tokens, self.passwords, self.dids, self.clock)
+        self.app_passwords = AppPasswords(self.store, self.writer)
+        self.invites = Invites(self.store, self.writer, "pds.example.com")
+        self.announcer = Announcer(self.store, self.writer, self.log, self.sequencer.has_commit)
+        self.identities = Identities(
+            store=self.store,
+            writer=self.writer,
+            keys=self.keys,
+            plc=self.plc,
+            dids=self.dids,
+            handles=handles,
+            rules=handle_rules,
+            documents=documents,
+            announcer=self.announcer,
+            hooks=self.hooks,
+            public_url=URL,
+        )
+        sign_up = SignUp(
+            store=self.store,
+            writer=self.writer,
+            keys=self.keys,
+            repositories=self.repositories,
+            plc=self.plc,
+            dids=self.dids,
+            identities=self.identities,
+            sessions=self.sessions,
+            passwords=self.passwords,
+            invites=self.invites,
+            announcer=self.announcer,
+            hooks=self.hooks,
+            revs=TidClock(),
+            rules=SignUpRules(public_url=URL, **rules),
+        )
+        self.accounts = Accounts(
+            store=self.store,
+            writer=self.writer,
+            keys=self.keys,
+            repositories=self.repositories,
+            identities=self.identities,
+            announcer=self.announcer,
+            hooks=self.hooks,
+            sign_up=sign_up,
+        )
+
+    async def look_up_txt(self, name: str) -> list[str]:
+        if name not in self.txt:
+            raise Unreachable("no name server in tests")
+        return self.txt[name]
+
+    def own_document(self, did: Did) -> dict[str, Any] | None:
+        return self.migrant_document if did == MIGRANT else self.documents.document(did)
+
+    async def create(self, name: str = "alice", requester: Did | None = None, **changed: Any) -> Session:
+        given = {"handle": f"{name}.test", "email": f"{name}@example.com", "password": PASSWORD} | changed
+        return await self.accounts.create(NewAccount.from_input(given), requester, "192.0.2.1")
+
+    async def close(self) -> None:
+        await self.fetch.close()
+        self.passwords.close()
+        self.writer.close()
+        self.repositories.close()
+        self.store.close()
+        self.sequencer.close()
+
+
+def refresh_credentials(world: World, session: Session) -> Credentials:
+    assert session.tokens is not None
+    return world.sessions.verify_refresh(session.tokens.refresh_jwt)
+
+
+def access(world: World, session: Session) -> Credentials:
+    assert session.tokens is not None
+    return world.sessions.verify_access(session.tokens.access_jwt)

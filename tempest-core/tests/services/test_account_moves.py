@@ -1,0 +1,98 @@
+"""Accounts that come from another server: born deactivated, activated when their DID points here."""
+
+import pytest
+from account_world import MIGRANT, URL, World
+
+from tempest_pds.protocol.crypto.keys import generate_k256
+from tempest_pds.protocol.data_model.cid import CID
+from tempest_pds.protocol.identity.did_document import DidDocument
+from tempest_pds.protocol.identity.plc_operation import update
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.errors import (
+    AccountNotFound,
+    AuthenticationRequired,
+    HandleNotFound,
+    InvalidRequest,
+    UnresolvableDid,
+)
+
+
+async def test_an_account_that_moves_here_is_born_deactivated_and_unheard_of(world: World) -> None:
+    reserved = await world.accounts.reserve_signing_key(MIGRANT)
+    assert await world.accounts.reserve_signing_key(MIGRANT) == reserved
+    session = await world.create("moved", MIGRANT, did=MIGRANT)
+    assert (session.account.did, session.account.is_active) == (MIGRANT, False)
+    assert world.log.take() == []
+    assert world.keys.signing_key(MIGRANT).public.did_key == reserved
+    with pytest.raises((InvalidRequest, UnresolvableDid)):
+        await world.accounts.activate(MIGRANT)
+    key = world.keys.signing_key(MIGRANT).public.did_key
+    world.migrant_document = dict(
+        DidDocument.parse({"id": MIGRANT, "alsoKnownAs": ["at://moved.test"]}).json,
+        verificationMethod=[
+            {
+                "id": f"{MIGRANT}#atproto",
+                "type": "Multikey",
+                "controller": MIGRANT,
+                "publicKeyMultibase": key.removeprefix("did:key:"),
+            }
+        ],
+        service=[{"id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": URL}],
+    )
+    await world.accounts.activate(MIGRANT)
+    assert [event.kind for event in world.log.take()] == ["account", "identity", "sync"]
+    account = world.store.accounts.get(MIGRANT)
+    assert account is not None
+    assert account.is_active
+    with pytest.raises(InvalidRequest, match="Repo already exists"):
+        await world.create("again", MIGRANT, did=MIGRANT)
+
+
+async def test_a_did_must_be_the_one_that_was_proven(world: World) -> None:
+    with pytest.raises(AuthenticationRequired):
+        await world.create("moved", Did.parse("did:web:other.example.com"), did=MIGRANT)
+
+
+async def test_activation_asks_for_a_did_that_points_here(world: World) -> None:
+    did = (await world.create()).account.did
+    last = await world.plc.last_operation(did)
+    elsewhere = update(last, world.keys.rotation_key(), pds_url="https://other.example.com")
+    await world.plc.submit(did, elsewhere)
+    with pytest.raises(InvalidRequest, match="does not match PDS public url"):
+        await world.accounts.activate(did)
+    back = update(elsewhere, world.keys.rotation_key(), pds_url=URL, signing_key=generate_k256().public.did_key)
+    await world.plc.submit(did, back)
+    with pytest.raises(InvalidRequest, match="does not match expected signing key"):
+        await world.accounts.activate(did)
+    own = generate_k256().public.did_key
+    signing = world.keys.signing_key(did).public.did_key
+    await world.plc.submit(did, update(back, world.keys.rotation_key(), signing_key=signing, rotation_keys=[own]))
+    with pytest.raises(InvalidRequest, match="Server rotation key not included"):
+        await world.accounts.activate(did)
+
+
+async def test_deactivation_is_told_and_undone(world: World) -> None:
+    did = (await world.create()).account.did
+    world.log.take()
+    await world.accounts.deactivate(did, "2030-01-01T00:00:00Z")
+    account = world.store.accounts.get(did)
+    assert account is not None
+    assert (account.is_active, account.delete_after) == (False, 1_893_456_000_000_000)
+    assert [(event.kind, event.status) for event in world.log.take()] == [("account", "deactivated")]
+    with pytest.raises(HandleNotFound):
+        await world.identities.resolve_handle("alice.test")
+    await world.accounts.activate(did)
+    kinds = [event.kind for event in world.log.take()]
+    assert kinds == ["account", "identity", "sync"]
+    with pytest.raises(InvalidRequest):
+        await world.accounts.deactivate(did, "tomorrow")
+    with pytest.raises(AccountNotFound):
+        await world.accounts.deactivate(MIGRANT)
+
+
+async def test_the_state_of_a_move_can_be_watched(world: World) -> None:
+    did = (await world.create()).account.did
+    report = await world.accounts.check_status(did)
+    assert (report.activated, report.valid_did, report.records, report.blocks) == (True, True, 0, 2)
+    assert (report.expected_blobs, report.imported_blobs) == (0, 0)
+    assert isinstance(report.commit, CID)
