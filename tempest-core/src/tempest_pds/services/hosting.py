@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.errors import AccountDeactivated, AccountMissing, AccountTakedown
 from tempest_pds.services.repo_errors import RepoDeactivated, RepoNotFound, RepoSuspended, RepoTakendown
 from tempest_pds.stores.account.accounts import Account, Accounts, AccountStatus
 
+_REMEMBERED: Final = 1_000
+
 
 class Hosting:
-    """Looks accounts up by what requests call them: a DID or a handle."""
+    """Looks accounts up by what requests call them: a DID or a handle. For the event loop's thread alone.
+
+    Almost every request asks, and accounts seldom change: what was found, or not, is remembered until any of them does.
+    """
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
+        self._found: dict[str, Account | None] = {}
+        self._changes = accounts.changes
 
     def find(self, identifier: str) -> Account | None:
         """Find an account, whatever its status."""
+        found = self._found
+        # Read before the row is: a change that comes between the two is seen by the next call.
+        changes = self._accounts.changes
+        if changes != self._changes or len(found) >= _REMEMBERED:
+            found.clear()
+            self._changes = changes
+        elif identifier in found:
+            return found[identifier]
         if identifier.startswith("did:"):
-            return self._accounts.get(identifier)
-        return self._accounts.by_handle(identifier)
+            account = self._accounts.get(identifier)
+        else:
+            account = self._accounts.by_handle(identifier)
+        found[identifier] = account
+        return account
 
     def status(self, did: Did) -> str | None:
         """Tell an account's status; None when it is not hosted here."""
-        account = self._accounts.get(did)
+        account = self.find(did)
         return None if account is None else str(account.status)
 
     def visible(self, identifier: str) -> Account | None:

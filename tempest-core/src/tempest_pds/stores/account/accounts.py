@@ -125,10 +125,15 @@ class HostedRepo:
 
 
 class Accounts:
-    """The accounts of this server. Methods that write join the transaction they are called in."""
+    """The accounts of this server. Methods that write join the transaction they are called in.
+
+    Attributes:
+        changes: rises when a change of any account can be read: time to forget, for whoever remembers accounts.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.changes = 0
 
     # Finding
 
@@ -232,8 +237,12 @@ class Accounts:
         """Delete an account with its sessions, app passwords and tokens; its handle is free again."""
         return self._write(_DELETE, (did,))
 
+    def _changed(self) -> None:
+        self.changes += 1
+
     def _write(self, statement: Statement, arguments: Sequence[Any]) -> bool:
         with self._database.transaction() as transaction:
+            transaction.after_commit(self._changed)
             try:
                 return transaction.run(statement, arguments) > 0
             except sqlite3.IntegrityError as error:
