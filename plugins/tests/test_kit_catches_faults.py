@@ -1,6 +1,6 @@
 """The conformance kit fails each of a crowd of broken adapters, by the test that names its fault."""
 
-import importlib.util
+import importlib
 import re
 import subprocess
 import sys
@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+# The adapters beside the tests; importlib mode puts no folder on the path by itself.
+sys.path.insert(0, str(HERE))
+BROKEN: dict[str, tuple[type, str]] = importlib.import_module("faults").BROKEN
+for _module in ("broken_blob_stores", "broken_adapters"):
+    importlib.import_module(_module)
 
 SUITE = """
 import sys
@@ -17,7 +22,9 @@ import sys
 sys.path.insert(0, {here!r})
 
 import pytest
-from broken_adapters import BROKEN
+import broken_adapters
+import broken_blob_stores
+from faults import BROKEN
 from tempest_pds_plugins import BackupSink, BlobStore, Mailer, TelemetryExporter
 from tempest_pds_plugins.testing import *
 from tempest_pds_plugins.testing.chunks import MIB
@@ -47,19 +54,6 @@ def suite(name, adapter):
 
 globals().update({{f"Test{{name}}": suite(name, adapter) for name, (adapter, _) in BROKEN.items()}})
 """
-
-
-def _broken_adapters() -> dict[str, tuple[type, str]]:
-    spec = importlib.util.spec_from_file_location("broken_adapters", HERE / "broken_adapters.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: dict[str, tuple[type, str]] = module.BROKEN
-    return found
-
-
-BROKEN = _broken_adapters()
 
 
 @pytest.fixture(scope="module")
