@@ -270,11 +270,11 @@ async def test_a_refusal_reaches_the_client_with_its_name(proxy: Proxy, upstream
 
 
 @pytest.mark.parametrize("answer", [web.Response(status=500, text="<html>"), web.json_response([], status=500)])
-async def test_a_failure_over_there_is_a_502_here(proxy: Proxy, upstream: Upstream, answer: web.Response) -> None:
+async def test_a_failure_over_there_is_told_as_it_was(proxy: Proxy, upstream: Upstream, answer: web.Response) -> None:
     upstream.answer = answer
     with pytest.raises(UpstreamError) as caught:
         await proxy.forward(get(TIMELINE), session())
-    assert (caught.value.status, caught.value.name) == (502, "UpstreamFailure")
+    assert (caught.value.status, caught.value.name) == (500, None)
 
 
 async def test_a_redirect_is_a_failure(proxy: Proxy, upstream: Upstream) -> None:

@@ -143,7 +143,9 @@ def answer_to(error: BaseException) -> ErrorAnswer:
         return ErrorAnswer(error.status, error.error, error.message, error.headers)
     if isinstance(error, UpstreamError):
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()]
-        return ErrorAnswer(error.status, error.name or _status_name(error.status), str(error), headers)
+        # A failure over there is not a failure here: 502 says who broke.
+        status = 502 if error.status == 500 else error.status
+        return ErrorAnswer(status, error.name or _status_name(status), str(error), headers)
     if isinstance(error, _OURS):
         return _INTERNAL
     for kind in type(error).__mro__:

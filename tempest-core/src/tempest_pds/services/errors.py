@@ -157,7 +157,7 @@ class UpstreamError(ServiceError):
     """The server that the request was passed on to refused it; its answer is handed on.
 
     Args:
-        status: what it answered; never 500, which is an `UpstreamFailure` of ours.
+        status: what it answered.
         name: its error name, None when it gave none.
         headers: those of its headers that a client may see.
     """

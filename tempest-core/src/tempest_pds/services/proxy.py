@@ -342,7 +342,4 @@ async def _refusal(answer: Answer) -> UpstreamError:
             pass
     else:
         answer.close()
-    # A failure over there is not a failure here: 502 says who broke.
-    if answer.status == 500:
-        return UpstreamError(502, name or "UpstreamFailure", message, _answer_headers(answer))
     return UpstreamError(answer.status, name, message, _answer_headers(answer))
