@@ -27,7 +27,7 @@ class BackupSink(ABC):
     async def open(self) -> None:  # noqa: B027 - most sinks have nothing to open
         """Make ready, once, before any other call."""
 
-    async def close(self) -> None:  # noqa: B027
+    async def close(self) -> None:  # noqa: B027 - nor to close
         """Let go of everything. May be called twice, and without `open`."""
 
     @abstractmethod

@@ -38,7 +38,7 @@ class BlobStore(ABC):
     async def open(self) -> None:  # noqa: B027 - most stores have nothing to open
         """Make ready, once, before any other call: connect, clear what an earlier process left half done."""
 
-    async def close(self) -> None:  # noqa: B027
+    async def close(self) -> None:  # noqa: B027 - nor to close
         """Let go of everything. May be called twice, and without `open`."""
 
     @abstractmethod

@@ -40,7 +40,7 @@ class Mailer(ABC):
     async def open(self) -> None:  # noqa: B027 - most mailers have nothing to open
         """Make ready, once, before any other call. The server starts without its mail server: connect when sending."""
 
-    async def close(self) -> None:  # noqa: B027
+    async def close(self) -> None:  # noqa: B027 - nor to close
         """Let go of everything. May be called twice, and without `open`."""
 
     @abstractmethod
