@@ -21,7 +21,6 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.credentials import FULL as FULL_SCOPES
 from tempest_pds.services.credentials import STANDARD, Credentials, Kind, Scope
 from tempest_pds.services.errors import (
-    AccountDeactivated,
     AccountMissing,
     AccountTakedown,
     AuthenticationRequired,
@@ -48,7 +47,6 @@ class Auth:
         admin: whether the administrator is accepted.
         anonymous: whether a call without an Authorization header is accepted.
         refuse_takendown: whether an account that was taken down is refused.
-        refuse_deactivated: whether a deactivated account is refused.
     """
 
     scopes: frozenset[Scope] | None = None
@@ -59,7 +57,6 @@ class Auth:
     admin: bool = False
     anonymous: bool = False
     refuse_takendown: bool = False
-    refuse_deactivated: bool = False
 
     def also(self, *scopes: Scope) -> Auth:
         """Accept these session scopes as well."""
@@ -68,10 +65,6 @@ class Auth:
     def refusing_takendown(self) -> Auth:
         """Refuse accounts that were taken down."""
         return replace(self, refuse_takendown=True)
-
-    def active_only(self) -> Auth:
-        """Refuse accounts that were taken down or deactivated."""
-        return replace(self, refuse_takendown=True, refuse_deactivated=True)
 
 
 NONE: Final = Auth(anonymous=True)
@@ -202,15 +195,13 @@ class Authenticator:
         return Credentials(did=None, scope=None, kind=Kind.ADMIN)
 
     def _check_status(self, auth: Auth, did: Did) -> None:
-        if not (auth.refuse_takendown or auth.refuse_deactivated):
+        if not auth.refuse_takendown:
             return
         status = self._account_status(did)
         if status is None:
             raise AccountMissing("Account not found")
-        if auth.refuse_takendown and status in _TAKEN_DOWN:
+        if status in _TAKEN_DOWN:
             raise AccountTakedown("Account has been taken down")
-        if auth.refuse_deactivated and status == "deactivated":
-            raise AccountDeactivated("Account is deactivated")
 
 
 def _parse(header: bytes) -> tuple[str, str]:
