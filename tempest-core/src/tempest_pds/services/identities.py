@@ -190,6 +190,8 @@ class Identities:
 
     async def _plc_facts(self, did: Did) -> tuple[str | None, str | None]:
         last = await self._plc.last_operation(did)
+        # The document that sessions hand out may be older: an account that moved here would be sent back with it.
+        self._dids.forget(did)
         self._rotation_key(last)
         normal = normalize(last)
         service = normal["services"].get("atproto_pds", {})
