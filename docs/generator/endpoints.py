@@ -140,9 +140,7 @@ def _session(auth: Auth) -> str:
     more = auth.scopes - STANDARD - FULL - {Scope.SIGNUP_QUEUED}
     if Scope.TAKENDOWN in more:
         words += " (also after a takedown)"
-    if auth.refuse_deactivated:
-        words += " of an active account"
-    elif auth.refuse_takendown:
+    if auth.refuse_takendown:
         words += " (not after a takedown)"
     return words
 

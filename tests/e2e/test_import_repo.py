@@ -11,6 +11,7 @@ from tests.support.server import Tempest
 from tempest_pds.protocol.crypto.keys import generate_k256
 from tempest_pds.protocol.data_model import car, dag_cbor
 from tempest_pds.protocol.data_model.cid import CID
+from tempest_pds.protocol.data_model.value import LexValue
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.tid import Tid, TidClock
 from tempest_pds.repo.block_source import MemoryBlockSource
@@ -100,7 +101,11 @@ def _large_repo(did: Did) -> bytes:
     clock = TidClock()
     records = {}
     for number in range(RECORDS):
-        value = {"$type": "app.bsky.feed.post", "text": f"{number} {'x' * 600}", "createdAt": "2026-01-01T00:00:00Z"}
+        value: LexValue = {
+            "$type": "app.bsky.feed.post",
+            "text": f"{number} {'x' * 600}",
+            "createdAt": "2026-01-01T00:00:00Z",
+        }
         records[f"app.bsky.feed.post/{clock.next()}"] = dag_cbor.encode(value)
     cids = {path: CID.for_dag_cbor(block) for path, block in records.items()}
     change = Tree(MemoryBlockSource()).apply([Change(path, cid, None) for path, cid in cids.items()], prove=False)
