@@ -87,7 +87,21 @@ async def download_blobs(target: Target, seconds: float) -> Measure:
 
 async def log_in(target: Target, seconds: float) -> Measure:
     account = target.full[0]
-    body = json.dumps({"identifier": account.handle, "password": account.password}).encode()
+    return await _log_in(target, seconds, account.handle, account.password)
+
+
+async def log_in_with_app_password(target: Target, seconds: float) -> Measure:
+    """Log in as bots do."""
+    account = target.full[0]
+    connection = await Connection.open(target.port)
+    body = json.dumps({"name": f"bench {time.monotonic_ns()}"}).encode()
+    made = await connection.request(encode_post("/xrpc/com.atproto.server.createAppPassword", body, account.access))
+    connection.close()
+    return await _log_in(target, seconds, account.handle, json.loads(check(made).body)["password"])
+
+
+async def _log_in(target: Target, seconds: float, identifier: str, password: str) -> Measure:
+    body = json.dumps({"identifier": identifier, "password": password}).encode()
     request = encode_post("/xrpc/com.atproto.server.createSession", body)
     return await throughput(target, [lambda: request] * 4, seconds)
 
@@ -161,6 +175,7 @@ def rows() -> list[Row]:
         Row("uploadBlob of 5 MiB", "MiB/s", upload_blobs),
         Row("getBlob of 5 MiB", "MiB/s", download_blobs),
         Row("login", "/s", log_in),
+        Row("login with an app password", "/s", log_in_with_app_password),
         Row("firehose, backfill", "frames/s", backfill),
         Row("firehose, live, 1 subscriber", "frames/s", part(live, subscribers=1)),
         Row("firehose, live, 10 subscribers", "frames/s", part(live, subscribers=10)),
