@@ -396,3 +396,14 @@ async def test_writers_at_the_same_moment_are_all_served_in_some_order(write_pat
 
 def _roots_of(events) -> list[CID]:
     return [decode(car.decode(body["blocks"])[1][body["commit"]]).data for _, _, body in events]
+
+
+async def test_a_put_in_a_batch_sees_what_the_batch_did_before(write_path):
+    rkey = RecordKey("a")
+    first, second = (
+        RequestedWrite(action, Nsid("com.example.thing"), rkey, {"n": n}) for n, action in enumerate(("create", "put"))
+    )
+    outcome = await write_path.write(first, second)
+    assert write_path.records.get(ALICE, Nsid("com.example.thing"), rkey)[0] == outcome.writes[1].cid
+    await write_path.write(RequestedWrite("delete", Nsid("com.example.thing"), rkey), second)
+    assert write_path.records.get(ALICE, Nsid("com.example.thing"), rkey)[0] == outcome.writes[1].cid

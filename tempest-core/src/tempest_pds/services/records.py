@@ -21,6 +21,7 @@ from tempest_pds.protocol.syntax.nsid import Nsid
 from tempest_pds.protocol.syntax.record_key import RecordKey
 from tempest_pds.protocol.syntax.tid import Tid, TidClock
 from tempest_pds.repo.errors import CommitTooLarge, RecordExists, RecordMissing, TooManyOps
+from tempest_pds.repo.mst.tree import Tree
 from tempest_pds.repo.repo import MAX_OPS, PreparedCommit, prepare_commit
 from tempest_pds.repo.writes import Delete, Write
 from tempest_pds.services.blobs import Blobs
@@ -167,7 +168,8 @@ class Records:
         for write in writes:
             if deduplicate:
                 repo_writes += _replaced(repo, write)
-            repo_writes.append(write.as_repo_write(write.action == "put" and state.tree.get(write.path) is not None))
+            exists = write.action == "put" and _is_there(write.path, repo_writes, state.tree)
+            repo_writes.append(write.as_repo_write(exists))
             if write.value is not None:
                 values[write.path] = write.value
         try:
@@ -262,6 +264,14 @@ def _check_swap(write: CheckedWrite, current: CID | None) -> None:
         return
     if write.swap != current or (write.action == "delete" and write.swap is None):
         raise InvalidSwap(f"Record was at {current}" if current is not None else "Record was at null")
+
+
+def _is_there(path: str, before: Sequence[Write], tree: Tree) -> bool:
+    """Tell whether a path has a record once the writes before in the same batch are done."""
+    for write in reversed(before):
+        if write.path == path:
+            return not isinstance(write, Delete)
+    return tree.get(path) is not None
 
 
 def _replaced(repo: OpenRepo, write: CheckedWrite) -> list[Write]:
