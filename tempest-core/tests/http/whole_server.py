@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import logging
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
 import structlog
 from edge_server import serving
 
 from tempest_pds.app import build_app
+from tempest_pds.composition import Opened, open_services
 from tempest_pds.logs import configure_logs
 from tempest_pds.settings_loading import load_settings
 from tempest_pds.stores.key_files import KeyFiles
@@ -82,11 +82,14 @@ class User:
 class WholeServer:
     """A server that answers on `port`, with an HTTP client of its own."""
 
-    def __init__(self, folder: Path, port: int, http: httpx.AsyncClient, log: io.StringIO) -> None:
+    def __init__(
+        self, folder: Path, port: int, http: httpx.AsyncClient, log: io.StringIO, opened: list[Opened]
+    ) -> None:
         self.folder = folder
         self.port = port
         self.http = http
         self._log = log
+        self._opened = opened
 
     @property
     def admin_token(self) -> str:
@@ -105,13 +108,8 @@ class WholeServer:
 
     async def take_down(self, user: User) -> None:
         """Do what a moderator does, until there is a method for it."""
-
-        def write() -> None:
-            with sqlite3.connect(self.folder / "account.sqlite", timeout=10) as database:
-                database.execute("UPDATE account SET takedown_ref = 'test' WHERE did = ?", (user.did,))
-            database.close()
-
-        await asyncio.to_thread(write)
+        accounts = self._opened[0].services.accounts
+        await accounts._writer.run(accounts._store.accounts.set_takedown, user.did, "test")
 
     def log_text(self) -> str:
         return self._log.getvalue()
@@ -129,7 +127,13 @@ async def whole_server(folder: Path, **settings: str) -> AsyncIterator[WholeServ
         **settings,
     }
     log = io.StringIO()
-    with _logging_restored():
+    opened: list[Opened] = []
+
+    async def open_and_keep(*arguments: Any) -> Opened:
+        opened.append(await open_services(*arguments))
+        return opened[0]
+
+    with _logging_restored(), mock.patch("tempest_pds.app.open_services", open_and_keep):
         app = build_app(load_settings(environ), environ, configure_logs("debug", "json", log))
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -139,7 +143,7 @@ async def whole_server(folder: Path, **settings: str) -> AsyncIterator[WholeServ
                 serving(app) as port,  # type: ignore[arg-type]
                 httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http,
             ):
-                yield WholeServer(folder, port, http, log)
+                yield WholeServer(folder, port, http, log, opened)
         finally:
             await app.stop()
 
