@@ -400,9 +400,7 @@ def _roots_of(events) -> list[CID]:
 
 async def test_a_put_in_a_batch_sees_what_the_batch_did_before(write_path):
     rkey = RecordKey("a")
-    first, second = (
-        RequestedWrite(action, UNKNOWN, rkey, {"n": n}) for n, action in enumerate(("create", "put"))
-    )
+    first, second = (RequestedWrite(action, UNKNOWN, rkey, {"n": n}) for n, action in enumerate(("create", "put")))
     outcome = await write_path.write(first, second)
     assert write_path.records.get(ALICE, UNKNOWN, rkey)[0] == outcome.writes[1].cid
     await write_path.write(RequestedWrite("delete", UNKNOWN, rkey), second)
