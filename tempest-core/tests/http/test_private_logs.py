@@ -77,3 +77,9 @@ async def test_no_credential_reaches_the_log(tmp_path: Path) -> None:
     requests = [line for line in lines if line["event"] == "request"]
     assert {"timestamp", "level", "method", "target", "status", "ms", "ip"} <= set(requests[-1])
     assert len(requests) > 200
+    subscribed = [line for line in lines if str(line["event"]).startswith("subscription")]
+    # A cursor that is no number is not written down; what a subscriber was told in the end is.
+    assert [(line["event"], line.get("cursor"), line.get("error")) for line in subscribed] == [
+        ("subscription began", 99999999, None),
+        ("subscription ended", None, "FutureCursor"),
+    ] * 2

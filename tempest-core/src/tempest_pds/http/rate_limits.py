@@ -7,6 +7,7 @@ limits; the answer's headers tell the tightest. Counting costs about a microseco
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -107,7 +108,11 @@ class RateLimiter:
         """Tell whether a request is limited at all."""
         if not self.enabled:
             return False
-        if bypass_header is not None and bypass_header == self._bypass_key:
+        if (
+            bypass_header is not None
+            and self._bypass_key is not None
+            and hmac.compare_digest(bypass_header, self._bypass_key)
+        ):
             return False
         return client_ip not in self._bypass_addresses
 

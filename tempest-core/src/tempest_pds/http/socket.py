@@ -10,6 +10,7 @@ https://atproto.com/specs/event-stream
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, Final, cast
@@ -167,7 +168,14 @@ class SocketServer:
             answer = answer_to(error)
             await socket.fail(answer.error, answer.message)
             return
-        await _run(socket, call, endpoint.method.handler)
+        started_at = time.monotonic()
+        log = _log.bind(target=call.nsid, ip=exchange.client_ip)
+        log.info("subscription began", cursor=call.params.get("cursor"))
+        error_name = None
+        try:
+            error_name = await _run(socket, call, endpoint.method.handler)
+        finally:
+            log.info("subscription ended", seconds=round(time.monotonic() - started_at, 1), error=error_name)
 
     def _count(self, exchange: Exchange) -> None:
         limiter = self._limiter
@@ -179,8 +187,8 @@ class SocketServer:
                 raise XrpcError(429, "RateLimitExceeded", "Rate Limit Exceeded", headers)
 
 
-async def _run(socket: Socket, call: Call, handler: Callable[..., Awaitable[None]]) -> None:
-    """Run the method beside a reader; whichever ends first ends the other."""
+async def _run(socket: Socket, call: Call, handler: Callable[..., Awaitable[None]]) -> str | None:
+    """Run the method beside a reader; whichever ends first ends the other. Give the name of the error at its end."""
     method: asyncio.Future[None] = asyncio.ensure_future(handler(call, socket))
     reader = asyncio.create_task(socket.drain())
     try:
@@ -191,16 +199,18 @@ async def _run(socket: Socket, call: Call, handler: Callable[..., Awaitable[None
     finally:
         method.cancel()
         reader.cancel()
-    if method.cancelled():
-        return
-    error = method.exception()
+    error = None if method.cancelled() else method.exception()
     if error is None:
-        await socket.close()
-    elif not isinstance(error, (SocketClosed, *_GONE)):
-        answer = answer_to(error)
-        if answer.unexpected:
-            _log.error("unexpected error in a subscription", target=call.nsid, exc_info=error)
-        await socket.fail(answer.error, answer.message, INTERNAL_ERROR if answer.unexpected else POLICY_VIOLATION)
+        if not method.cancelled():
+            await socket.close()
+        return None
+    if isinstance(error, (SocketClosed, *_GONE)):
+        return None
+    answer = answer_to(error)
+    if answer.unexpected:
+        _log.error("unexpected error in a subscription", target=call.nsid, exc_info=error)
+    await socket.fail(answer.error, answer.message, INTERNAL_ERROR if answer.unexpected else POLICY_VIOLATION)
+    return answer.error
 
 
 async def deny(ws: WebSocket, error: XrpcError) -> None:
