@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 
 from cbrrr import _cbrrr
 
-from tempest_pds.protocol.data_model import _dag_cbor_portable
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.data_model.value import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER, LexValue
 from tempest_pds.protocol.errors import InvalidEncoding
@@ -31,6 +30,8 @@ def encode(value: LexValue) -> bytes:
         data = _encode(value, CID, False)
     except (ValueError, TypeError, OverflowError):
         # cbrrr takes exact types only, and an identifier is a subclass of str. If that is not it, this says what is.
+        from tempest_pds.protocol.data_model import _dag_cbor_portable  # and with it cbor2: seldom needed
+
         return _dag_cbor_portable.encode(value)
     check(value, data)
     return data
