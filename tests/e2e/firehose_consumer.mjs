@@ -11,8 +11,12 @@ const idResolver = new IdResolver({ plcUrl: plcUrl || undefined, didCache: new M
 if (!plcUrl) {
   idResolver.did.resolveNoCheck = async (did) => (await agent.com.atproto.repo.describeRepo({ repo: did })).data.didDoc
 }
-// No name server knows a handle under .test.
-idResolver.handle.resolve = async (handle) => (await agent.resolveHandle({ handle })).data.did
+// No name server knows a handle under .test. One that leads nowhere any more is undefined, as the resolver itself has it.
+idResolver.handle.resolve = (handle) =>
+  agent.resolveHandle({ handle }).then(
+    (answer) => answer.data.did,
+    () => undefined,
+  )
 
 let cursor = cursorText === '' ? undefined : Number(cursorText)
 const print = (line) => process.stdout.write(JSON.stringify(line) + '\n')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
@@ -88,9 +87,6 @@ class Tempest:
             self._edge = edge
             self._plugins = opened.plugins
             self._stack = stack.pop_all()
-        # What lives from here on lives for good: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
         opened.plugins.notify(
             "server_started",
             hostname=settings.hostname,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import sys
@@ -41,6 +42,9 @@ def serve() -> None:
     app = build_app(settings, os.environ, writer)
 
     def ready() -> None:
+        # What lives from here on lives for good: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
         click.echo(f"Tempest {software_version()} is ready at {settings.public_url}, data in {settings.data_dir}")
         sys.stdout.flush()
 
