@@ -39,7 +39,11 @@ const firehose = new Firehose({
       status: event.status,
     })
   },
-  onError: (error) => print({ error: `${error.name}: ${error.message}: ${error.cause?.stack ?? error.cause}` }),
+  onError: (error) =>
+    print({
+      did: error.event?.repo ?? error.event?.did,
+      error: `${error.name}: ${error.message}: ${error.cause?.stack ?? error.cause}`,
+    }),
 })
 firehose.start()
 print({ event: 'started' })

@@ -82,9 +82,11 @@ def write_a_day(account: Account) -> dict[str, str | None]:
 
 def check_firehose(node: Node, server: ServerProcess, plc_url: str | None) -> None:
     before = sign_up(server, "early")
-    with Consumer(node, server.url, plc_url, cursor=0) as consumer:
+    own = {before.did}
+    with Consumer(node, server.url, plc_url, cursor=0, is_own=own.__contains__) as consumer:
         expected = write_a_day(before)
         later = sign_up(server, "late")
+        own.add(later.did)
         expected_later = write_a_day(later)
 
         def both_done(events: list[dict[str, object]]) -> bool:
