@@ -64,11 +64,11 @@ async def test_the_network_hears_identity_account_commit_sync_in_one_batch(world
     assert world.log.batches == [4]
     identity, account, commit, sync = events
     assert (identity.handle, account.status, {event.did for event in events}) == ("alice.test", None, {did})
-    prepared = commit.prepared
-    roots, blocks = car.decode(prepared.car)
-    assert roots == [prepared.commit]
-    assert sync.commit == prepared.commit
-    assert (prepared.since, prepared.prev_data, prepared.ops) == (None, None, [])
+    body = commit.body()
+    roots, blocks = car.decode(body["blocks"])
+    assert roots == [body["commit"]]
+    assert sync.commit == body["commit"]
+    assert (body["since"], "prevData" in body, body["ops"]) == (None, False, [])
     key = world.keys.signing_key(did).public
     _, records = verify_repo(MemoryBlockSource(blocks), roots[0], did=did, key=key)
     assert list(records) == []

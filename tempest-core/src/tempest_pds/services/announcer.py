@@ -18,13 +18,9 @@ from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.protocol.syntax.tid import Tid
-from tempest_pds.repo.block_source import MemoryBlockSource
-from tempest_pds.repo.commit import decode as decode_commit
 from tempest_pds.repo.mst.node import EMPTY_BLOCK, EMPTY_ROOT
-from tempest_pds.repo.mst.tree import Tree
-from tempest_pds.repo.repo import PreparedCommit, Repo, RepoHead
 from tempest_pds.services.account_writer import AccountWriter
-from tempest_pds.services.event_frames import AccountEvent, CommitEvent, Event, IdentityEvent, SyncEvent
+from tempest_pds.services.event_frames import AccountEvent, Event, FirstCommitEvent, IdentityEvent, SyncEvent
 from tempest_pds.services.new_repositories import FirstCommit
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.pending_events import PendingEvent
@@ -77,7 +73,7 @@ class Announcer:
             case "commit":
                 if self._is_logged(pending.did, detail["rev"]):
                     return None
-                return CommitEvent(_first_commit(pending.did, detail))
+                return _first_commit(pending.did, detail)
         _log.error("announcer.unknown_kind", kind=pending.kind, did=pending.did)
         return None
 
@@ -115,21 +111,7 @@ def _handle(detail: dict[str, Any]) -> Handle | None:
     return None if handle is None else Handle(handle)
 
 
-def _first_commit(did: Did, detail: dict[str, Any]) -> PreparedCommit:
-    commit, block, rev = CID.parse(detail["commit"]), _block(detail), Tid(detail["rev"])
-    data = decode_commit(block).data
-    nodes = {EMPTY_ROOT: EMPTY_BLOCK}
-    return PreparedCommit(
-        did=did,
-        rev=rev,
-        since=None,
-        prev_data=None,
-        commit=commit,
-        commit_block=block,
-        ops=[],
-        new_nodes=nodes,
-        removed_nodes=set(),
-        records={},
-        car=car.encode(commit, [(commit, block), *nodes.items()]),
-        repo=Repo(RepoHead(did, commit, rev, data), Tree(MemoryBlockSource(nodes), data)),
-    )
+def _first_commit(did: Did, detail: dict[str, Any]) -> FirstCommitEvent:
+    commit = CID.parse(detail["commit"])
+    blocks = car.encode(commit, [(commit, _block(detail)), (EMPTY_ROOT, EMPTY_BLOCK)])
+    return FirstCommitEvent(did, Tid(detail["rev"]), commit, blocks)
