@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 
@@ -16,8 +15,8 @@ from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.forwarding import Forwarding
 from tempest_pds.http.pages.service import Directory
+from tempest_pds.opened_data import OpenedData, open_data
 from tempest_pds.plugins import PluginManager
-from tempest_pds.protocol.crypto.keys import PrivateKey, private_key
 from tempest_pds.protocol.data_model.value import LexValue
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.protocol.syntax.did import Did
@@ -60,15 +59,9 @@ from tempest_pds.services.tokens import Tokens
 from tempest_pds.services.upkeep import Upkeep
 from tempest_pds.settings import Settings
 from tempest_pds.stores.account.account_store import AccountStore
-from tempest_pds.stores.actor.stores import ActorStores
-from tempest_pds.stores.data_directory import DataDirectory
-from tempest_pds.stores.database import QueryObserver, Synchronous
 from tempest_pds.stores.key_files import KeyFiles
-from tempest_pds.stores.sequencer.store import SequencerStore
 from tempest_pds.telemetry import Instruments, software_version
 from tempest_pds_plugins.adapters import PluginContext
-
-_SYNCHRONOUS: Final[dict[str, Synchronous]] = {"power": "FULL", "process": "NORMAL"}
 
 _log = structlog.get_logger()
 
@@ -84,17 +77,6 @@ class Opened:
     hosting: Hosting
     directory: Directory
     plugins: PluginManager
-
-
-@dataclass(frozen=True, slots=True)
-class _Data:
-    """The data directory, opened."""
-
-    directory: DataDirectory
-    keys: KeyFiles
-    accounts: AccountStore
-    sequencer: SequencerStore
-    stores: ActorStores
 
 
 def server_info(settings: Settings) -> ServerInfo:
@@ -137,7 +119,7 @@ async def open_services(
     plugins = PluginManager.load(environ)
     plugins.require_sound()
     adapters = SelectedAdapters.make(plugins, environ, context)
-    data = _open_data(settings, instruments, stack)
+    data = open_data(settings, instruments, stack)
     await adapters.open(context, stack)
 
     writer = AccountWriter()
@@ -320,44 +302,11 @@ async def open_services(
     )
 
 
-def _open_data(settings: Settings, instruments: Instruments, stack: AsyncExitStack) -> _Data:
-    directory = DataDirectory(settings.data_dir)
-    stack.enter_context(directory.lock())
-    keys = KeyFiles(directory.keys, rotation_key=_rotation_key(settings))
-    observe = _observe_queries(instruments)
-    synchronous = _SYNCHRONOUS[settings.durability]
-    accounts = AccountStore(directory.accounts, synchronous=synchronous, observe=observe)
-    stack.callback(accounts.close)
-    sequencer = SequencerStore(directory.sequencer, synchronous=synchronous, observe=observe)
-    stack.callback(sequencer.close)
-    stores = ActorStores(directory.repos, observe=observe)
-    stack.callback(stores.close)
-    return _Data(directory, keys, accounts, sequencer, stores)
-
-
-def _observe_queries(instruments: Instruments) -> QueryObserver:
-    attributes = {
-        (kind, operation): {"db": kind, "operation": operation}
-        for kind in ("account", "sequencer", "repo")
-        for operation in ("read", "write")
-    }
-
-    def observe(kind: str, operation: str, seconds: float) -> None:
-        instruments.sqlite_query_duration.record(seconds, attributes[(kind, operation)])
-
-    return observe
-
-
-def _plc(settings: Settings, data: _Data, configured: SafeFetch) -> Plc:
+def _plc(settings: Settings, data: OpenedData, configured: SafeFetch) -> Plc:
     if settings.plc_url is not None:
         return PlcDirectory(configured, settings.plc_url)
     _log.warning("a ledger in the data directory stands in for the PLC directory; nobody else can see it")
     return PlcLedger(data.directory.root / "plc_ledger.jsonl")
-
-
-def _rotation_key(settings: Settings) -> PrivateKey | None:
-    key = settings.plc_rotation_key
-    return None if key is None else private_key(bytes.fromhex(key), "k256")
 
 
 def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:
