@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from tempest_pds.composition_backup import open_backups
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.forwarding import Forwarding
@@ -172,6 +173,8 @@ async def open_services(
         instruments=instruments,
     )
     stack.push_async_callback(blobs.close)
+    backups = await open_backups(settings, environ, context, plugins, data, log, blobs, stack)
+    stack.push_async_callback(backups.schedule.stop)
     records = Records(
         repos=repos,
         stores=data.stores,
@@ -259,6 +262,7 @@ async def open_services(
 
     await announcer.announce_pending()
     upkeep.start()
+    backups.schedule.start()
     stack.push_async_callback(upkeep.stop)
     relays.notify()
     services = Services(
@@ -290,6 +294,7 @@ async def open_services(
         firehose=firehose,
         preferences=Preferences(data.stores, log),
         proxy=Forwarding(proxy),
+        backups=backups.maker,
     )
     return Opened(
         services=services,

@@ -191,6 +191,39 @@ class Settings:
     backup_store: str = setting(
         "TEMPEST_BACKUP_STORE", "Where backups are kept, by plugin name.", section=_ADAPTERS, default="local"
     )
+    backup_interval_hours: int = setting(
+        "TEMPEST_BACKUP_INTERVAL_HOURS",
+        "How old the last backup may be before the server makes another by itself, in TEMPEST_BACKUP_STORE; 0 for never.",
+        section=_ADAPTERS,
+        default=0,
+        minimum=0,
+    )
+    backup_keep: int = setting(
+        "TEMPEST_BACKUP_KEEP",
+        "How many of this server's backups are kept when one was made by itself; older ones are removed.",
+        section=_ADAPTERS,
+        default=7,
+        minimum=1,
+    )
+    backup_keep_days: int = setting(
+        "TEMPEST_BACKUP_KEEP_DAYS",
+        "Backups younger than this are kept in any case.",
+        section=_ADAPTERS,
+        default=0,
+        minimum=0,
+    )
+    backup_blobs: bool = setting(
+        "TEMPEST_BACKUP_BLOBS",
+        "Whether a backup holds the blobs; without them it can only be restored beside the blob store that has them.",
+        section=_ADAPTERS,
+        default=True,
+    )
+    backup_recipient: str | None = setting(
+        "TEMPEST_BACKUP_RECIPIENT",
+        "The age recipient (age1…) that backups are encrypted for, made by `tempest backup new-key`.",
+        section=_ADAPTERS,
+        default=None,
+    )
     smtp_enabled: bool = setting(
         "TEMPEST_SMTP_ENABLED",
         "Whether mail goes out by SMTP; short for TEMPEST_MAILER=smtp.",

@@ -6,6 +6,7 @@ network chunk.
 
 import asyncio
 import errno
+import fcntl
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -48,11 +49,12 @@ class WholeFiles:
         self._sync = sync
 
     def prepare(self) -> None:
-        """Make the folders, and clear what an earlier process left unfinished."""
+        """Make the folders, and clear what an earlier process left unfinished; another one may be writing still."""
         self._root.mkdir(parents=True, exist_ok=True)
         self._unfinished.mkdir(parents=True, exist_ok=True)
         for left in self._unfinished.iterdir():
-            left.unlink(missing_ok=True)
+            if not _is_being_written(left):
+                left.unlink(missing_ok=True)
 
     async def write(self, path: Path, chunks: AsyncIterator[bytes]) -> os.stat_result:
         """Stream the chunks into the file: whole or, if they raise, not at all."""
@@ -92,8 +94,9 @@ class WholeFiles:
 
     def _complete(self, writing: "_Writing", pending: Sequence[bytes], path: Path) -> os.stat_result:
         writing.write(pending)
-        stat = writing.close(sync=self._sync)
+        stat = writing.settle(sync=self._sync)
         self._rename(writing.path, path)
+        writing.close()
         return stat
 
     def _rename(self, source: Path, target: Path) -> None:
@@ -132,8 +135,20 @@ class WholeFiles:
             directory = directory.parent
 
 
+def _is_being_written(path: Path) -> bool:
+    """Tell whether a live process writes the file: the kernel drops its lock when it dies, however it dies."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 class _Writing:
-    """A file that is being written."""
+    """A file that is being written, and locked until it has its name, or is no more."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -142,23 +157,25 @@ class _Writing:
     def write(self, chunks: Sequence[bytes]) -> None:
         if self._file is None:
             self._file = self.path.open("xb", buffering=0)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
         for chunk in chunks:
             view = memoryview(chunk)
             while view:
                 view = view[self._file.write(view) :]
 
-    def close(self, *, sync: bool) -> os.stat_result:
+    def settle(self, *, sync: bool) -> os.stat_result:
         assert self._file is not None
         if sync:
             os.fsync(self._file.fileno())
-        stat = os.fstat(self._file.fileno())
-        self._file.close()
-        return stat
+        return os.fstat(self._file.fileno())
 
-    def discard(self) -> None:
+    def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+    def discard(self) -> None:
         self.path.unlink(missing_ok=True)
+        self.close()
 
 
 class FileStream:

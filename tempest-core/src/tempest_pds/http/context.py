@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tempest_pds.remote.did_resolver import DidResolver
     from tempest_pds.services.accounts import Accounts
     from tempest_pds.services.app_passwords import AppPasswords
+    from tempest_pds.services.backup.maker import BackupMaker
     from tempest_pds.services.blobs import Blobs
     from tempest_pds.services.firehose import Firehose
     from tempest_pds.services.hosting import Hosting
@@ -89,6 +90,7 @@ class Services:
     dids: DidResolver
     repo_list: RepoList
     preferences: Preferences
+    backups: BackupMaker
     proxy: Proxy | None = None
 
 

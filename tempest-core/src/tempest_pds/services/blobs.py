@@ -38,11 +38,12 @@ from tempest_pds.stores.actor.store import ActorStore
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.actor.stores import RepoNotFound as NoRepoFile
 from tempest_pds.telemetry import Instruments
-from tempest_pds_plugins.blob_store import BlobStore
+from tempest_pds_plugins.blob_store import BlobStat, BlobStore
 from tempest_pds_plugins.errors import BlobNotFound as NothingUnderKey
 
 UNUSED_SECONDS: Final = 24 * 3600
 _SWEEP: Final = 500
+PREFIXES: Final = ("public", "temporary")
 
 _log = structlog.get_logger("tempest_pds.blobs")
 
@@ -81,6 +82,7 @@ class Blobs:
         self._instruments = instruments
         self._locks: WeakValueDictionary[Did, asyncio.Lock] = WeakValueDictionary()
         self._releases: set[asyncio.Task[None]] = set()
+        self._keepers = 0
 
     @asynccontextmanager
     async def held(self, did: Did) -> AsyncIterator[None]:
@@ -90,6 +92,15 @@ class Blobs:
             lock = self._locks[did] = asyncio.Lock()
         async with lock:
             yield
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Remove no blob of an account meanwhile: what nothing refers to is left to a later sweep."""
+        self._keepers += 1
+        try:
+            yield
+        finally:
+            self._keepers -= 1
 
     def _open(self, did: Did) -> ActorStore:
         try:
@@ -189,6 +200,8 @@ class Blobs:
 
     async def _remove(self, store: ActorStore, did: Did, cid: CID) -> bool:
         async with self.held(did):
+            if self._keepers:
+                return False
             # Refused when a record came to refer to it meanwhile.
             if not await self._log.change_file(store, lambda file: file.blobs.forget(cid)):
                 return False
@@ -211,8 +224,8 @@ class Blobs:
     async def remove_all(self, did: Did) -> None:
         """Remove the bytes of an account that is no more."""
         async with self.held(did):
-            for prefix in (f"public/{did}/", f"temporary/{did}/"):
-                keys = [stat.key async for stat in self._blob_store.list(prefix)]
+            for prefix in PREFIXES:
+                keys = [stat.key async for stat in self._blob_store.list(f"{prefix}/{did}/")]
                 for key in keys:
                     await self._blob_store.delete(key)
 
@@ -258,6 +271,17 @@ class Blobs:
             raise BlobNotFound("Blob not found") from error
         self._instruments.blob_bytes.add(end - start, {"direction": "out"})
         return chunks
+
+    async def bytes_of(self, did: Did, cid: str) -> tuple[BlobStat, AsyncIterator[bytes]] | None:
+        """Open a blob's bytes wherever they lie, published or not; None when they are nowhere."""
+        # Twice: it may be on its way from one place to the other.
+        for prefix in PREFIXES * 2:
+            try:
+                stat = await self._blob_store.stat(f"{prefix}/{did}/{cid}")
+                return stat, await self._blob_store.get(stat.key)
+            except NothingUnderKey:
+                continue
+        return None
 
     def list(self, did: Did, since: str | None, limit: int, after: CID | None) -> Sequence[CID]:
         """List the blobs that records refer to, by CID; those of records newer than `since` if it is given."""

@@ -177,6 +177,16 @@ class CommitLog:
                 del self._set_aside[store]
                 back.set()
 
+    async def none_set_aside(self) -> None:
+        """Wait until no file is written by another thread."""
+        while self._set_aside:
+            await next(iter(self._set_aside.values())).wait()
+
+    @property
+    def unsettled(self) -> Unsettled:
+        """What was written and not synced; to be touched in the writer thread alone, by way of `call`."""
+        return self._unsettled
+
     async def settle(self) -> None:
         """Put on the disk what the repositories' files hold, so that less is to be replayed after a loss of power."""
         await self.call(lambda: self._unsettled.settle(self._last_seq))

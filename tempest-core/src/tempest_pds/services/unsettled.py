@@ -26,14 +26,26 @@ class Unsettled:
         self.held = held
         """Whether a file could not be written: the log stays as far back as it is, for that file to be brought up to
         date from it."""
+        self.watched: set[str] | None = None
+        """The DIDs whose file was written since somebody began to watch; None when nobody does."""
 
     def add(self, store: ActorStore) -> None:
         """Note a write to a file; it stays open until it is settled."""
+        self._note(store)
         writes = self._stores.get(store)
         if writes is None:
             store.pin()
             writes = 0
         self._stores[store] = writes + 1
+
+    def _note(self, store: ActorStore) -> None:
+        if self.watched is not None:
+            self.watched.add(store.did)
+
+    @property
+    def lent(self) -> frozenset[str]:
+        """The DIDs whose file another thread is writing."""
+        return frozenset(store.did for store in self._lent)
 
     def lend(self, store: ActorStore) -> None:
         """Leave a file alone that another thread is going to write; the log stays as far back as it is."""
@@ -43,6 +55,7 @@ class Unsettled:
 
     def give_back(self, store: ActorStore, *, settled: bool) -> None:
         """Look after a file again; `settled` when it is on the disk by now, or is no more."""
+        self._note(store)
         self._lent.discard(store)
         if not settled:
             self.add(store)

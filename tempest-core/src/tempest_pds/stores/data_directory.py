@@ -17,12 +17,16 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from tempest_pds.protocol.errors import TempestError
 
 _FOLDERS: Final = ("repos", "blobs", "keys", "backups", "tmp")
+_UNFINISHED: Final = "restore-unfinished"
+# Of the process that runs, or a database with what lies beside it.
+_NO_SMALL_FILES: Final = ("lock", "control.json", _UNFINISHED, "account.sqlite", "sequencer.sqlite")
 
 
 class DataDirectoryInUse(TempestError):
@@ -78,6 +82,20 @@ class DataDirectory:
         """A folder whose contents nobody misses after a crash."""
         return self.root / "tmp"
 
+    def small_files(self) -> Iterator[Path]:
+        """Yield what is kept as plain files: the keys, and whatever else lies in the directory itself."""
+        for path in sorted(self.root.iterdir()):
+            if path.is_file() and not path.name.startswith(_NO_SMALL_FILES):
+                yield path
+        for path in sorted(self.keys.rglob("*")):
+            if path.is_file() and not path.name.endswith(".part"):
+                yield path
+
+    @property
+    def unfinished(self) -> Path:
+        """The mark of a restore that has not come to its end: nothing in the directory is to be used."""
+        return self.root / _UNFINISHED
+
     def create(self) -> None:
         """Make what is missing of the layout; raise DataDirectoryUnusable."""
         try:
@@ -92,12 +110,17 @@ class DataDirectory:
         except OSError as error:
             raise DataDirectoryUnusable(f"cannot use the data directory {self.root}: {error.strerror}") from error
 
-    def lock(self) -> DataDirectory:
+    def lock(self, *, restoring: bool = False) -> DataDirectory:
         """Make the layout, own it, and empty `tmp/`.
 
-        Raises DataDirectoryInUse, naming the process that owns it, and DataDirectoryUnusable.
+        Raises DataDirectoryInUse, naming the process that owns it, and DataDirectoryUnusable; also when a restore into
+        it has not come to its end, unless it is to be `restoring`.
         """
         self.create()
+        if self.unfinished.exists() and not restoring:
+            raise DataDirectoryUnusable(
+                f"a restore into {self.root} has not come to its end: run `tempest backup restore` again"
+            )
         try:
             descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

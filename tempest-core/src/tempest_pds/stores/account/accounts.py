@@ -31,6 +31,8 @@ _SET_SUSPENDED = update_where(ACCOUNT, ["suspended_at"], ACCOUNT.c.did)
 _SET_TAKEDOWN = update_where(ACCOUNT, ["takedown_ref"], ACCOUNT.c.did)
 _SET_INVITES = update_where(ACCOUNT, ["invites_disabled", "invite_note"], ACCOUNT.c.did)
 _DELETE = delete_where(ACCOUNT, ACCOUNT.c.did)
+ALL_DIDS = Statement(select(ACCOUNT.c.did).order_by(ACCOUNT.c.did))
+"""The DID of every account."""
 _COUNT = Statement(select(func.count()).select_from(ACCOUNT))
 _DUE = Statement(
     select(ACCOUNT.c.did).where(ACCOUNT.c.delete_after <= bindparam("now")).order_by(ACCOUNT.c.delete_after), "now"

@@ -79,7 +79,9 @@ _MISSING = Statement(
     "count",
 )
 _COUNT_EXPECTED = Statement(select(func.count(distinct(RECORD_BLOB.c.cid))))
-_COUNT_STORED = Statement(select(func.count()).select_from(BLOB))
+COUNT_STORED = Statement(select(func.count()).select_from(BLOB))
+"""How many blobs were uploaded."""
+_PAGE = Statement(paged(select(*_columns).where(BLOB.c.cid > _cid).order_by(BLOB.c.cid)), "cid", "count")
 
 
 class BlobRow(NamedTuple):
@@ -119,6 +121,11 @@ class BlobTable:
         with self._database.transaction() as transaction:
             return transaction.run(_FORGET, (cid.raw,)) > 0
 
+    def page(self, limit: int, after: CID | None) -> list[BlobRow]:
+        """Return blobs whatever their status, by CID."""
+        rows = self._database.all(_PAGE, (b"" if after is None else after.raw, limit))
+        return [BlobRow(CID(row[0]), *row[1:]) for row in rows]
+
     def unused(self, before_us: int, limit: int) -> list[BlobRow]:
         """Return blobs that no record refers to and that have not changed since a moment in µs since 1970."""
         rows = self._database.all(_UNUSED, (before_us, limit))
@@ -141,5 +148,5 @@ class BlobTable:
 
     def count_stored(self) -> int:
         """Count the blobs that were uploaded."""
-        row = self._database.one(_COUNT_STORED)
+        row = self._database.one(COUNT_STORED)
         return 0 if row is None else int(row[0])

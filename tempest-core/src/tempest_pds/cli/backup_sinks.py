@@ -1,0 +1,105 @@
+"""The places where backups are kept, as a command finds them, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tempest_pds.adapter_selection import Selection
+from tempest_pds.plugin_loading import one_line
+from tempest_pds.plugins import PluginManager
+from tempest_pds.protocol.errors import TempestError
+from tempest_pds.services.backup.names import made_at
+from tempest_pds.services.backup.ready_sink import ReadySink
+from tempest_pds_plugins.adapters import PluginContext
+from tempest_pds_plugins.backup_sink import BackupSink, BackupStat
+from tempest_pds_plugins.blob_store import BlobStore
+from tempest_pds_plugins.errors import BackupNotFound, InvalidKey, PluginError
+
+LOCAL = "local"
+
+
+class NoSuchBackup(TempestError):
+    """Nothing is called so."""
+
+
+class StoreFailed(TempestError):
+    """A store cannot be used; the line names its setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A backup in a sink; `store` is the sink's name."""
+
+    store: str
+    stat: BackupStat
+    location: str
+    sink: BackupSink
+
+
+def data_directory(environ: Mapping[str, str]) -> Path:
+    """Tell where the server of this environment keeps its data."""
+    return Path(environ.get("TEMPEST_DATA_DIR", "").strip() or "tempest-data").expanduser().absolute()
+
+
+class BackupStores:
+    """The sink that the operator chose, and the local one."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._plugins = PluginManager.load(environ)
+        self._directory = data_directory(environ)
+        chosen = Selection.from_environment(environ).backup_sink
+        self._names = [chosen] if chosen == LOCAL else [chosen, LOCAL]
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Sequence[tuple[str, BackupSink]]]:
+        """Open them; the local one only where there is a data directory. Raises StoreFailed."""
+        context = PluginContext(data_dir=self._directory)
+        ready: list[tuple[str, BackupSink]] = []
+        made: list[ReadySink] = []
+        try:
+            for name in self._names:
+                if name == LOCAL and not (self._directory / "backups").is_dir():
+                    continue
+                sink = ReadySink(name, self._plugins.create_backup_sink(name, self._environ, context))
+                made.append(sink)
+                try:
+                    ready.append((name, await sink.ready()))
+                except PluginError as error:
+                    raise StoreFailed(f"TEMPEST_BACKUP_STORE={name}: cannot be opened: {one_line(error)}") from error
+            yield ready
+        finally:
+            for sink in made:
+                await sink.close()
+
+    async def backups(self, sinks: Sequence[tuple[str, BackupSink]]) -> Sequence[Kept]:
+        """List the backups of all sinks, the newest first; what is no backup by its name is left out."""
+        found = [
+            Kept(name, stat, sink.location(stat.name), sink)
+            for name, sink in sinks
+            async for stat in sink.list()
+            if made_at(stat.name) is not None
+        ]
+        return sorted(found, key=lambda kept: (str(made_at(kept.stat.name)), kept.stat.modified_at), reverse=True)
+
+    async def find(self, sinks: Sequence[tuple[str, BackupSink]], name: str | None) -> Kept:
+        """Find a backup by its name, or the newest; raise NoSuchBackup."""
+        if name is None:
+            backups = await self.backups(sinks)
+            if not backups:
+                raise NoSuchBackup("there are no backups yet: make one with `tempest backup create`")
+            return backups[0]
+        for store, sink in sinks:
+            try:
+                return Kept(store, await sink.stat(name), sink.location(name), sink)
+            except (BackupNotFound, InvalidKey):
+                continue
+        raise NoSuchBackup(f"there is no file, folder or backup {name}: `tempest backup list` shows what there is")
+
+    def blob_store(self, root: Path, *, name: str | None = None) -> BlobStore:
+        """Make the blob store of the environment, or another one by name, for a data directory; not opened."""
+        chosen = name or Selection.from_environment(self._environ).blob_store
+        return self._plugins.create_blob_store(chosen, self._environ, PluginContext(data_dir=root))

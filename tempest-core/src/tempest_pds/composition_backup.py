@@ -1,0 +1,111 @@
+"""The part of the composition root that makes backups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import structlog
+
+from tempest_pds.adapter_selection import AdapterKind
+from tempest_pds.opened_data import OpenedData
+from tempest_pds.plugin_errors import AdapterUnusable
+from tempest_pds.plugin_loading import one_line
+from tempest_pds.plugins import PluginManager
+from tempest_pds.services.backup.archive import Archive, Origin
+from tempest_pds.services.backup.cut import Cutter
+from tempest_pds.services.backup.encryption import recipient
+from tempest_pds.services.backup.history import History
+from tempest_pds.services.backup.maker import BackupMaker
+from tempest_pds.services.backup.names import Retention
+from tempest_pds.services.backup.ready_sink import ReadySink
+from tempest_pds.services.backup.schedule import BackupSchedule
+from tempest_pds.services.blobs import Blobs
+from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.progress import Progress
+from tempest_pds.settings import Settings
+from tempest_pds_plugins.adapters import PluginContext
+from tempest_pds_plugins.errors import AdapterUnavailable
+
+LOCAL = "local"
+
+_log = structlog.get_logger("tempest_pds.backup")
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """What makes backups, by hand and by the clock, and what is known of earlier ones."""
+
+    maker: BackupMaker
+    schedule: BackupSchedule
+    history: History
+
+
+async def open_backups(
+    settings: Settings,
+    environ: Mapping[str, str],
+    context: PluginContext,
+    plugins: PluginManager,
+    data: OpenedData,
+    log: CommitLog,
+    blobs: Blobs,
+    stack: AsyncExitStack,
+) -> Backups:
+    """Open the sinks, and put together what fills them. The schedule is not started.
+
+    Raises AdapterUnusable for a sink that is set up wrongly; one that does not answer is asked again when it is needed.
+    """
+    local = ReadySink(LOCAL, plugins.create_backup_sink(LOCAL, environ, context))
+    stack.push_async_callback(local.close)
+    sink = local
+    if settings.backup_store != LOCAL:
+        sink = ReadySink(settings.backup_store, plugins.create_backup_sink(settings.backup_store, environ, context))
+        stack.push_async_callback(sink.close)
+        try:
+            await sink.ready()
+        except AdapterUnavailable as error:
+            _log.warning("backup.sink_unavailable", store=settings.backup_store, error=one_line(error))
+        except Exception as error:
+            kind = AdapterKind.BACKUP_SINK.setting
+            raise AdapterUnusable(f"{kind}={settings.backup_store}: cannot be opened: {one_line(error)}") from error
+    history = History(data.directory.backups)
+    origin = Origin(
+        hostname=settings.hostname,
+        public_url=settings.public_url,
+        software=context.version,
+        blob_store=settings.blob_store,
+        secrets_elsewhere=_secrets_elsewhere(settings),
+    )
+
+    def new_archive(progress: Progress) -> Archive:
+        return Archive(
+            origin=origin,
+            directory=data.directory,
+            cutter=Cutter(accounts=data.accounts, sequencer=data.sequencer, stores=data.stores, log=log),
+            accounts=data.accounts,
+            stores=data.stores,
+            blobs=blobs,
+            with_blobs=settings.backup_blobs,
+            progress=progress,
+        )
+
+    maker = BackupMaker(
+        hostname=settings.hostname,
+        local=local,
+        sink=sink,
+        new_archive=new_archive,
+        history=history,
+        recipient=None if settings.backup_recipient is None else recipient(settings.backup_recipient),
+        retention=Retention(settings.backup_keep, settings.backup_keep_days),
+    )
+    return Backups(maker, BackupSchedule(maker, history, settings.backup_interval_hours * 3600), history)
+
+
+def _secrets_elsewhere(settings: Settings) -> tuple[str, ...]:
+    given = {
+        "SECRET_KEY_BASE": settings.secret_key_base,
+        "TEMPEST_ADMIN_TOKEN_HASH": settings.admin_token_hash,
+        "TEMPEST_PLC_ROTATION_KEY": settings.plc_rotation_key,
+    }
+    return tuple(name for name, value in given.items() if value is not None)

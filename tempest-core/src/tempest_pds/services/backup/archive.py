@@ -1,0 +1,233 @@
+"""An archive as a stream: the databases at the cut, the keys and other files, the blobs, and the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.backup import tar
+from tempest_pds.services.backup.cut import Cut, Cutter
+from tempest_pds.services.backup.errors import BackupFailed
+from tempest_pds.services.backup.manifest import MANIFEST, ArchivedFile, Manifest
+from tempest_pds.services.blobs import Blobs
+from tempest_pds.services.finishing import in_thread
+from tempest_pds.services.progress import Progress
+from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.account.tables import SCHEMA as ACCOUNT_SCHEMA
+from tempest_pds.stores.actor.blobs import COUNT_STORED
+from tempest_pds.stores.actor.stores import ActorStores, RepoNotFound
+from tempest_pds.stores.actor.tables import SCHEMA as REPO_SCHEMA
+from tempest_pds.stores.data_directory import DataDirectory
+from tempest_pds.stores.database import DatabaseClosed
+from tempest_pds.stores.pinned import PinnedDatabase
+from tempest_pds.stores.sequencer.tables import SCHEMA as SEQUENCER_SCHEMA
+
+SCHEMAS: Final = {schema.kind: schema.head for schema in (ACCOUNT_SCHEMA, SEQUENCER_SCHEMA, REPO_SCHEMA)}
+BLOBS: Final = "blobs/"
+_ROWS: Final = 500
+
+_log = structlog.get_logger("tempest_pds.backup")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The server that a backup is of; see `Manifest`."""
+
+    hostname: str
+    public_url: str
+    software: str
+    blob_store: str
+    secrets_elsewhere: tuple[str, ...] = ()
+
+
+class Archive:
+    """One archive in the making.
+
+    Attributes:
+        manifest: what it holds; None until `chunks` has come to its end.
+    """
+
+    def __init__(
+        self,
+        *,
+        origin: Origin,
+        directory: DataDirectory,
+        cutter: Cutter,
+        accounts: AccountStore,
+        stores: ActorStores,
+        blobs: Blobs,
+        with_blobs: bool,
+        progress: Progress,
+    ) -> None:
+        self._origin = origin
+        self._directory = directory
+        self._cutter = cutter
+        self._accounts = accounts
+        self._stores = stores
+        self._blobs = blobs
+        self._with_blobs = with_blobs
+        self._progress = progress
+        self._files: dict[str, ArchivedFile] = {}
+        self._blob_counts: dict[str, int] = {}
+        self._blob_bytes = 0
+        self._stored = 0
+        self._missing: list[str] = []
+        self.manifest: Manifest | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Stream the archive. Blobs are not removed meanwhile, so that those of the cut are there to the end."""
+        async with self._blobs.kept(), self._cutter.watching():
+            total = sum(1 for _ in self._stores.dids())
+            async for did, pinned in self._cutter.repos():
+                async for chunk in self._repo(did, pinned):
+                    yield chunk
+                self._progress("accounts", min(len(self._blob_counts), total), total)
+            async with self._cutter.cut() as cut:
+                now = time.time_ns() // 1000
+                async for chunk in self._databases(cut):
+                    yield chunk
+            async for chunk in self._other_files():
+                yield chunk
+            if self._with_blobs:
+                async for chunk in self._all_blobs(cut):
+                    yield chunk
+            dropped = [did for did in cut.dids if self._accounts.accounts.get(did) is None]
+        manifest = self._describe(cut, now, dropped)
+        content = manifest.encode()
+        yield tar.header(MANIFEST, len(content), now / 1e6) + content + tar.padding(len(content)) + tar.END
+        self.manifest = manifest
+
+    # The databases
+
+    async def _databases(self, cut: Cut) -> AsyncIterator[bytes]:
+        for did, pinned in cut.repos.items():
+            async for chunk in self._repo(did, pinned):
+                yield chunk
+        for pinned, path in ((cut.accounts, self._directory.accounts), (cut.sequencer, self._directory.sequencer)):
+            async for chunk in self._database(pinned, self._name_of(path)):
+                yield chunk
+        # A file without an account is a sign-up that had not come to its end, or an account that was deleted.
+        there = {self._name_of(self._stores.path_of(did)) for did in cut.dids}
+        for name in [name for name in self._files if name.startswith("repos/") and name not in there]:
+            del self._files[name]
+
+    async def _repo(self, did: str, pinned: PinnedDatabase) -> AsyncIterator[bytes]:
+        with pinned:
+            self._blob_counts[did] = int(pinned.all(COUNT_STORED)[0][0])
+            async for chunk in self._database(pinned, self._name_of(self._stores.path_of(did))):
+                yield chunk
+
+    async def _database(self, pinned: PinnedDatabase, name: str) -> AsyncIterator[bytes]:
+        staged = self._directory.tmp / f"backup-{secrets.token_hex(8)}.sqlite"
+        try:
+            await in_thread(pinned.copy_to, staged)
+            async for chunk in self._file(staged, name):
+                yield chunk
+        finally:
+            staged.unlink(missing_ok=True)
+
+    def _name_of(self, path: Path) -> str:
+        return path.relative_to(self._directory.root).as_posix()
+
+    # Other files
+
+    async def _other_files(self) -> AsyncIterator[bytes]:
+        """Stream the keys, and whatever else lies in the data directory itself."""
+        for path in await in_thread(lambda: list(self._directory.small_files())):
+            async for chunk in self._file(path, self._name_of(path), may_go=True):
+                yield chunk
+
+    async def _file(self, path: Path, name: str, *, may_go: bool = False) -> AsyncIterator[bytes]:
+        """Stream a file that is not written to any more; one that `may_go` may have gone."""
+        try:
+            file = await in_thread(path.open, "rb")
+        except FileNotFoundError:
+            if may_go:
+                return
+            raise
+        with file:
+            size = path.stat().st_size
+            digest = hashlib.sha256()
+            yield tar.header(name, size, time.time())
+            left = size
+            while left:
+                chunk = await in_thread(file.read, min(tar.READ_SIZE, left))
+                if not chunk:
+                    raise BackupFailed(f"{name} became shorter while it was read; try again")
+                left -= len(chunk)
+                digest.update(chunk)
+                yield chunk
+            yield tar.padding(size)
+        self._files[name] = ArchivedFile(name, size, digest.hexdigest())
+
+    # The blobs
+
+    async def _all_blobs(self, cut: Cut) -> AsyncIterator[bytes]:
+        done, total = 0, sum(self._blob_counts.get(did, 0) for did in cut.dids)
+        for did in cut.dids:
+            for cid in self._blob_cids(Did(did)):
+                async for chunk in self._blob(Did(did), cid):
+                    yield chunk
+                done += 1
+                self._progress("blobs", done, max(total, done))
+
+    def _blob_cids(self, did: Did) -> Iterator[str]:
+        """Yield the blobs that an account has by now: with none removed, those of the cut are among them."""
+        after = None
+        try:
+            with self._stores.open(did) as store:
+                while rows := store.blobs.page(_ROWS, after):
+                    for row in rows:
+                        yield str(row.cid)
+                    after = rows[-1].cid
+        except (RepoNotFound, DatabaseClosed):
+            return  # deleted meanwhile
+
+    async def _blob(self, did: Did, cid: str) -> AsyncIterator[bytes]:
+        found = await self._blobs.bytes_of(did, cid)
+        if found is None:
+            _log.warning("backup.blob_missing", did=did, cid=cid)
+            self._missing.append(f"{did}/{cid}")
+            return
+        stat, chunks = found
+        size = 0
+        yield tar.header(BLOBS + stat.key, stat.size, stat.modified_at)
+        async for chunk in chunks:
+            size += len(chunk)
+            yield chunk
+        if size != stat.size:
+            raise BackupFailed(f"the blob {cid} of {did} has {size} bytes and not the {stat.size} that were announced")
+        yield tar.padding(size)
+        self._stored += 1
+        self._blob_bytes += size
+
+    def _describe(self, cut: Cut, now: int, dropped: list[str]) -> Manifest:
+        origin = self._origin
+        return Manifest(
+            created_at=datetime.fromtimestamp(now / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            created_us=now,
+            hostname=origin.hostname,
+            public_url=origin.public_url,
+            software=origin.software,
+            schemas=SCHEMAS,
+            last_seq=cut.last_seq,
+            applied_seq=cut.applied_seq,
+            accounts=len(cut.dids),
+            files=tuple(self._files.values()),
+            blobs=self._stored,
+            blob_bytes=self._blob_bytes,
+            blobs_included=self._with_blobs,
+            blob_store=origin.blob_store,
+            missing_blobs=tuple(self._missing),
+            dropped=tuple(dropped),
+            secrets_elsewhere=origin.secrets_elsewhere,
+        )

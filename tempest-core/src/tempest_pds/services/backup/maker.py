@@ -1,0 +1,141 @@
+"""Making backups while the server runs, and keeping the right ones."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tempest_pds.protocol.errors import TempestError
+from tempest_pds.services.backup.archive import Archive
+from tempest_pds.services.backup.encryption import encrypted
+from tempest_pds.services.backup.errors import BackupFailed, BackupRunning
+from tempest_pds.services.backup.history import History, Outcome
+from tempest_pds.services.backup.manifest import Manifest
+from tempest_pds.services.backup.names import Retention, name_for
+from tempest_pds.services.backup.ready_sink import ReadySink
+from tempest_pds.services.progress import Progress, WorkStopped, silent
+from tempest_pds_plugins import streams
+from tempest_pds_plugins.errors import PluginError
+
+if TYPE_CHECKING:
+    from pyrage.x25519 import Recipient
+
+_log = structlog.get_logger("tempest_pds.backup")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backup that is where it belongs: `size` in bytes, `seconds` that it took."""
+
+    name: str
+    location: str
+    size: int
+    seconds: float
+    encrypted: bool
+    manifest: Manifest
+
+
+class BackupMaker:
+    """Makes one backup at a time.
+
+    Args:
+        local: where a backup is kept that is not uploaded.
+        sink: where one is uploaded to, by the operator's choice; may be the same kind.
+        new_archive: begins an archive of this server.
+    """
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        local: ReadySink,
+        sink: ReadySink,
+        new_archive: Callable[[Progress], Archive],
+        history: History,
+        recipient: Recipient | None = None,
+        retention: Retention | None = None,
+    ) -> None:
+        self._hostname = hostname
+        self._local = local
+        self._sink = sink
+        self._new_archive = new_archive
+        self._history = history
+        self._recipient = recipient
+        self._retention = retention or Retention()
+        self._making = asyncio.Lock()
+
+    @property
+    def running(self) -> bool:
+        """Whether a backup is being made now."""
+        return self._making.locked()
+
+    @property
+    def uploads_to(self) -> str:
+        """The name of the sink that the operator chose."""
+        return self._sink.name
+
+    async def create(self, *, upload: bool, progress: Progress = silent) -> Made:
+        """Make a backup; it is kept whole or not at all.
+
+        Raises BackupRunning; BackupFailed with one line that says why.
+        """
+        if self.running:
+            raise BackupRunning("a backup is being made already; wait for it")
+        async with self._making:
+            started = time.monotonic()
+            name = name_for(self._hostname, datetime.now(UTC), encrypted=self._recipient is not None)
+            try:
+                made = await self._make(name, self._sink if upload else self._local, progress)
+            except (asyncio.CancelledError, WorkStopped):
+                raise
+            except Exception as error:
+                line = _one_line(error)
+                _log.error("backup.failed", name=name, error=line)
+                self._note(Outcome(name=name, at=time.time(), seconds=time.monotonic() - started, error=line))
+                raise BackupFailed(f"the backup was not made: {line}") from error
+            _log.info("backup.made", name=name, location=made.location, size=made.size, seconds=round(made.seconds, 1))
+            self._note(Outcome(name=name, at=time.time(), seconds=made.seconds, size=made.size, location=made.location))
+            return made
+
+    async def _make(self, name: str, wanted: ReadySink, progress: Progress) -> Made:
+        started = time.monotonic()
+        sink = await wanted.ready()
+        archive = self._new_archive(progress)
+        chunks: AsyncIterator[bytes] = archive.chunks()
+        stream = chunks if self._recipient is None else encrypted(chunks, self._recipient)
+        try:
+            stat = await sink.put(name, stream)
+        finally:
+            # In this order: what reads ends before what it reads from.
+            await streams.close(stream)
+            await streams.close(chunks)
+        assert archive.manifest is not None, "the stream came to its end"
+        seconds = time.monotonic() - started
+        return Made(name, sink.location(name), stat.size, seconds, self._recipient is not None, archive.manifest)
+
+    def _note(self, outcome: Outcome) -> None:
+        try:
+            self._history.note("backup", outcome)
+        except OSError as error:
+            _log.warning("backup.history_unwritten", error=str(error))
+
+    async def create_and_tidy(self) -> Made:
+        """Make a backup in the sink that the operator chose, then remove those that are not wanted any more."""
+        made = await self.create(upload=True)
+        sink = await self._sink.ready()
+        stats = [stat async for stat in sink.list()]
+        for name in self._retention.superfluous(stats, self._hostname, datetime.now(UTC)):
+            await sink.delete(name)
+            _log.info("backup.removed", name=name)
+        return made
+
+
+def _one_line(error: Exception) -> str:
+    known = isinstance(error, TempestError | PluginError | OSError)
+    return " ".join((str(error) if known else repr(error)).split()) or type(error).__name__
