@@ -36,7 +36,7 @@ def install_workspace(session: nox.Session, *groups: str) -> None:
     """Install all six packages, editable and with what makes them fast, and the tools of *groups*."""
     editable = [f"--editable={folder}" for folder in (CONTRACT, *ADAPTERS)]
     # In one call, or pip would look for the adapters that the core names on the index.
-    install(session, *editable, f"--editable={CORE}[speed]", *group(*groups))
+    install(session, *editable, f"--editable={CORE}[speed,backup-encryption]", *group(*groups))
 
 
 def install_node(session: nox.Session) -> None:

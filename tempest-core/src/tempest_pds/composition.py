@@ -174,7 +174,7 @@ async def open_services(
         instruments=instruments,
     )
     stack.push_async_callback(blobs.close)
-    backups = await open_backups(settings, environ, context, plugins, data, log, blobs, stack)
+    backups = await open_backups(settings, context, plugins, adapters, data, log, blobs, stack)
     stack.push_async_callback(backups.schedule.stop)
     records = Records(
         repos=repos,

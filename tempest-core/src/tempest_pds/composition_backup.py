@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from tempest_pds.opened_data import OpenedData
 from tempest_pds.plugin_errors import AdapterUnusable
 from tempest_pds.plugin_loading import one_line
 from tempest_pds.plugins import PluginManager
+from tempest_pds.selected_adapters import SelectedAdapters
 from tempest_pds.services.backup.archive import Archive, Origin
 from tempest_pds.services.backup.cut import Cutter
 from tempest_pds.services.backup.encryption import recipient
@@ -44,9 +44,9 @@ class Backups:
 
 async def open_backups(
     settings: Settings,
-    environ: Mapping[str, str],
     context: PluginContext,
     plugins: PluginManager,
+    adapters: SelectedAdapters,
     data: OpenedData,
     log: CommitLog,
     blobs: Blobs,
@@ -56,19 +56,21 @@ async def open_backups(
 
     Raises AdapterUnusable for a sink that is set up wrongly; one that does not answer is asked again when it is needed.
     """
-    local = ReadySink(LOCAL, plugins.create_backup_sink(LOCAL, environ, context))
-    stack.push_async_callback(local.close)
-    sink = local
-    if settings.backup_store != LOCAL:
-        sink = ReadySink(settings.backup_store, plugins.create_backup_sink(settings.backup_store, environ, context))
-        stack.push_async_callback(sink.close)
-        try:
-            await sink.ready()
-        except AdapterUnavailable as error:
-            _log.warning("backup.sink_unavailable", store=settings.backup_store, error=one_line(error))
-        except Exception as error:
-            kind = AdapterKind.BACKUP_SINK.setting
-            raise AdapterUnusable(f"{kind}={settings.backup_store}: cannot be opened: {one_line(error)}") from error
+    name = adapters.selection.backup_sink
+    sink = ReadySink(name, adapters.backup_sink)
+    stack.push_async_callback(sink.close)
+    local = sink
+    if name != LOCAL:
+        local = ReadySink(LOCAL, plugins.create_backup_sink(LOCAL, {}, context))
+        stack.push_async_callback(local.close)
+    try:
+        await sink.ready()
+    except AdapterUnavailable as error:
+        _log.warning("backup.sink_unavailable", store=name, error=one_line(error))
+    except Exception as error:
+        raise AdapterUnusable(
+            f"{AdapterKind.BACKUP_SINK.setting}={name}: cannot be opened: {one_line(error)}"
+        ) from error
     history = History(data.directory.backups)
     origin = Origin(
         hostname=settings.hostname,

@@ -11,6 +11,7 @@ from tempest_pds.plugin_errors import AdapterUnusable
 from tempest_pds.plugin_loading import one_line
 from tempest_pds.plugins import PluginManager
 from tempest_pds_plugins.adapters import PluginContext
+from tempest_pds_plugins.backup_sink import BackupSink
 from tempest_pds_plugins.blob_store import BlobStore
 from tempest_pds_plugins.telemetry_exporter import ServiceIdentity, TelemetryExporter
 
@@ -19,12 +20,13 @@ from tempest_pds_plugins.telemetry_exporter import ServiceIdentity, TelemetryExp
 class SelectedAdapters:
     """The adapters of one server.
 
-    A mailer and a backup sink are made as well, although nothing sends mail or makes backups yet: a name that nobody
-    offers, or a setting that is missing, is told when the server starts, not when it is needed.
+    A mailer is made as well, although nothing sends mail yet: a name that nobody offers, or a setting that is missing, is
+    told when the server starts, not when it is needed. The backup sink is opened by `composition_backup`.
     """
 
     selection: Selection
     blob_store: BlobStore
+    backup_sink: BackupSink
     exporters: Sequence[TelemetryExporter]
 
     @classmethod
@@ -32,10 +34,10 @@ class SelectedAdapters:
         """Make them all, without I/O; raise UnknownAdapter, AdapterUnusable."""
         selection = Selection.from_environment(environment)
         plugins.create_mailer(selection.mailer, environment, context)
-        plugins.create_backup_sink(selection.backup_sink, environment, context)
         return cls(
             selection,
             plugins.create_blob_store(selection.blob_store, environment, context),
+            plugins.create_backup_sink(selection.backup_sink, environment, context),
             plugins.create_telemetry_exporters(selection.telemetry, environment, context),
         )
 

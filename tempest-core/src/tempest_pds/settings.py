@@ -193,7 +193,7 @@ class Settings:
     )
     backup_interval_hours: int = setting(
         "TEMPEST_BACKUP_INTERVAL_HOURS",
-        "How old the last backup may be before the server makes another by itself, in TEMPEST_BACKUP_STORE; 0 for never.",
+        "How old the last backup may be before the server makes another, in TEMPEST_BACKUP_STORE; 0 for never.",
         section=_ADAPTERS,
         default=0,
         minimum=0,

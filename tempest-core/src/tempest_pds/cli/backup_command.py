@@ -37,8 +37,8 @@ _scratch = click.option(
 def backup() -> None:
     """Make backups, look at them, check them, and restore from one.
 
-    A backup is one archive of everything durable: accounts, repositories, the log of events, keys and blobs. Whoever has
-    one has the keys of every account, unless TEMPEST_BACKUP_RECIPIENT has it encrypted.
+    A backup is one archive of everything durable: accounts, repositories, the log of events, keys and blobs. Whoever
+    has one has the keys of every account, unless TEMPEST_BACKUP_RECIPIENT has it encrypted.
     """
 
 
@@ -190,7 +190,7 @@ def restore(
 def drill(
     backup_name: str | None, every_account: bool, identity: Path | None, scratch: Path | None, as_json: bool
 ) -> None:
-    """Prove that a backup can be restored: restore it into a scratch folder, start a server there, check it from outside.
+    """Prove that a backup can be restored: restore it into a scratch folder, start a server there, and ask that.
 
     The newest one, unless BACKUP names another. The server listens on this machine only, tells no relay, and is gone
     afterwards.
@@ -221,8 +221,8 @@ def drill(
 def new_key(file: Path) -> None:
     """Make a key for encrypted backups: the secret half into FILE, the other half as a setting to standard output.
 
-    Take FILE away from this machine, and keep it where a fire here does not reach it. Without it no encrypted backup can
-    ever be read. Any tool for age (https://age-encryption.org) understands it.
+    Take FILE away from this machine, and keep it where a fire here does not reach it. Without it no encrypted backup
+    can ever be read. Any tool for age (https://age-encryption.org) understands it.
     """
     from tempest_pds.services.backup.encryption import new_identity
 

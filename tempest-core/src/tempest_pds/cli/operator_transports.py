@@ -106,7 +106,7 @@ class InThisProcess:
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        settings = replace(settings, crawlers=(), rate_limits_enabled=False)
+        settings = replace(settings, crawlers=(), rate_limits_enabled=False, backup_interval_hours=0)
         environ = {name: value for name, value in environ.items() if name != "TEMPEST_TELEMETRY"}
         self._app = build_app(settings, environ)
         self._runner = asyncio.Runner()

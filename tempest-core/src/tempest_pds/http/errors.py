@@ -21,6 +21,7 @@ from tempest_pds.repo.errors import (
     RecordMissing,
     TooManyOps,
 )
+from tempest_pds.services.backup.errors import BackupFailed, BackupRunning
 from tempest_pds.services.errors import (
     AccountMissing,
     AuthenticationRequired,
@@ -72,6 +73,8 @@ _TABLE: Final[dict[type[BaseException], tuple[int, str | None]]] = {
     TooManyOps: (400, "InvalidRequest"),
     CommitTooLarge: (413, "PayloadTooLarge"),
     InvalidRequest: (400, None),
+    BackupRunning: (409, "BackupRunning"),
+    BackupFailed: (500, "BackupFailed"),
     InvalidSwap: (400, "InvalidSwap"),
     BlobTooLarge: (413, "PayloadTooLarge"),
     AuthenticationRequired: (401, None),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from tempest_pds.http.admin_routes import AdminCall, admin_route
-
 from tempest_pds.http.answers import Answer
 from tempest_pds.services.errors import InvalidRequest
 from tempest_pds.services.progress import Progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -155,7 +156,7 @@ class Archive:
                 return
             raise
         with file:
-            size = path.stat().st_size
+            size = os.fstat(file.fileno()).st_size
             digest = hashlib.sha256()
             yield tar.header(name, size, time.time())
             left = size

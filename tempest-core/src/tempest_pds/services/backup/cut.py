@@ -6,16 +6,16 @@ writer tells which files changed since they were copied:
 1. Every file is copied, each as it is when its turn comes.
 2. Those that were written meanwhile are copied again, until few are left, or it does not get fewer.
 3. Between two batches of the writer, the files that are still behind, `account.sqlite` and the log are pinned. That
-   takes half a millisecond a file, is all that anybody has to wait for, and makes the moment: what was copied before has
-   not changed since, and what is pinned is copied at leisure.
+   takes half a millisecond a file, is all that anybody has to wait for, and makes the moment: what was copied before
+   has not changed since, and what is pinned is copied at leisure.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from tempest_pds.services.backup.errors import BackupFailed
 from tempest_pds.services.commit_log import CommitLog
@@ -24,6 +24,8 @@ from tempest_pds.stores.account.accounts import ALL_DIDS
 from tempest_pds.stores.actor.stores import ActorStores, RepoNotFound
 from tempest_pds.stores.pinned import PinnedDatabase
 from tempest_pds.stores.sequencer.store import SequencerStore
+
+T = TypeVar("T")
 
 FEW: Final = 16
 _ROUNDS: Final = 5
@@ -47,6 +49,10 @@ class Cut:
     dids: tuple[str, ...]
     last_seq: int
     applied_seq: int
+
+
+class _FileIsLent(Exception):
+    """Another thread writes the file, for an import or a removal."""
 
 
 class Cutter:
@@ -81,7 +87,7 @@ class Cutter:
 
     async def repos(self) -> AsyncIterator[tuple[str, PinnedDatabase]]:
         """Yield the file of every account, pinned, and again those that changed; the caller copies and closes each."""
-        dids: Iterable[str] = sorted(self._stores.dids())
+        dids = sorted(self._stores.dids())
         before = None
         for _ in range(_ROUNDS):
             for did in dids:
@@ -97,9 +103,9 @@ class Cutter:
     async def _pin(self, did: str) -> PinnedDatabase | None:
         unsettled = self._log.unsettled
 
-        def pin() -> PinnedDatabase | bool | None:
+        def pin() -> PinnedDatabase | None:
             if did in unsettled.lent:
-                return False
+                raise _FileIsLent
             assert unsettled.watched is not None, "watching() comes first"
             unsettled.watched.discard(did)
             return self._pin_file(did)
@@ -121,13 +127,12 @@ class Cutter:
         """Pin the moment; what is pinned is closed at the end."""
         unsettled = self._log.unsettled
 
-        def pin() -> Cut | bool:
+        def pin() -> Cut:
             if unsettled.lent:
-                return False
+                raise _FileIsLent
             return self._pin_all()
 
         cut = await self._when_none_is_lent(pin)
-        assert isinstance(cut, Cut)
         async with AsyncExitStack() as stack:
             for pinned in (cut.accounts, cut.sequencer, *cut.repos.values()):
                 stack.callback(pinned.close)
@@ -157,13 +162,12 @@ class Cutter:
                 pinned.close()
             raise
 
-    async def _when_none_is_lent(
-        self, work: Callable[[], Cut | PinnedDatabase | bool | None]
-    ) -> Cut | PinnedDatabase | None:
-        """Run `work` in the writer thread, again while it answers False because another thread is writing a file."""
+    async def _when_none_is_lent(self, work: Callable[[], T]) -> T:
+        """Run `work` in the writer thread, again while it says that another thread is writing a file."""
         for _ in range(_TRIES):
             await self._log.none_set_aside()
-            done = await self._log.call(work)
-            if not isinstance(done, bool):
-                return done
+            try:
+                return await self._log.call(work)
+            except _FileIsLent:
+                continue
         raise BackupFailed("repositories are being imported one after the other; try again when they are done")

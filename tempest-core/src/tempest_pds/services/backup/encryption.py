@@ -34,7 +34,7 @@ def recipient(text: str) -> Recipient:
     """Read a recipient, `age1…`; raise EncryptionUnusable."""
     library = _library()
     try:
-        return library.x25519.Recipient.from_str(text.strip())  # type: ignore[no-any-return]
+        return library.x25519.Recipient.from_str(text.strip())
     except library.RecipientError as error:
         raise EncryptionUnusable(
             "TEMPEST_BACKUP_RECIPIENT must be an age recipient (age1…), as `tempest backup new-key` makes it"

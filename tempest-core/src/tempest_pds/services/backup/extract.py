@@ -1,4 +1,4 @@
-"""From the members of an archive to the files of a data directory and the blobs of a store, each checked by its hash."""
+"""From the members of an archive to the files of a data directory and the blobs of a store, checked by their hashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of past backups and drills: one small file beside the backups, for the status page and the next start."""
+"""What is known of past backups and drills: one small file beside the backups, for the status and the next start."""
 
 from __future__ import annotations
 

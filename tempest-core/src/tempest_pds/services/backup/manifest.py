@@ -75,8 +75,9 @@ class Manifest:
                 raise NotABackup("this is no backup of Tempest: its manifest is of another kind")
             if (version := fields.pop("version")) != VERSION:
                 raise BackupTooNew(f"this backup has the format {version}: restore it with the Tempest that made it")
-            files = tuple(ArchivedFile(**file) for file in fields.pop("files"))
-            lists = {name: tuple(fields.pop(name)) for name in ("missing_blobs", "dropped", "secrets_elsewhere")}
-            return cls(files=files, **lists, **fields)
+            fields["files"] = tuple(ArchivedFile(**file) for file in fields["files"])
+            for name in ("missing_blobs", "dropped", "secrets_elsewhere"):
+                fields[name] = tuple(fields[name])
+            return cls(**fields)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise NotABackup("this is no backup of Tempest: its manifest cannot be read") from error

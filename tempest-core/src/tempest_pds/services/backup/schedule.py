@@ -20,7 +20,7 @@ _log = structlog.get_logger("tempest_pds.backup")
 
 
 class BackupSchedule:
-    """Makes a backup whenever the last good one is `interval` seconds old; after a failure again in a quarter of an hour."""
+    """Makes a backup whenever the last good one is `interval` seconds old; after a failure, soon again."""
 
     def __init__(self, maker: BackupMaker, history: History, interval: float) -> None:
         self._maker = maker

@@ -72,14 +72,13 @@ async def file_chunks(path: Path) -> AsyncIterator[bytes]:
 
 async def folder_members(folder: Path) -> AsyncIterator[Member]:
     """Read the members of an archive that was extracted into a folder; the manifest last, as in the archive."""
+    for path in await in_thread(_files, folder):
+        yield Member(path.relative_to(folder).as_posix(), path.stat().st_size, file_chunks(path))
+
+
+def _files(folder: Path) -> list[Path]:
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise NotABackup(f"{folder} holds no backup: there is no {MANIFEST} in it")
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink() and path != manifest:
-            yield _member(path, folder)
-    yield _member(manifest, folder)
-
-
-def _member(path: Path, folder: Path) -> Member:
-    return Member(path.relative_to(folder).as_posix(), path.stat().st_size, file_chunks(path))
+    others = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink() and path != manifest]
+    return [*sorted(others), manifest]

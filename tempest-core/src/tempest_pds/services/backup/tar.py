@@ -46,7 +46,7 @@ async def members(file: IO[bytes]) -> AsyncIterator[Member]:
         archive = await in_thread(tarfile.open, fileobj=file, mode="r|", bufsize=READ_SIZE)
         while (info := await in_thread(archive.next)) is not None:
             # Nothing is kept of what was read: an archive may have millions of members.
-            archive.members.clear()
+            archive.members = []  # type: ignore[attr-defined]
             if not info.isfile():
                 raise NotABackup(f"this is no backup of Tempest: {info.name[:80]!r} in it is not a file")
             content = archive.extractfile(info)

@@ -1,0 +1,485 @@
+"""Backups of a server that runs and writes, and the servers that are restored from them."""
+
+import hashlib
+import json
+import random
+import tarfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.account import Account, CallRefused, sign_up
+from tests.support.backups import kill, spawn, tempest, tempest_json
+from tests.support.consumer import Consumer
+from tests.support.frames import Frame, Subscription
+from tests.support.node import Node
+from tests.support.process import StartFailed, json_request
+from tests.support.server import Tempest
+from tests.support.steady_writer import SteadyWriter
+
+WRITERS = 6
+
+
+def upload(account: Account, data: bytes, mime_type: str = "image/png") -> Any:
+    headers = {"Authorization": f"Bearer {account.access}", "Content-Type": mime_type}
+    request = urllib.request.Request(f"{account.server.url}/xrpc/com.atproto.repo.uploadBlob", data, headers)
+    return json.load(urllib.request.urlopen(request))["blob"]
+
+
+def picture(account: Account, data: bytes) -> str:
+    """Upload a blob, have a record refer to it, and return its CID."""
+    blob = upload(account, data)
+    record = {"$type": "com.example.picture", "image": blob}
+    account.procedure(
+        "com.atproto.repo.createRecord", repo=account.did, collection="com.example.picture", record=record
+    )
+    return str(blob["ref"]["$link"])
+
+
+def read_blob(server: Tempest, did: str, cid: str) -> bytes:
+    url = f"{server.url}/xrpc/com.atproto.sync.getBlob?did={did}&cid={cid}"
+    with urllib.request.urlopen(url) as answer:
+        data: bytes = answer.read()
+        return data
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tempest]:
+    """A server with accounts that nobody writes to any more."""
+    with Tempest(tmp_path_factory.mktemp("source") / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def accounts(source: Tempest) -> list[Account]:
+    made = [sign_up(source, "kept") for _ in range(3)]
+    for account in made:
+        for number in range(4):
+            account.post(f"post {number}")
+    return made
+
+
+@pytest.fixture(scope="module")
+def pictures(accounts: list[Account]) -> dict[str, bytes]:
+    """The bytes of one picture of each account, by its CID."""
+    data = [hashlib.sha256(account.did.encode()).digest() * 2_000 for account in accounts]
+    return {picture(account, image): image for account, image in zip(accounts, data, strict=True)}
+
+
+@pytest.fixture(scope="module")
+def archive(source: Tempest, pictures: dict[str, bytes]) -> Path:
+    """A backup of it."""
+    return Path(tempest_json(source.env, "backup", "create")["location"])
+
+
+def restored(archive: Path, folder: Path) -> Tempest:
+    """Restore into a folder, and return the server over it, not started."""
+    server = Tempest(folder)
+    tempest(server.env, "backup", "restore", "--input", archive, "--target", folder)
+    return server
+
+
+@pytest.fixture(scope="module")
+def server(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tempest]:
+    """The server that was restored from it."""
+    with restored(archive, tmp_path_factory.mktemp("restored") / "data") as server:
+        yield server
+
+
+class TestOfAServerThatWrites:
+    """The cut: every account as it was at one moment, while nobody had to stop."""
+
+    def test_the_backup_shows_one_moment(self, lone_tempest: Tempest, tmp_path: Path) -> None:
+        server = lone_tempest.start()
+        writers = [SteadyWriter(sign_up(server, "busy"), seed) for seed in range(WRITERS)]
+        kept = {writer.account.did: picture(writer.account, writer.account.did.encode() * 500) for writer in writers}
+        for writer in writers:
+            writer.start()
+        deadline = time.monotonic() + 20
+        while min(len(writer.revs) for writer in writers) < 20 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        made = tempest_json(server.env, "backup", "create")
+        after = [len(writer.revs) for writer in writers]
+        while min(len(w.revs) - n for w, n in zip(writers, after, strict=True)) < 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for writer in writers:
+            writer.stop()
+            assert writer.failure is None
+
+        # By the firehose, where every repository stood at the moment that the backup says it shows.
+        heads: dict[str, str] = {}
+        with Subscription(server, 0) as feed:
+            while (frame := feed.next()) is not None and frame.seq <= made["lastSeq"]:
+                if frame.kind == "#commit":
+                    heads[frame.body["repo"]] = frame.body["rev"]
+        assert frame is not None
+        assert frame.seq > made["lastSeq"], "there was writing after the cut"
+        found = self.heads_in(Path(made["location"]), tmp_path)
+        assert found == heads
+
+        tempest(server.env, "backup", "verify", made["location"])
+        copy = restored(Path(made["location"]), tmp_path / "copy")
+        with copy:
+            for did, cid in kept.items():
+                assert read_blob(copy, did, cid) == did.encode() * 500
+
+    @staticmethod
+    def heads_in(archive: Path, folder: Path) -> dict[str, str]:
+        """Read the revision of each repository in an archive with nothing but tar and SQLite."""
+        import sqlite3
+
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder / "plain", filter="data")
+        manifest = json.loads((folder / "plain" / "manifest.json").read_bytes())
+        files = [file["path"] for file in manifest["files"] if file["path"].startswith("repos/")]
+        heads = {}
+        for path in files:
+            with sqlite3.connect(folder / "plain" / path) as database:
+                did, rev = database.execute("SELECT did, rev FROM root").fetchone()
+            heads[did] = rev
+        return heads
+
+    def test_blobs_removed_meanwhile_are_in_it(self, lone_tempest: Tempest, tmp_path: Path) -> None:
+        """What the cut refers to has to be there, although its last record is deleted while blobs are copied."""
+        server = lone_tempest.start()
+        account = sign_up(server, "fickle")
+        contents = {picture(account, bytes([number]) * 200_000): number for number in range(60)}
+        listed = account.query("com.atproto.repo.listRecords", repo=account.did, collection="com.example.picture")
+        child = spawn(server.env, "backup", "create")
+        for record in listed["records"]:
+            rkey = record["uri"].rpartition("/")[2]
+            account.procedure(
+                "com.atproto.repo.deleteRecord", repo=account.did, collection="com.example.picture", rkey=rkey
+            )
+        assert child.wait(60) == 0
+        tempest(server.env, "backup", "verify")
+        assert contents
+
+    def test_accounts_made_and_deactivated_meanwhile_do_no_harm(self, lone_tempest: Tempest) -> None:
+        server = lone_tempest.start()
+        for _ in range(5):
+            sign_up(server, "early").post("hello")
+        child = spawn(server.env, "backup", "create")
+        while child.poll() is None:
+            account = sign_up(server, "late")
+            account.procedure("com.atproto.server.deactivateAccount")
+        assert child.returncode == 0
+        tempest(server.env, "backup", "verify")
+
+
+class TestRestored:
+    """A server that was restored, as clients and relays see it."""
+
+    def test_blobs_are_what_they_were(
+        self, server: Tempest, accounts: list[Account], pictures: dict[str, bytes]
+    ) -> None:
+        for account, (cid, data) in zip(accounts, pictures.items(), strict=True):
+            assert read_blob(server, account.did, cid) == data
+
+    def test_records_are_what_they_were(self, server: Tempest, source: Tempest, accounts: list[Account]) -> None:
+        for account in accounts:
+            query = f"/xrpc/com.atproto.repo.listRecords?repo={account.did}&collection=app.bsky.feed.post"
+            before, after = json_request(source.url + query), json_request(server.url + query)
+            assert after == before
+            assert after[0] == 200
+
+    def test_accounts_log_in_and_write(self, server: Tempest, accounts: list[Account]) -> None:
+        body = {"identifier": accounts[0].handle, "password": accounts[0].password}
+        status, session = json_request(f"{server.url}/xrpc/com.atproto.server.createSession", body)
+        assert status == 200
+        assert isinstance(session, dict)
+        again = Account(server, session["did"], accounts[0].handle, "", session["accessJwt"], session["refreshJwt"])
+        again.post("after the restore")
+
+    def test_the_firehose_goes_on_above_all_that_was_announced(
+        self, server: Tempest, source: Tempest, accounts: list[Account], archive: Path
+    ) -> None:
+        """A relay that has read to the end of the old server, further than the backup, hears of every account."""
+        account = accounts[1]
+        account.post("after the backup")
+        with Subscription(source, 0) as feed:
+            old = [feed.next()]
+            while (last := old[-1]) is not None and (
+                last.kind != "#commit" or last.body["ops"] == [] or last.body["repo"] != account.did
+            ):
+                old.append(feed.next())
+        seen = max(frame.seq for frame in old if frame is not None)
+        wanted = {each.did for each in accounts}
+        told: dict[str, list[Frame]] = {did: [] for did in wanted}
+        with Subscription(server, seen) as feed:
+            while not all(any(frame.kind == "#sync" for frame in frames) for frames in told.values()):
+                frame = feed.next()
+                assert frame is not None
+                assert frame.kind != "error", frame.body
+                assert frame.seq > seen
+                seen = frame.seq
+                if frame.body.get("did") in wanted:
+                    told[frame.body["did"]].append(frame)
+        for frames in told.values():
+            assert [frame.kind for frame in frames] == ["#identity", "#account", "#sync"]
+
+    def test_revisions_rise_above_those_the_old_server_made_since(
+        self, server: Tempest, source: Tempest, accounts: list[Account]
+    ) -> None:
+        query = "/xrpc/com.atproto.sync.getLatestCommit?did="
+        for account in accounts:
+            before, after = (
+                json_request(source.url + query + account.did),
+                json_request(server.url + query + account.did),
+            )
+            assert isinstance(before[1], dict)
+            assert isinstance(after[1], dict)
+            assert after[1]["rev"] > before[1]["rev"]
+
+    def test_the_official_consumer_accepts_what_it_announces(
+        self, server: Tempest, accounts: list[Account], node: Node
+    ) -> None:
+        wanted = {account.did for account in accounts}
+        with Consumer(node, server.url, None, 0) as consumer:
+            consumer.until(
+                lambda events: wanted <= {event["did"] for event in events if event["event"] == "sync"}, timeout=30
+            )
+
+    def test_the_next_start_announces_nothing_again(self, archive: Path, tmp_path: Path) -> None:
+        server = restored(archive, tmp_path / "data")
+        with server, Subscription(server, 0) as feed:
+            frame = feed.next()
+            while frame is not None and frame.kind != "#sync":
+                frame = feed.next()
+            assert frame is not None
+        with server, Subscription(server) as feed:
+            assert feed.quiet()
+
+
+class TestRestore:
+    """The command, and what it refuses."""
+
+    def test_from_an_extracted_folder(self, archive: Path, tmp_path: Path) -> None:
+        with tarfile.open(archive) as tar:
+            tar.extractall(tmp_path / "extracted", filter="data")
+        with restored(tmp_path / "extracted", tmp_path / "data"):
+            pass
+
+    def test_a_folder_with_data_is_refused_and_not_touched(self, archive: Path, tmp_path: Path) -> None:
+        target = tmp_path / "data"
+        target.mkdir()
+        (target / "notes.txt").write_text("mine")
+        server = Tempest(target)
+        _, told = tempest(server.env, "backup", "restore", "--input", archive, code=2)
+        assert "holds data (notes.txt)" in told
+        assert "--force" in told
+        assert [path.name for path in target.iterdir()] == ["notes.txt"]
+
+    def test_an_empty_volume_is_no_data(self, archive: Path, tmp_path: Path) -> None:
+        target = tmp_path / "data"
+        for name in ("lost+found", "repos", "keys/signing"):
+            (target / name).mkdir(parents=True)
+        with restored(archive, target):
+            pass
+
+    def test_force_puts_what_is_there_aside(self, archive: Path, tmp_path: Path) -> None:
+        server = Tempest(tmp_path / "data")
+        with server:
+            old = sign_up(server, "old")
+        tempest(server.env, "backup", "restore", "--input", archive, "--force")
+        with server:
+            status, _ = json_request(f"{server.url}/xrpc/com.atproto.sync.getLatestCommit?did={old.did}")
+            assert status == 400
+        aside = next((tmp_path / "data").glob("replaced-*"))
+        with Tempest(aside) as before:
+            status, _ = json_request(f"{before.url}/xrpc/com.atproto.sync.getLatestCommit?did={old.did}")
+            assert status == 200
+
+    def test_a_running_server_keeps_its_data(self, archive: Path, lone_tempest: Tempest) -> None:
+        server = lone_tempest.start()
+        _, told = tempest(server.env, "backup", "restore", "--input", archive, "--force", code=2)
+        assert "in use by another Tempest" in told
+        sign_up(server, "still").post("here")
+
+    def test_something_else_is_no_backup(self, tmp_path: Path) -> None:
+        (tmp_path / "some.tar").write_bytes(b"x" * 20_000)
+        server = Tempest(tmp_path / "data")
+        _, told = tempest(server.env, "backup", "restore", "--input", tmp_path / "some.tar", code=2)
+        assert told.startswith("tempest: this is no whole backup")
+        with pytest.raises(StartFailed, match="has not come to its end"):
+            server.start()
+
+    @pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
+    def test_half_a_backup_is_refused(self, archive: Path, tmp_path: Path, part: float) -> None:
+        half = tmp_path / "half.tar"
+        data = archive.read_bytes()
+        half.write_bytes(data[: int(len(data) * part)])
+        env = Tempest(tmp_path / "data").env
+        _, told = tempest(env, "backup", "verify", half, code=2)
+        assert told.startswith("tempest: this is no whole backup")
+
+    def test_a_changed_byte_is_found_wherever_it_is(self, archive: Path, tmp_path: Path) -> None:
+        env = Tempest(tmp_path / "data").env
+        data = archive.read_bytes()
+        changed = tmp_path / "changed.tar"
+        with tarfile.open(archive) as tar:
+            spans = {info.name: (info.offset_data, info.size) for info in tar}
+        dice = random.Random(1)
+        blob = next(name for name in spans if name.startswith("blobs/"))
+        key = next(name for name in spans if name.startswith("keys/signing/"))
+        repo = next(name for name in spans if name.startswith("repos/"))
+        for name in (blob, key, repo, "account.sqlite", "sequencer.sqlite"):
+            start, size = spans[name]
+            at = start + dice.randrange(size)
+            changed.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+            said = tempest(env, "backup", "verify", changed, code=1 if name == blob else 2)
+            assert "damaged" in said[0] if name == blob else name in said[1]
+
+    def test_an_unknown_name_says_where_to_look(self, source: Tempest) -> None:
+        _, told = tempest(source.env, "backup", "verify", "nothing.tar", code=2)
+        assert "`tempest backup list`" in told
+
+
+class TestKilled:
+    """Nothing half done is ever taken for done."""
+
+    def test_while_a_backup_is_made(self, lone_tempest: Tempest) -> None:
+        server = lone_tempest.start()
+        account = sign_up(server, "large")
+        for number in range(20):
+            picture(account, bytes([number]) * 3_000_000)
+        before = tempest_json(server.env, "backup", "create")["name"]
+        folder = server.folder / "backups" / ".unfinished"
+        child = spawn(server.env, "backup", "create")
+        deadline = time.monotonic() + 30
+        while not any(folder.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        server.kill()
+        child.wait(30)
+        assert any(folder.iterdir()), "it was killed in the middle"
+        listed = [row["name"] for row in tempest_json(server.env, "backup", "list")]
+        assert listed == [before]
+        with server:
+            assert not any(folder.iterdir())
+            account.post("still here")
+        tempest(server.env, "backup", "verify")
+
+    def test_while_a_backup_is_restored(self, archive: Path, tmp_path: Path) -> None:
+        """At whatever moment: the server refuses what is there, and the restore is simply run again."""
+        server = Tempest(tmp_path / "data")
+        killed = 0
+        for delay in (0.0, 0.02, 0.05, 0.1, 0.2):
+            child = spawn(server.env, "backup", "restore", "--input", archive)
+            deadline = time.monotonic() + 30
+            while not (tmp_path / "data" / "restore-unfinished").exists() and child.poll() is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            time.sleep(delay)
+            if not kill(child):
+                break
+            killed += 1
+            with pytest.raises(StartFailed, match=r"a restore into .* has not come to its end"):
+                server.start()
+        assert killed
+        tempest(server.env, "backup", "restore", "--input", archive, "--force")
+        with server:
+            pass
+
+    def test_while_what_was_there_is_put_aside(self, archive: Path, tmp_path: Path) -> None:
+        """As the kill leaves it: marked, a part moved. Nothing of what was there is lost when it is run again."""
+        server = Tempest(tmp_path / "data")
+        with server:
+            old = sign_up(server, "old")
+        (tmp_path / "data" / "restore-unfinished").write_text("making room")
+        aside = tmp_path / "data" / "replaced-20260101T000000Z"
+        aside.mkdir()
+        (tmp_path / "data" / "account.sqlite").rename(aside / "account.sqlite")
+        tempest(server.env, "backup", "restore", "--input", archive)
+        kept = list((tmp_path / "data").glob("replaced-*/repos/*/*.sqlite"))
+        assert [path.name for path in kept] == [old.did.replace(":", "_") + ".sqlite"]
+
+
+class TestEncrypted:
+    def test_only_the_key_opens_it(self, tmp_path: Path) -> None:
+        recipient = tempest({**Tempest(tmp_path / "none").env}, "backup", "new-key", tmp_path / "key.txt")[0]
+        assert (tmp_path / "key.txt").stat().st_mode & 0o777 == 0o600
+        name, _, value = recipient.strip().partition("=")
+        with Tempest(tmp_path / "data", **{name: value}) as server:
+            account = sign_up(server, "secret")
+            cid = picture(account, b"private" * 10_000)
+            made = tempest_json(server.env, "backup", "create")
+            assert made["encrypted"]
+            data = Path(made["location"]).read_bytes()
+            assert data.startswith(b"age-encryption.org/v1")
+            assert account.did.encode() not in data
+            _, told = tempest(server.env, "backup", "verify", code=2)
+            assert "--identity" in told
+            tempest(server.env, "backup", "new-key", tmp_path / "other.txt")
+            _, told = tempest(server.env, "backup", "verify", "--identity", tmp_path / "other.txt", code=2)
+            assert "another key" in told
+            tempest(server.env, "backup", "verify", "--identity", tmp_path / "key.txt")
+        copy = Tempest(tmp_path / "copy")
+        words = ("--input", made["location"], "--identity", tmp_path / "key.txt")
+        tempest(copy.env, "backup", "restore", *words)
+        with copy:
+            assert read_blob(copy, account.did, cid) == b"private" * 10_000
+        half = tmp_path / "half.tar.age"
+        half.write_bytes(data[:-100])
+        _, told = tempest(copy.env, "backup", "verify", half, "--identity", tmp_path / "key.txt", code=2)
+        assert "was changed, or ends too early" in told
+
+    def test_a_wrong_recipient_keeps_the_server_from_starting(self, tmp_path: Path) -> None:
+        server = Tempest(tmp_path / "data", TEMPEST_BACKUP_RECIPIENT="age1nonsense")
+        with pytest.raises(StartFailed, match="TEMPEST_BACKUP_RECIPIENT must be an age recipient"):
+            server.start()
+
+
+class TestDrill:
+    def test_it_proves_that_the_newest_can_be_restored(self, source: Tempest, archive: Path) -> None:
+        report = tempest_json(source.env, "backup", "drill")
+        assert report["ok"], report
+        assert [step["what"] for step in report["steps"]] == [
+            "restore",
+            "start",
+            "health",
+            "describeServer",
+            "admin status",
+            "accounts",
+            "handles",
+            "repositories",
+            "blobs",
+            "firehose",
+        ]
+
+    def test_a_damaged_backup_fails_it(self, source: Tempest, archive: Path, tmp_path: Path) -> None:
+        damaged = tmp_path / "damaged.tar"
+        data = bytearray(archive.read_bytes())
+        with tarfile.open(archive) as tar:
+            at = tar.getmember("sequencer.sqlite").offset_data
+        data[at + 5000] ^= 1
+        damaged.write_bytes(data)
+        told, _ = tempest(source.env, "backup", "drill", damaged, code=1)
+        assert told.startswith("FAILED restore: sequencer.sqlite in the backup is missing, or not what")
+
+
+class TestRefused:
+    def test_no_upload_without_a_store(self, source: Tempest) -> None:
+        _, told = tempest(source.env, "backup", "create", "--upload", code=2)
+        assert "TEMPEST_BACKUP_STORE" in told
+
+    def test_a_second_one_at_the_same_time(self, lone_tempest: Tempest) -> None:
+        server = lone_tempest.start()
+        account = sign_up(server, "large")
+        for number in range(30):
+            picture(account, bytes([number]) * 3_000_000)
+        first = spawn(server.env, "backup", "create")
+        folder = server.folder / "backups" / ".unfinished"
+        while not folder.exists() or not any(folder.iterdir()):
+            assert first.poll() is None
+            time.sleep(0.001)
+        _, told = tempest(server.env, "backup", "create", code=2)
+        assert "a backup is being made already" in told
+        assert first.wait(60) == 0
+
+    def test_an_account_cannot_make_one(self, source: Tempest, accounts: list[Account]) -> None:
+        with pytest.raises(CallRefused) as refused:
+            accounts[0]._call("/xrpc/_admin/backups/create", {})
+        assert refused.value.status in {400, 401}
