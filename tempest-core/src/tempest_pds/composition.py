@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from tempest_pds.composition_status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.forwarding import Forwarding
@@ -290,6 +291,17 @@ async def open_services(
         firehose=firehose,
         preferences=Preferences(data.stores, log),
         proxy=Forwarding(proxy),
+        status=make_status(
+            settings,
+            data,
+            plugins,
+            adapters.selection,
+            stack,
+            firehose=firehose,
+            repos=repos,
+            relays=relays,
+            upkeep=upkeep,
+        ),
     )
     return Opened(
         services=services,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
     from tempest_pds.services.repos import Repos
+    from tempest_pds.services.server_status import ServerStatus
     from tempest_pds.services.service_auth import ServiceAuth
     from tempest_pds.services.sessions import Sessions
     from tempest_pds.services.sync_reads import SyncReads
@@ -89,6 +90,7 @@ class Services:
     dids: DidResolver
     repo_list: RepoList
     preferences: Preferences
+    status: ServerStatus
     proxy: Proxy | None = None
 
 
