@@ -30,6 +30,7 @@ from tempest_pds.remote.plc_ledger import PlcLedger
 from tempest_pds.remote.relays import Relays
 from tempest_pds.remote.safe_fetch import SafeFetch
 from tempest_pds.selected_adapters import SelectedAdapters
+from tempest_pds.services.account_listing import AccountListing
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
 from tempest_pds.services.admin_token import AdminToken
@@ -291,6 +292,7 @@ async def open_services(
         firehose=firehose,
         preferences=Preferences(data.stores, log),
         proxy=Forwarding(proxy),
+        account_listing=AccountListing(data.accounts, data.stores),
         status=make_status(
             settings,
             data,

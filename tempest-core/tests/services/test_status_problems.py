@@ -43,7 +43,7 @@ def test_a_sound_server_has_none() -> None:
         ({"repositories": {"notWritable": ["did:plc:a", "did:plc:b"]}}, "did:plc:a, did:plc:b. See"),
         ({"repositories": {"notWritable": ["a", "b", "c", "d", "e"]}}, "a, b, c and 2 more"),
         ({"relays": [ACCEPTED | {"state": "refused", "reason": "429 too many"}]}, "refuses to crawl this server: 429"),
-        ({"relays": [ACCEPTED | {"state": "unreachable", "reason": None}]}, "https://relay.example cannot be reached."),
+        ({"relays": [ACCEPTED | {"state": "unreachable", "reason": None}]}, "https://relay.example failed."),
         ({"relays": []}, "TEMPEST_CRAWLERS"),
         ({"firehose": {"subscribers": 0}}, "https://pds.example.com/xrpc/com.atproto.sync"),
         ({"backups": None}, "No backups are configured"),

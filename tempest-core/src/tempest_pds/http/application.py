@@ -17,6 +17,9 @@ from tempest_pds.http.dispatch import Dispatcher
 from tempest_pds.http.edge import Edge
 from tempest_pds.http.errors import ErrorAnswer, XrpcError
 from tempest_pds.http.exchange import exchange_of
+from tempest_pds.http.pages.admin_pages import PAGES
+from tempest_pds.http.pages.admin_site import PREFIX, AdminSite
+from tempest_pds.http.pages.rendering import Templates
 from tempest_pds.http.pages.service import Directory, Page, ServicePages
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.http.responses import error_response
@@ -27,13 +30,16 @@ from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.telemetry import Instruments
 
 
-def build_application(dispatcher: Dispatcher, sockets: SocketServer, pages: Mapping[str, Page]) -> Application:
+def build_application(
+    dispatcher: Dispatcher, sockets: SocketServer, pages: Mapping[str, Page], admin_site: AdminSite
+) -> Application:
     """Make the application.
 
     Args:
         dispatcher: answers what is below /xrpc/.
         sockets: answers WebSockets there.
         pages: handlers of GET and HEAD by exact path.
+        admin_site: answers what is at /admin and below.
     """
     with _without_app_variables(), _without_source_lines():
         router = Router()
@@ -58,6 +64,8 @@ def build_application(dispatcher: Dispatcher, sockets: SocketServer, pages: Mapp
         path: bytes = request.scope["raw_path"]
         if path.startswith(b"/xrpc/"):
             return await dispatcher.handle(request)
+        if path == PREFIX or path.startswith(PREFIX + b"/"):
+            return await admin_site.handle(request)
         if path.decode("latin-1") in pages:
             return error_response(
                 ErrorAnswer(405, "InvalidRequest", "Method Not Allowed", ((b"allow", b"GET, HEAD, OPTIONS"),)), []
@@ -133,6 +141,9 @@ def build_edge(
         validate_responses=validate_responses,
     )
     sockets = SocketServer(dispatcher, services, limiter, trusted_proxies=trusted_proxies)
-    application = build_application(dispatcher, sockets, ServicePages(services.server, directory).routes())
+    templates = Templates()
+    site = AdminSite(services=services, administrators=authenticator, templates=templates, pages=PAGES)
+    pages = ServicePages(services.server, directory, templates).routes()
+    application = build_application(dispatcher, sockets, pages, site)
     edge = Edge(application, instruments=instruments, request_log=request_log, trusted_proxies=trusted_proxies)
     return application, edge

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tempest_pds.http.exchange import Exchange
     from tempest_pds.protocol.lexicon.lexicons import Lexicons
     from tempest_pds.remote.did_resolver import DidResolver
+    from tempest_pds.services.account_listing import AccountListing
     from tempest_pds.services.accounts import Accounts
     from tempest_pds.services.app_passwords import AppPasswords
     from tempest_pds.services.blobs import Blobs
@@ -91,6 +92,7 @@ class Services:
     repo_list: RepoList
     preferences: Preferences
     status: ServerStatus
+    account_listing: AccountListing
     proxy: Proxy | None = None
 
 

@@ -67,10 +67,11 @@ def _repositories(report: Mapping[str, Any]) -> Iterator[str]:
 
 def _relays(report: Mapping[str, Any], circumstances: Circumstances) -> Iterator[str]:
     for relay in report["relays"]:
-        if relay["state"] in {"refused", "unreachable"}:
-            reason = f": {relay['reason']}" if relay["reason"] else ""
-            verb = "refuses to crawl this server" if relay["state"] == "refused" else "cannot be reached"
-            yield f"The relay {relay['url']} {verb}{reason}."
+        reason = f": {relay['reason']}" if relay["reason"] else ""
+        if relay["state"] == "refused":
+            yield f"The relay {relay['url']} refuses to crawl this server{reason}."
+        elif relay["state"] == "unreachable":
+            yield f"Asking the relay {relay['url']} failed{reason}."
     if circumstances.is_local:
         return
     if not report["relays"]:
