@@ -105,8 +105,9 @@ async def open_services(
     instruments: Instruments,
     lexicons: Lexicons,
     stack: AsyncExitStack,
+    control_token: str,
 ) -> Opened:
-    """Open the data directory and all services.
+    """Open the data directory and all services; `control_token` is accepted as the administrator's.
 
     Raises TempestError with one line that says what to change: the directory is in use, a plugin cannot be used…
     """
@@ -309,7 +310,7 @@ async def open_services(
         services=services,
         sessions=sessions,
         service_tokens=service_auth,
-        admin_tokens=_admin_token(settings, data.keys, passwords),
+        admin_tokens=_admin_token(settings, data.keys, passwords, control_token),
         hosting=hosting,
         directory=_HostedDirectory(data.accounts, documents),
         plugins=plugins,
@@ -329,10 +330,10 @@ def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:
     return keys.load_or_create("secret_key_base")
 
 
-def _admin_token(settings: Settings, keys: KeyFiles, passwords: Passwords) -> AdminToken:
-    if settings.admin_token_hash is not None:
-        return AdminToken(passwords, stored_hash=settings.admin_token_hash)
-    return AdminToken(passwords, stored_hash=None, token=keys.load_or_create("admin_token").hex())
+def _admin_token(settings: Settings, keys: KeyFiles, passwords: Passwords, control_token: str) -> AdminToken:
+    stored_hash = settings.admin_token_hash
+    token = None if stored_hash is not None else keys.load_or_create("admin_token").hex()
+    return AdminToken(passwords, stored_hash=stored_hash, token=token, control_token=control_token)
 
 
 class _HostedDirectory:

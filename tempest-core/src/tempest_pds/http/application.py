@@ -11,14 +11,16 @@ from functools import partial
 
 from blacksheep import Application, Request, Response, Router, WebSocket
 
+from tempest_pds.http.admin_routes import ADMIN_PREFIX, AdminRoute, AdminRouter
 from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.context import Services
 from tempest_pds.http.dispatch import Dispatcher
 from tempest_pds.http.edge import Edge
 from tempest_pds.http.errors import ErrorAnswer, XrpcError
 from tempest_pds.http.exchange import exchange_of
+from tempest_pds.http.long_tasks import LongTasks
 from tempest_pds.http.pages.admin_pages import PAGES
-from tempest_pds.http.pages.admin_site import PREFIX, AdminSite
+from tempest_pds.http.pages.admin_site import SITE, AdminSite
 from tempest_pds.http.pages.rendering import Templates
 from tempest_pds.http.pages.service import Directory, Page, ServicePages
 from tempest_pds.http.rate_limits import RateLimiter
@@ -29,14 +31,21 @@ from tempest_pds.logs import RequestLog
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.telemetry import Instruments
 
+_ADMIN = ADMIN_PREFIX.encode()
+
 
 def build_application(
-    dispatcher: Dispatcher, sockets: SocketServer, pages: Mapping[str, Page], admin_site: AdminSite
+    dispatcher: Dispatcher,
+    admin: AdminRouter,
+    sockets: SocketServer,
+    pages: Mapping[str, Page],
+    admin_site: AdminSite,
 ) -> Application:
     """Make the application.
 
     Args:
         dispatcher: answers what is below /xrpc/.
+        admin: answers what is below /xrpc/_admin/.
         sockets: answers WebSockets there.
         pages: handlers of GET and HEAD by exact path.
         admin_site: answers what is at /admin and below.
@@ -46,10 +55,15 @@ def build_application(
         application = Application(router=router)
     application.show_error_details = False
 
+    async def below_xrpc(request: Request) -> Response:
+        if request.scope["raw_path"].startswith(_ADMIN):
+            return await admin.handle(request)
+        return await dispatcher.handle(request)
+
     def method_caller() -> Page:
         # One for each route: BlackSheep wraps a handler that stands in several, once for each of them.
         async def call_method(request: Request) -> Response:
-            return await dispatcher.handle(request)
+            return await below_xrpc(request)
 
         return call_method
 
@@ -63,8 +77,8 @@ def build_application(
             return Response(404)
         path: bytes = request.scope["raw_path"]
         if path.startswith(b"/xrpc/"):
-            return await dispatcher.handle(request)
-        if path == PREFIX or path.startswith(PREFIX + b"/"):
+            return await below_xrpc(request)
+        if path == SITE or path.startswith(SITE + b"/"):
             return await admin_site.handle(request)
         if path.decode("latin-1") in pages:
             return error_response(
@@ -120,6 +134,8 @@ def build_edge(
     *,
     services: Services,
     methods: Mapping[str, Method],
+    admin_routes: Mapping[str, AdminRoute],
+    long_tasks: LongTasks,
     lexicons: Lexicons,
     authenticator: Authenticator,
     limiter: RateLimiter,
@@ -141,9 +157,10 @@ def build_edge(
         validate_responses=validate_responses,
     )
     sockets = SocketServer(dispatcher, services, limiter, trusted_proxies=trusted_proxies)
+    admin = AdminRouter(services, admin_routes, authenticator, limiter, long_tasks)
     templates = Templates()
     site = AdminSite(services=services, administrators=authenticator, templates=templates, pages=PAGES)
     pages = ServicePages(services.server, directory, templates).routes()
-    application = build_application(dispatcher, sockets, pages, site)
+    application = build_application(dispatcher, admin, sockets, pages, site)
     edge = Edge(application, instruments=instruments, request_log=request_log, trusted_proxies=trusted_proxies)
     return application, edge

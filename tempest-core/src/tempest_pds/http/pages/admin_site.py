@@ -23,7 +23,7 @@ from tempest_pds.http.pages.forms import is_same_origin, read_form
 from tempest_pds.http.pages.rendering import PRIVATE, Templates
 from tempest_pds.http.query_string import parse_query_string
 
-PREFIX: Final = b"/admin"
+SITE: Final = b"/admin"
 _LOGOUT: Final = "/admin/logout"
 
 _log = structlog.get_logger("tempest_pds.admin_site")
