@@ -20,6 +20,7 @@ from tempest_pds.http.errors import ErrorAnswer, XrpcError
 from tempest_pds.http.exchange import exchange_of
 from tempest_pds.http.long_tasks import LongTasks
 from tempest_pds.http.pages.admin_pages import PAGES
+from tempest_pds.http.pages.admin_sessions import AdminSessions
 from tempest_pds.http.pages.admin_site import SITE, AdminSite
 from tempest_pds.http.pages.rendering import Templates
 from tempest_pds.http.pages.service import Directory, Page, ServicePages
@@ -142,6 +143,7 @@ def build_edge(
     directory: Directory,
     instruments: Instruments,
     request_log: RequestLog | None = None,
+    admin_sessions: AdminSessions | None = None,
     trusted_proxies: int = 0,
     json_max_bytes: int = 1_048_576,
     validate_responses: bool = False,
@@ -159,7 +161,13 @@ def build_edge(
     sockets = SocketServer(dispatcher, services, limiter, trusted_proxies=trusted_proxies)
     admin = AdminRouter(services, admin_routes, authenticator, limiter, long_tasks)
     templates = Templates()
-    site = AdminSite(services=services, administrators=authenticator, templates=templates, pages=PAGES)
+    site = AdminSite(
+        services=services,
+        administrators=authenticator,
+        templates=templates,
+        pages=PAGES,
+        sessions=admin_sessions or AdminSessions(),
+    )
     pages = ServicePages(services.server, directory, templates).routes()
     application = build_application(dispatcher, admin, sockets, pages, site)
     edge = Edge(application, instruments=instruments, request_log=request_log, trusted_proxies=trusted_proxies)

@@ -43,11 +43,11 @@ class AdminSite:
         administrators: Administrators,
         templates: Templates,
         pages: Sequence[AdminPage],
-        sessions: AdminSessions | None = None,
+        sessions: AdminSessions,
     ) -> None:
         self._services = services
         self._templates = templates
-        self._login = AdminLogin(services.server, administrators, templates, sessions or AdminSessions())
+        self._login = AdminLogin(services.server, administrators, templates, sessions)
         self._pages = [(page, page.path.split("/")) for page in pages]
 
     async def handle(self, request: Request) -> Response:
