@@ -44,7 +44,9 @@ class Subscription:
         query = "" if cursor is None else f"?cursor={cursor}"
         url = f"ws://127.0.0.1:{server.port}/xrpc/com.atproto.sync.subscribeRepos{query}"
         self._stack = ExitStack()
-        self._socket = self._stack.enter_context(connect(url, compression=None, max_size=None, proxy=None, close_timeout=1))
+        self._socket = self._stack.enter_context(
+            connect(url, compression=None, max_size=None, proxy=None, close_timeout=1)
+        )
         self.close_code: int | None = None
         self.close_reason = ""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from tempest_pds.composition_backup import open_backups
+from tempest_pds.composition_status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.forwarding import Forwarding
@@ -30,6 +31,7 @@ from tempest_pds.remote.plc_ledger import PlcLedger
 from tempest_pds.remote.relays import Relays
 from tempest_pds.remote.safe_fetch import SafeFetch
 from tempest_pds.selected_adapters import SelectedAdapters
+from tempest_pds.services.account_listing import AccountListing
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
 from tempest_pds.services.admin_token import AdminToken
@@ -296,6 +298,19 @@ async def open_services(
         preferences=Preferences(data.stores, log),
         proxy=Forwarding(proxy),
         backups=backups.maker,
+        account_listing=AccountListing(data.accounts, data.stores),
+        status=make_status(
+            settings,
+            data,
+            plugins,
+            adapters.selection,
+            stack,
+            firehose=firehose,
+            repos=repos,
+            relays=relays,
+            upkeep=upkeep,
+            backups=backups.standing.report,
+        ),
     )
     return Opened(
         services=services,

@@ -21,6 +21,7 @@ from tempest_pds.services.backup.maker import BackupMaker
 from tempest_pds.services.backup.names import Retention
 from tempest_pds.services.backup.ready_sink import ReadySink
 from tempest_pds.services.backup.schedule import BackupSchedule
+from tempest_pds.services.backup.standing import BackupStanding
 from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.progress import Progress
@@ -35,11 +36,11 @@ _log = structlog.get_logger("tempest_pds.backup")
 
 @dataclass(frozen=True, slots=True)
 class Backups:
-    """What makes backups, by hand and by the clock, and what is known of earlier ones."""
+    """What makes backups, by hand and by the clock, and how they stand."""
 
     maker: BackupMaker
     schedule: BackupSchedule
-    history: History
+    standing: BackupStanding
 
 
 async def open_backups(
@@ -101,7 +102,9 @@ async def open_backups(
         recipient=None if settings.backup_recipient is None else recipient(settings.backup_recipient),
         retention=Retention(settings.backup_keep, settings.backup_keep_days),
     )
-    return Backups(maker, BackupSchedule(maker, history, settings.backup_interval_hours * 3600), history)
+    schedule = BackupSchedule(maker, history, settings.backup_interval_hours * 3600)
+    standing = BackupStanding(maker=maker, schedule=schedule, history=history, is_local=settings.is_local)
+    return Backups(maker, schedule, standing)
 
 
 def _secrets_elsewhere(settings: Settings) -> tuple[str, ...]:

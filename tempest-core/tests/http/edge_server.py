@@ -18,6 +18,7 @@ from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.edge import Edge
 from tempest_pds.http.long_tasks import LongTasks
+from tempest_pds.http.pages.admin_sessions import AdminSessions
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.http.server import bind, make_server
 from tempest_pds.http.xrpc import Method
@@ -153,6 +154,7 @@ async def edge_server(
     validate_responses: bool = True,
     admin_routes: Iterable[AdminRoute] = (),
     long_tasks: LongTasks | None = None,
+    admin_sessions: AdminSessions | None = None,
 ) -> AsyncIterator[EdgeServer]:
     limiter = limiter or RateLimiter(enabled=False)
     log = io.StringIO()
@@ -173,6 +175,7 @@ async def edge_server(
         authenticator=authenticator,
         admin_routes={route.path: route for route in admin_routes},
         long_tasks=long_tasks or LongTasks(),
+        admin_sessions=admin_sessions,
         limiter=limiter,
         directory=directory,
         instruments=Instruments(),

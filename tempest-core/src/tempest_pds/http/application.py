@@ -19,6 +19,10 @@ from tempest_pds.http.edge import Edge
 from tempest_pds.http.errors import ErrorAnswer, XrpcError
 from tempest_pds.http.exchange import exchange_of
 from tempest_pds.http.long_tasks import LongTasks
+from tempest_pds.http.pages.admin_pages import PAGES
+from tempest_pds.http.pages.admin_sessions import AdminSessions
+from tempest_pds.http.pages.admin_site import SITE, AdminSite
+from tempest_pds.http.pages.rendering import Templates
 from tempest_pds.http.pages.service import Directory, Page, ServicePages
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.http.responses import error_response
@@ -32,7 +36,11 @@ _ADMIN = ADMIN_PREFIX.encode()
 
 
 def build_application(
-    dispatcher: Dispatcher, admin: AdminRouter, sockets: SocketServer, pages: Mapping[str, Page]
+    dispatcher: Dispatcher,
+    admin: AdminRouter,
+    sockets: SocketServer,
+    pages: Mapping[str, Page],
+    admin_site: AdminSite,
 ) -> Application:
     """Make the application.
 
@@ -41,6 +49,7 @@ def build_application(
         admin: answers what is below /xrpc/_admin/.
         sockets: answers WebSockets there.
         pages: handlers of GET and HEAD by exact path.
+        admin_site: answers what is at /admin and below.
     """
     with _without_app_variables(), _without_source_lines():
         router = Router()
@@ -70,6 +79,8 @@ def build_application(
         path: bytes = request.scope["raw_path"]
         if path.startswith(b"/xrpc/"):
             return await below_xrpc(request)
+        if path == SITE or path.startswith(SITE + b"/"):
+            return await admin_site.handle(request)
         if path.decode("latin-1") in pages:
             return error_response(
                 ErrorAnswer(405, "InvalidRequest", "Method Not Allowed", ((b"allow", b"GET, HEAD, OPTIONS"),)), []
@@ -132,6 +143,7 @@ def build_edge(
     directory: Directory,
     instruments: Instruments,
     request_log: RequestLog | None = None,
+    admin_sessions: AdminSessions | None = None,
     trusted_proxies: int = 0,
     json_max_bytes: int = 1_048_576,
     validate_responses: bool = False,
@@ -148,6 +160,15 @@ def build_edge(
     )
     sockets = SocketServer(dispatcher, services, limiter, trusted_proxies=trusted_proxies)
     admin = AdminRouter(services, admin_routes, authenticator, limiter, long_tasks)
-    application = build_application(dispatcher, admin, sockets, ServicePages(services.server, directory).routes())
+    templates = Templates()
+    site = AdminSite(
+        services=services,
+        administrators=authenticator,
+        templates=templates,
+        pages=PAGES,
+        sessions=admin_sessions or AdminSessions(),
+    )
+    pages = ServicePages(services.server, directory, templates).routes()
+    application = build_application(dispatcher, admin, sockets, pages, site)
     edge = Edge(application, instruments=instruments, request_log=request_log, trusted_proxies=trusted_proxies)
     return application, edge

@@ -183,7 +183,16 @@ class Authenticator:
     async def _administrator(self, auth: Auth, call: Call, token: str | None) -> Credentials:
         if not auth.admin:
             raise InvalidToken("Unexpected authorization type")
-        key = limit_key(call.client_ip)
+        return await self.administrator(call.client_ip, token)
+
+    async def administrator(self, client_ip: str, token: str | None) -> Credentials:
+        """Check what somebody at an address gives as the administrator's token; None is never right.
+
+        Raises:
+            AuthenticationRequired: it is wrong.
+            XrpcError: after too many failures from that address.
+        """
+        key = limit_key(client_ip)
         standing = self._limiter.check(ADMIN_FAILURES, key)
         if standing.exceeded and self._limiter.enabled:
             headers: list[tuple[bytes, bytes]] = []

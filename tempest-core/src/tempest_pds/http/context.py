@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tempest_pds.http.exchange import Exchange
     from tempest_pds.protocol.lexicon.lexicons import Lexicons
     from tempest_pds.remote.did_resolver import DidResolver
+    from tempest_pds.services.account_listing import AccountListing
     from tempest_pds.services.accounts import Accounts
     from tempest_pds.services.app_passwords import AppPasswords
     from tempest_pds.services.backup.maker import BackupMaker
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
     from tempest_pds.services.repos import Repos
+    from tempest_pds.services.server_status import ServerStatus
     from tempest_pds.services.service_auth import ServiceAuth
     from tempest_pds.services.sessions import Sessions
     from tempest_pds.services.sync_reads import SyncReads
@@ -91,6 +93,8 @@ class Services:
     repo_list: RepoList
     preferences: Preferences
     backups: BackupMaker
+    status: ServerStatus
+    account_listing: AccountListing
     proxy: Proxy | None = None
 
 

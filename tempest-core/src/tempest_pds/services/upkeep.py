@@ -14,6 +14,7 @@ from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.sessions import Sessions
+from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.sequencer.store import SequencerStore
 
@@ -29,6 +30,9 @@ class Upkeep:
 
     Args:
         retention_seconds: how long events are kept.
+
+    Attributes:
+        swept_at: when the last sweep ended, in microseconds since 1970; None before the first since the start.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Upkeep:
         self._sessions = sessions
         self._retention = retention_seconds
         self._tasks: list[asyncio.Task[None]] = []
+        self.swept_at: int | None = None
 
     def start(self) -> None:
         """Begin; to be called on the event loop."""
@@ -80,6 +85,7 @@ class Upkeep:
             await self._blobs.collect_garbage(Did(did))
             await asyncio.sleep(_PAUSE_BETWEEN_ACCOUNTS)
         await self._blobs.clear_strays()
+        self.swept_at = now_us()
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

@@ -76,6 +76,11 @@ class BackupMaker:
         return self._making.locked()
 
     @property
+    def encrypts(self) -> bool:
+        """Whether backups are encrypted."""
+        return self._recipient is not None
+
+    @property
     def uploads_to(self) -> str:
         """The name of the sink that the operator chose."""
         return self._sink.name

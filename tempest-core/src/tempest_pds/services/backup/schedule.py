@@ -20,18 +20,22 @@ _log = structlog.get_logger("tempest_pds.backup")
 
 
 class BackupSchedule:
-    """Makes a backup whenever the last good one is `interval` seconds old; after a failure, soon again."""
+    """Makes a backup whenever the last good one is `interval` seconds old; after a failure, soon again.
+
+    Attributes:
+        interval: in seconds; 0 for never.
+    """
 
     def __init__(self, maker: BackupMaker, history: History, interval: float) -> None:
         self._maker = maker
         self._history = history
-        self._interval = interval
+        self.interval = interval
         self._task: asyncio.Task[None] | None = None
         self._not_before = 0.0
 
     def start(self) -> None:
         """Begin; to be called on the event loop."""
-        if self._interval > 0:
+        if self.interval > 0:
             self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -42,10 +46,10 @@ class BackupSchedule:
 
     def due_at(self) -> float | None:
         """Tell when the next one is due, in seconds since 1970; None without a schedule."""
-        if self._interval <= 0:
+        if self.interval <= 0:
             return None
         last = self._history.last("backup")
-        return max(self._not_before, 0.0 if last is None else last.at + self._interval)
+        return max(self._not_before, 0.0 if last is None else last.at + self.interval)
 
     async def _run(self) -> None:
         while True:
