@@ -20,8 +20,8 @@ from tempest_pds_plugins.telemetry_exporter import ServiceIdentity, TelemetryExp
 class SelectedAdapters:
     """The adapters of one server.
 
-    A mailer is made as well, although nothing sends mail yet: a name that nobody offers, or a setting that is missing, is
-    told when the server starts, not when it is needed. The backup sink is opened by `composition_backup`.
+    A mailer is made as well, although nothing sends mail yet: a name that nobody offers, or a setting that is missing,
+    is told when the server starts, not when it is needed. The backup sink is opened by `composition_backup`.
     """
 
     selection: Selection

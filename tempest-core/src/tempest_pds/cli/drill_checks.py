@@ -38,6 +38,7 @@ class DrillChecks:
 
     @property
     def manifest(self) -> Manifest:
+        """Of the backup that was restored."""
         assert self._restored is not None
         return self._restored.manifest
 

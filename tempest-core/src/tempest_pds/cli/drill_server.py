@@ -1,4 +1,4 @@
-"""A server in a process of its own, on a restored data directory: of this machine only, and quiet towards all others."""
+"""A server in a process of its own on a restored data directory, for this machine only and quiet towards all others."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class DrillServer:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, log: IO[bytes]) -> None:
+        """Start it; what it says goes into the file."""
         command = [sys.executable, "-m", "tempest_pds.cli.main", "serve"]
         self._child = subprocess.Popen(  # noqa: S603 - this program itself
             command, env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
@@ -64,6 +65,7 @@ class DrillServer:
         return f"on port {self._port}, under the name localhost"
 
     def stop(self) -> None:
+        """Ask it to end, and wait for that."""
         child = self._child
         if child is None or child.poll() is not None:
             return
@@ -77,6 +79,7 @@ class DrillServer:
 
 @contextmanager
 def drill_server(directory: DataDirectory, log: Path, manifest: Manifest) -> Iterator[DrillServer]:
+    """Start a server, and stop it at the end."""
     server = DrillServer(directory, log, manifest)
     with log.open("wb") as file:
         server.start(file)

@@ -6,7 +6,8 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ from tempest_pds.stores.data_directory import DataDirectory
 from tempest_pds.stores.database import DatabaseClosed
 from tempest_pds.stores.pinned import PinnedDatabase
 from tempest_pds.stores.sequencer.tables import SCHEMA as SEQUENCER_SCHEMA
+from tempest_pds_plugins import streams
 
 SCHEMAS: Final = {schema.kind: schema.head for schema in (ACCOUNT_SCHEMA, SEQUENCER_SCHEMA, REPO_SCHEMA)}
 BLOBS: Final = "blobs/"
@@ -84,23 +86,28 @@ class Archive:
         self._missing: list[str] = []
         self.manifest: Manifest | None = None
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Stream the archive. Blobs are not removed meanwhile, so that those of the cut are there to the end."""
         async with self._blobs.kept(), self._cutter.watching():
             total = sum(1 for _ in self._stores.dids())
-            async for did, pinned in self._cutter.repos():
-                async for chunk in self._repo(did, pinned):
-                    yield chunk
-                self._progress("accounts", min(len(self._blob_counts), total), total)
+            async with aclosing(self._cutter.repos()) as files:
+                async for did, pinned in files:
+                    async with aclosing(self._repo(did, pinned)) as chunks:
+                        async for chunk in chunks:
+                            yield chunk
+                    self._progress("accounts", min(len(self._blob_counts), total), total)
             async with self._cutter.cut() as cut:
                 now = time.time_ns() // 1000
-                async for chunk in self._databases(cut):
+                async with aclosing(self._databases(cut)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            async with aclosing(self._other_files()) as chunks:
+                async for chunk in chunks:
                     yield chunk
-            async for chunk in self._other_files():
-                yield chunk
             if self._with_blobs:
-                async for chunk in self._all_blobs(cut):
-                    yield chunk
+                async with aclosing(self._all_blobs(cut)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
             dropped = [did for did in cut.dids if self._accounts.accounts.get(did) is None]
         manifest = self._describe(cut, now, dropped)
         content = manifest.encode()
@@ -109,30 +116,34 @@ class Archive:
 
     # The databases
 
-    async def _databases(self, cut: Cut) -> AsyncIterator[bytes]:
+    async def _databases(self, cut: Cut) -> AsyncGenerator[bytes, None]:
         for did, pinned in cut.repos.items():
-            async for chunk in self._repo(did, pinned):
-                yield chunk
+            async with aclosing(self._repo(did, pinned)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         for pinned, path in ((cut.accounts, self._directory.accounts), (cut.sequencer, self._directory.sequencer)):
-            async for chunk in self._database(pinned, self._name_of(path)):
-                yield chunk
+            async with aclosing(self._database(pinned, self._name_of(path))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         # A file without an account is a sign-up that had not come to its end, or an account that was deleted.
         there = {self._name_of(self._stores.path_of(did)) for did in cut.dids}
         for name in [name for name in self._files if name.startswith("repos/") and name not in there]:
             del self._files[name]
 
-    async def _repo(self, did: str, pinned: PinnedDatabase) -> AsyncIterator[bytes]:
+    async def _repo(self, did: str, pinned: PinnedDatabase) -> AsyncGenerator[bytes, None]:
         with pinned:
             self._blob_counts[did] = int(pinned.all(COUNT_STORED)[0][0])
-            async for chunk in self._database(pinned, self._name_of(self._stores.path_of(did))):
-                yield chunk
+            async with aclosing(self._database(pinned, self._name_of(self._stores.path_of(did)))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
-    async def _database(self, pinned: PinnedDatabase, name: str) -> AsyncIterator[bytes]:
+    async def _database(self, pinned: PinnedDatabase, name: str) -> AsyncGenerator[bytes, None]:
         staged = self._directory.tmp / f"backup-{secrets.token_hex(8)}.sqlite"
         try:
             await in_thread(pinned.copy_to, staged)
-            async for chunk in self._file(staged, name):
-                yield chunk
+            async with aclosing(self._file(staged, name)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         finally:
             staged.unlink(missing_ok=True)
 
@@ -141,13 +152,14 @@ class Archive:
 
     # Other files
 
-    async def _other_files(self) -> AsyncIterator[bytes]:
+    async def _other_files(self) -> AsyncGenerator[bytes, None]:
         """Stream the keys, and whatever else lies in the data directory itself."""
         for path in await in_thread(lambda: list(self._directory.small_files())):
-            async for chunk in self._file(path, self._name_of(path), may_go=True):
-                yield chunk
+            async with aclosing(self._file(path, self._name_of(path), may_go=True)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
-    async def _file(self, path: Path, name: str, *, may_go: bool = False) -> AsyncIterator[bytes]:
+    async def _file(self, path: Path, name: str, *, may_go: bool = False) -> AsyncGenerator[bytes, None]:
         """Stream a file that is not written to any more; one that `may_go` may have gone."""
         try:
             file = await in_thread(path.open, "rb")
@@ -172,12 +184,13 @@ class Archive:
 
     # The blobs
 
-    async def _all_blobs(self, cut: Cut) -> AsyncIterator[bytes]:
+    async def _all_blobs(self, cut: Cut) -> AsyncGenerator[bytes, None]:
         done, total = 0, sum(self._blob_counts.get(did, 0) for did in cut.dids)
         for did in cut.dids:
             for cid in self._blob_cids(Did(did)):
-                async for chunk in self._blob(Did(did), cid):
-                    yield chunk
+                async with aclosing(self._blob(Did(did), cid)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
                 done += 1
                 self._progress("blobs", done, max(total, done))
 
@@ -193,7 +206,7 @@ class Archive:
         except (RepoNotFound, DatabaseClosed):
             return  # deleted meanwhile
 
-    async def _blob(self, did: Did, cid: str) -> AsyncIterator[bytes]:
+    async def _blob(self, did: Did, cid: str) -> AsyncGenerator[bytes, None]:
         found = await self._blobs.bytes_of(did, cid)
         if found is None:
             _log.warning("backup.blob_missing", did=did, cid=cid)
@@ -202,9 +215,12 @@ class Archive:
         stat, chunks = found
         size = 0
         yield tar.header(BLOBS + stat.key, stat.size, stat.modified_at)
-        async for chunk in chunks:
-            size += len(chunk)
-            yield chunk
+        try:
+            async for chunk in chunks:
+                size += len(chunk)
+                yield chunk
+        finally:
+            await streams.close(chunks)
         if size != stat.size:
             raise BackupFailed(f"the blob {cid} of {did} has {size} bytes and not the {stat.size} that were announced")
         yield tar.padding(size)

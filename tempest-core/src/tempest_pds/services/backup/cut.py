@@ -12,7 +12,7 @@ writer tells which files changed since they were copied:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -85,7 +85,7 @@ class Cutter:
         finally:
             await self._log.call(end)
 
-    async def repos(self) -> AsyncIterator[tuple[str, PinnedDatabase]]:
+    async def repos(self) -> AsyncGenerator[tuple[str, PinnedDatabase], None]:
         """Yield the file of every account, pinned, and again those that changed; the caller copies and closes each."""
         dids = sorted(self._stores.dids())
         before = None

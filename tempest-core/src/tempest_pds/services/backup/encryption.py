@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -66,8 +67,9 @@ def new_identity() -> tuple[str, str]:
 async def encrypted(chunks: AsyncIterator[bytes], to: Recipient) -> AsyncIterator[bytes]:
     """Encrypt a stream; what it raises comes out here, before the encrypted stream has come to its end."""
     reader = StreamReader(chunks)
-    async for chunk in _through(reader, lambda sink: _library().encrypt_io(reader, sink, [to])):
-        yield chunk
+    async with aclosing(_through(reader, lambda sink: _library().encrypt_io(reader, sink, [to]))) as stream:
+        async for chunk in stream:
+            yield chunk
 
 
 async def decrypted(chunks: AsyncIterator[bytes], with_identities: Sequence[Identity]) -> AsyncIterator[bytes]:
@@ -75,8 +77,10 @@ async def decrypted(chunks: AsyncIterator[bytes], with_identities: Sequence[Iden
     reader = StreamReader(chunks)
     library = _library()
     try:
-        async for chunk in _through(reader, lambda sink: library.decrypt_io(reader, sink, list(with_identities))):
-            yield chunk
+        keys = list(with_identities)
+        async with aclosing(_through(reader, lambda sink: library.decrypt_io(reader, sink, keys))) as stream:
+            async for chunk in stream:
+                yield chunk
     except library.DecryptError as error:
         if "No matching keys" in str(error):
             raise BackupEncrypted("the backup is encrypted for another key than this one") from error
@@ -85,7 +89,7 @@ async def decrypted(chunks: AsyncIterator[bytes], with_identities: Sequence[Iden
         raise BackupDamaged(_CHANGED) from error
 
 
-async def _through(reader: StreamReader, work: Callable[[IO[bytes]], object]) -> AsyncIterator[bytes]:
+async def _through(reader: StreamReader, work: Callable[[IO[bytes]], object]) -> AsyncGenerator[bytes, None]:
     """Run what writes to a file in a thread of its own, and stream what it writes; its errors come out at the end."""
     source, sink = os.pipe()
     failure: list[BaseException] = []

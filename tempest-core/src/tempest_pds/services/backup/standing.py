@@ -34,18 +34,19 @@ class BackupStanding:
         if failure is not None and success is not None and failure.at < success.at:
             failure = None
         drill = _latest(self.history.last("drill"), self.history.last("drill", failed=True))
+        due = self.schedule.due_at()
         return {
             "store": self.maker.uploads_to,
             "encrypted": self.maker.encrypts,
             "running": self.maker.running,
-            "lastAt": _time(success and success.at),
+            "lastAt": _time(success),
             "lastName": success and success.name,
             "lastBytes": success and success.size,
             "lastSeconds": success and round(success.seconds, 1),
-            "failedAt": _time(failure and failure.at),
+            "failedAt": _time(failure),
             "failure": failure and failure.error,
-            "nextAt": _time(self.schedule.due_at()),
-            "drillAt": _time(drill and drill.at),
+            "nextAt": None if due is None else _datetime(due),
+            "drillAt": _time(drill),
             "drillPassed": drill and not drill.error,
             "problems": list(self._problems(success, failure, drill)),
         }
@@ -58,7 +59,7 @@ class BackupStanding:
         if self.is_local:
             return
         if success is None:
-            yield "There is no backup of this server: run `tempest backup create`, or set TEMPEST_BACKUP_INTERVAL_HOURS."
+            yield "There is no backup of this server: make one, or set TEMPEST_BACKUP_INTERVAL_HOURS."
             return
         age = self.clock() - success.at
         limit = self.schedule.interval * _LATE or 7 * _DAY
@@ -70,5 +71,9 @@ def _latest(*outcomes: Outcome | None) -> Outcome | None:
     return max((outcome for outcome in outcomes if outcome is not None), key=lambda outcome: outcome.at, default=None)
 
 
-def _time(at: float | None) -> str | None:
-    return None if at is None else to_datetime(at)
+def _time(outcome: Outcome | None) -> str | None:
+    return None if outcome is None else _datetime(outcome.at)
+
+
+def _datetime(at: float) -> str:
+    return to_datetime(int(at * 1_000_000))

@@ -17,6 +17,7 @@ from tempest_pds.services.finishing import in_thread
 
 READ_SIZE: Final = 1024 * 1024
 END: Final = bytes(2 * tarfile.BLOCKSIZE)
+_BROKEN: Final = "this is no whole backup: the archive is broken, or ends too early"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,18 @@ async def members(file: IO[bytes]) -> AsyncIterator[Member]:
             assert content is not None, "a file has content"
             yield Member(info.name, info.size, _content(content, info.size))
     except (tarfile.TarError, EOFError) as error:
-        raise NotABackup("this is no whole backup: the archive is broken, or ends too early") from error
+        raise NotABackup(_BROKEN) from error
 
 
 async def _content(content: IO[bytes], size: int) -> AsyncIterator[bytes]:
     left = size
     while left:
-        chunk = await in_thread(content.read, min(READ_SIZE, left))
+        try:
+            chunk = await in_thread(content.read, min(READ_SIZE, left))
+        except tarfile.TarError as error:
+            raise NotABackup(_BROKEN) from error
         if not chunk:
-            raise NotABackup("this is no whole backup: the archive ends too early")
+            raise NotABackup(_BROKEN)
         left -= len(chunk)
         yield chunk
 

@@ -1,0 +1,173 @@
+"""Making backups: one at a time, whole or not at all, and the right ones kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backup_world import HeldSink, maker_of
+
+from tempest_pds.services.backup.errors import BackupFailed, BackupRunning
+from tempest_pds.services.backup.history import History, Outcome
+from tempest_pds.services.backup.names import Retention, name_for
+from tempest_pds.services.backup.schedule import BackupSchedule
+from tempest_pds.services.backup.standing import BackupStanding
+from tempest_pds_plugins import streams
+
+
+async def names(sink: HeldSink) -> list[str]:
+    return [stat.name async for stat in sink.list()]
+
+
+async def eventually(
+    look: Callable[[], Outcome | None], enough: Callable[[Outcome], bool] = lambda outcome: True
+) -> None:
+    """Look again and again, for a while, until it is there."""
+    for _ in range(2_000):
+        outcome = look()
+        if outcome is not None and enough(outcome):
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError
+
+
+async def test_one_at_a_time(write_path: Any) -> None:
+    sink = HeldSink()
+    sink.go.clear()
+    maker = maker_of(write_path, sink)
+    first = asyncio.create_task(maker.create(upload=True))
+    await sink.began.wait()
+    assert maker.running
+    with pytest.raises(BackupRunning):
+        await maker.create(upload=True)
+    sink.go.set()
+    made = await first
+    assert await names(sink) == [made.name]
+
+
+async def test_a_failure_is_told_and_kept_nothing(write_path: Any) -> None:
+    sink = HeldSink()
+    sink.down = True
+    maker = maker_of(write_path, sink)
+    with pytest.raises(BackupFailed, match="nobody answers"):
+        await maker.create(upload=True)
+    assert await names(sink) == []
+    failure = History(write_path.directory.backups).last("backup", failed=True)
+    assert failure is not None
+    assert failure.error == "nobody answers"
+    sink.down = False
+    await maker.create(upload=True)
+
+
+async def test_a_cancelled_one_keeps_nothing_and_holds_up_nobody(write_path: Any) -> None:
+    sink = HeldSink()
+    sink.go.clear()
+    maker = maker_of(write_path, sink)
+    task = asyncio.create_task(maker.create(upload=True))
+    await sink.began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    sink.go.set()
+    assert await names(sink) == []
+    await maker.create(upload=True)
+    await write_path.post("still writing")
+
+
+async def test_old_ones_go_when_a_new_one_is_there(write_path: Any) -> None:
+    sink = HeldSink()
+    now = datetime.now(UTC)
+    old = [name_for("pds.test", now - timedelta(days=days), encrypted=False) for days in (1, 2, 3)]
+    others = [name_for("other.test", now - timedelta(days=9), encrypted=False), "notes.txt"]
+    for name in (*old, *others):
+        await sink.put(name, streams.of(b"x"))
+    made = await maker_of(write_path, sink, retention=Retention(count=2)).create_and_tidy()
+    assert set(await names(sink)) == {made.name, old[0], *others}
+
+
+async def test_nothing_goes_when_the_new_one_failed(write_path: Any) -> None:
+    sink = HeldSink()
+    old = [name_for("pds.test", datetime.now(UTC) - timedelta(days=days), encrypted=False) for days in range(1, 5)]
+    for name in old:
+        await sink.put(name, streams.of(b"x"))
+    sink.down = True
+    with pytest.raises(BackupFailed):
+        await maker_of(write_path, sink, retention=Retention(count=1)).create_and_tidy()
+    assert set(await names(sink)) == set(old)
+
+
+class TestSchedule:
+    async def test_it_makes_one_when_the_last_is_old_enough(self, write_path: Any) -> None:
+        sink, history = HeldSink(), History(write_path.directory.backups)
+        history.note("backup", Outcome(name="tempest-pds.test-20260101T000000Z.tar", at=time.time() - 60, seconds=1.0))
+        schedule = BackupSchedule(maker_of(write_path, sink), history, interval=61)
+        schedule.start()
+        assert await names(sink) == []
+        await eventually(lambda: history.last("backup"), lambda outcome: outcome.at > time.time() - 30)
+        await schedule.stop()
+        assert len(await names(sink)) == 1
+        due = schedule.due_at()
+        assert due is not None
+        assert due > time.time() + 30
+
+    async def test_it_tries_again_later_after_a_failure(self, write_path: Any) -> None:
+        sink, history = HeldSink(), History(write_path.directory.backups)
+        sink.down = True
+        schedule = BackupSchedule(maker_of(write_path, sink), history, interval=3600)
+        schedule.start()
+        await eventually(lambda: history.last("backup", failed=True))
+        await schedule.stop()
+        due = schedule.due_at()
+        assert due is not None
+        assert due > time.time() + 60
+
+    async def test_without_an_interval_there_is_none(self, write_path: Any) -> None:
+        schedule = BackupSchedule(maker_of(write_path, HeldSink()), History(write_path.directory.backups), interval=0)
+        schedule.start()
+        assert schedule.due_at() is None
+        await schedule.stop()
+
+
+class TestStanding:
+    def standing(self, write_path: Any, *, interval: float = 0, is_local: bool = False) -> BackupStanding:
+        history = History(write_path.directory.backups)
+        maker = maker_of(write_path, HeldSink())
+        return BackupStanding(
+            maker=maker, schedule=BackupSchedule(maker, history, interval), history=history, is_local=is_local
+        )
+
+    async def test_a_public_server_without_a_backup_has_a_problem(self, write_path: Any) -> None:
+        assert self.standing(write_path).report()["problems"]
+        assert not self.standing(write_path, is_local=True).report()["problems"]
+
+    async def test_a_late_backup_is_a_problem(self, write_path: Any) -> None:
+        history = History(write_path.directory.backups)
+        history.note("backup", Outcome(name="a", at=time.time() - 3 * 3600, seconds=1.0))
+        assert not self.standing(write_path, interval=2 * 3600).report()["problems"]
+        assert "3 hours old" in self.standing(write_path, interval=3600).report()["problems"][0]
+
+    async def test_a_failure_counts_until_the_next_success(self, write_path: Any) -> None:
+        history = History(write_path.directory.backups)
+        history.note("backup", Outcome(name="a", at=time.time() - 10, seconds=1.0, error="the disk is full"))
+        assert "the disk is full" in self.standing(write_path).report()["problems"][0]
+        history.note("backup", Outcome(name="b", at=time.time(), seconds=1.0))
+        report = self.standing(write_path).report()
+        assert report["failure"] is None
+        assert report["lastName"] == "b"
+
+    async def test_a_failed_drill_is_a_problem(self, write_path: Any) -> None:
+        history = History(write_path.directory.backups)
+        history.note("backup", Outcome(name="b", at=time.time(), seconds=1.0))
+        history.note("drill", Outcome(name="b", at=time.time(), seconds=1.0, error="blobs: one is damaged"))
+        report = self.standing(write_path).report()
+        assert report["drillPassed"] is False
+        assert "blobs: one is damaged" in report["problems"][0]
+
+    def test_a_broken_history_is_none(self, tmp_path: Path) -> None:
+        (tmp_path / ".history.json").write_text("{")
+        assert History(tmp_path).last("backup") is None
