@@ -224,6 +224,12 @@ class Settings:
         section=_ADAPTERS,
         default=None,
     )
+    backup_identity_file: Path | None = setting(
+        "TEMPEST_BACKUP_IDENTITY_FILE",
+        "The file with the key that opens encrypted backups, for the commands that read them; the server needs none.",
+        section=_ADAPTERS,
+        default=None,
+    )
     smtp_enabled: bool = setting(
         "TEMPEST_SMTP_ENABLED",
         "Whether mail goes out by SMTP; short for TEMPEST_MAILER=smtp.",
