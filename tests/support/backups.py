@@ -15,10 +15,10 @@ class CommandFailed(Exception):
     """The command ended with another exit code than the test wanted; the message holds what it said."""
 
 
-def tempest(env: dict[str, str], *words: str | Path, code: int = 0, timeout: float = 120) -> tuple[str, str]:
+def tempest(env: dict[str, str], *words: str | Path, code: int = 0, stdin: str = "") -> tuple[str, str]:
     """Run `tempest …` and return what it wrote to standard output and to standard error."""
     command = [*TEMPEST, *(str(word) for word in words)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, input=stdin)
     if done.returncode != code:
         raise CommandFailed(f"{' '.join(command[3:])} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done.stdout, done.stderr
