@@ -16,6 +16,7 @@ from tempest_pds.doctor.examination import Examination
 from tempest_pds.doctor.network import Network
 from tempest_pds.doctor.report import failed, lines, to_json
 from tempest_pds.doctor.table import CHECKS
+from tempest_pds.plugins import PluginManager
 from tempest_pds.settings import LOCALHOST
 from tempest_pds.settings_fields import SettingsError
 from tempest_pds.settings_loading import load_settings
@@ -170,7 +171,7 @@ async def _examine(deployment: Deployment, options: Options, checks: Sequence[Ch
         connect_to=options.connect_to,
         ca_file=options.ca_file,
     )
-    examination = Examination(deployment, options, network)
+    examination = Examination(deployment, options, network, PluginManager.load(deployment.environ))
     try:
         return await run_checks(checks, examination)
     finally:

@@ -8,6 +8,8 @@ import ssl
 from collections.abc import Iterator
 from typing import Final
 
+from tempest_pds.protocol.errors import TempestError
+
 _BY_ERRNO: Final = {
     errno.ECONNREFUSED: "the connection is refused: nothing listens there, or a firewall rejects it",
     errno.ENETUNREACH: "the network is unreachable from here",
@@ -30,9 +32,10 @@ _TLS_REFUSED: Final = frozenset(
 def explain(error: BaseException) -> str:
     """Say why a connection failed, in a few words without a full stop."""
     for cause in _chain(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
+        # aiohttp wraps both kinds of errors in subclasses of theirs that lack what tells one from another.
+        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_code"):
             return certificate_problem(cause)
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) and hasattr(cause, "reason"):
             return tls_problem(cause)
         if isinstance(cause, socket.gaierror):
             return "the name leads to no address"
@@ -40,6 +43,8 @@ def explain(error: BaseException) -> str:
             return "there was no answer in time"
         if isinstance(cause, OSError) and cause.errno in _BY_ERRNO:
             return _BY_ERRNO[cause.errno]
+    if isinstance(error, TempestError):
+        return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from tempest_pds.doctor.causes import explain
 from tempest_pds.doctor.examination import Examination
 from tempest_pds.doctor.finding import Finding, failure, skipped
+from tempest_pds.plugin_loading import one_line
 from tempest_pds.remote.errors import RemoteError
 
 Ask = Callable[[Examination], Awaitable[Sequence[Finding]]]
@@ -67,6 +68,6 @@ async def _findings(check: Check, examination: Examination) -> Sequence[Finding]
     except TimeoutError:
         return [failure(f"not done within {seconds:g} s", "see the other lines for what is slow, or give --timeout")]
     except RemoteError as error:
-        return [failure(f"could not be looked at: {error} ({explain(error)})", "mend what `http` and `dns` say first")]
+        return [failure(f"could not be looked at: {explain(error)}", "mend what the check http says first")]
     except Exception as error:  # noqa: BLE001 - one check that fails must not take the others with it
-        return [failure(f"the check itself failed: {explain(error)}", "please report this as a fault of Tempest")]
+        return [failure(f"the check itself failed: {one_line(error)}", "please report this as a fault of Tempest")]

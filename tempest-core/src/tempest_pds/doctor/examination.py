@@ -7,17 +7,24 @@ import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from tempest_pds.doctor.deployment import Deployment, Options
 from tempest_pds.doctor.network import Network
+from tempest_pds.plugins import PluginManager
 from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.remote.errors import BadAnswer, RemoteError
 from tempest_pds.remote.safe_fetch import Fetched
 
 T = TypeVar("T")
+
+_MAX_BYTES: Final = 4 * 1024 * 1024
+
+
+class UnknownAccount(RemoteError):
+    """The operator named an account that the server cannot find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +38,11 @@ class HostedRepo:
 class Examination:
     """What every check is given."""
 
-    def __init__(self, deployment: Deployment, options: Options, network: Network) -> None:
+    def __init__(self, deployment: Deployment, options: Options, network: Network, plugins: PluginManager) -> None:
         self.deployment = deployment
         self.options = options
         self.network = network
+        self.plugins = plugins
         self.description = _Once(self._describe)
         """What com.atproto.server.describeServer answers, from outside; raises RemoteError."""
         self.repos = _Once(self._list_repos)
@@ -49,17 +57,27 @@ class Examination:
 
     async def get(self, path: str) -> Fetched:
         """Ask the server by its public URL; raises RemoteError."""
-        return await self.network.http.fetch("GET", self.deployment.public_url + path, max_bytes=4 * 1024 * 1024)
+        return await self.network.http.fetch("GET", self.deployment.public_url + path, max_bytes=_MAX_BYTES)
 
     async def query(self, nsid: str, **params: str) -> dict[str, Any]:
         """Call a query by the public URL; raises RemoteError, for any answer but 200 as well."""
         answer = await self.get(f"/xrpc/{nsid}?{urlencode(params, quote_via=quote)}")
         return _object_of(nsid, answer)
 
-    async def local_query(self, nsid: str, **params: str) -> dict[str, Any]:
-        """Call a query of the server on this machine, past proxy and DNS; raises RemoteError."""
-        answer = await self.network.http.fetch("GET", f"{self.local_url()}/xrpc/{nsid}?{urlencode(params)}")
-        return _object_of(nsid, answer)
+    async def get_here(self, path: str) -> Fetched:
+        """Ask the server on this machine, past proxy and DNS, only inside; raises RemoteError."""
+        return await self.network.http.fetch("GET", self.local_url() + path, max_bytes=_MAX_BYTES)
+
+    async def get_nearest(self, path: str) -> Fetched:
+        """Ask by the shortest way there is: what the answer says matters, and not how it came; raises RemoteError."""
+        if self.deployment.settings is not None:
+            with suppress(RemoteError):
+                return await self.get_here(path)
+        return await self.get(path)
+
+    async def query_nearest(self, nsid: str, **params: str) -> dict[str, Any]:
+        """Call a query by the shortest way; raises RemoteError, for any answer but 200 as well."""
+        return _object_of(nsid, await self.get_nearest(f"/xrpc/{nsid}?{urlencode(params, quote_via=quote)}"))
 
     def local_url(self) -> str:
         """Give where the server listens on this machine; only inside."""
@@ -81,7 +99,9 @@ class Examination:
         params: dict[str, str] = {}
         wanted = self.options.accounts
         while wanted is None or len(found) < wanted:
-            page = await self.query("com.atproto.sync.listRepos", limit=str(min(wanted or 1000, 1000)), **params)
+            page = await self.query_nearest(
+                "com.atproto.sync.listRepos", limit=str(min(wanted or 1000, 1000)), **params
+            )
             rows = page.get("repos")
             if not isinstance(rows, list):
                 raise BadAnswer("com.atproto.sync.listRepos answers without a list")
@@ -92,7 +112,10 @@ class Examination:
         return found[:wanted]
 
     async def _resolve(self, handle: str) -> str:
-        return str((await self.query("com.atproto.identity.resolveHandle", handle=handle)).get("did"))
+        try:
+            return str((await self.query_nearest("com.atproto.identity.resolveHandle", handle=handle)).get("did"))
+        except BadAnswer as error:
+            raise UnknownAccount(f"the server finds no account {handle}") from error
 
     async def _find_handle(self) -> str | None:
         for handle in self.options.handles:
@@ -100,8 +123,8 @@ class Examination:
                 return handle
         # A dozen is enough to tell: most accounts have a handle of their server.
         for repo in [repo for repo in await self.repos() if repo.active][:12]:
-            with suppress(RemoteError, InvalidSyntax):
-                described = await self.query("com.atproto.repo.describeRepo", repo=repo.did)
+            with suppress(BadAnswer, InvalidSyntax):
+                described = await self.query_nearest("com.atproto.repo.describeRepo", repo=repo.did)
                 handle = Handle.parse(str(described.get("handle")))
                 if self.network.is_own(handle):
                     return handle

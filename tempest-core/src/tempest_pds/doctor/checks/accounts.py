@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from tempest_pds.doctor.examination import Examination, HostedRepo
+from tempest_pds.doctor.examination import Examination, HostedRepo, UnknownAccount
 from tempest_pds.doctor.finding import Finding, Status, failure, note, ok, warning
 from tempest_pds.protocol.crypto.did_key import parse_did_key
 from tempest_pds.protocol.data_model.car import decode as decode_car
@@ -21,7 +21,7 @@ from tempest_pds.protocol.identity.did_document import DidDocument
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.remote.did_resolver import DidResolver, DocumentSource
-from tempest_pds.remote.errors import DidNotFound, HandleNotFound, RemoteError
+from tempest_pds.remote.errors import BadAnswer, DidNotFound, HandleNotFound, RemoteError
 from tempest_pds.remote.handle_resolver import HandleResolver
 from tempest_pds.remote.plc_directory import PlcDirectory
 from tempest_pds.remote.plc_ledger import PlcLedger
@@ -32,7 +32,10 @@ _AT_ONCE: Final = 6
 
 async def check_accounts(examination: Examination) -> Sequence[Finding]:
     """Look at the accounts that the operator names, or at the first ones."""
-    repos = await examination.repos()
+    try:
+        repos = await examination.repos()
+    except UnknownAccount as error:
+        return [failure(str(error), "look how it is spelt; `tempest account list` knows all")]
     active = [repo for repo in repos if repo.active]
     if not active:
         return [note("there is no active account yet")]
@@ -88,7 +91,15 @@ class _Account:
             ]
         except RemoteError as error:
             return [failure(f"{did} cannot be resolved: {error}", "see plc; for a did:web, its host must answer")]
-        found = (self._endpoint(document), await self._handle(did, document), await self._key(did, document))
+        try:
+            found = (self._endpoint(document), await self._handle(did, document), await self._key(did, document))
+        except BadAnswer as error:
+            return [
+                failure(
+                    f"the server does not serve {did}: {error}",
+                    "look whether it is an account of this server, and active",
+                )
+            ]
         return [finding for finding in found if finding is not None]
 
     def _endpoint(self, document: DidDocument) -> Finding | None:
@@ -104,7 +115,7 @@ class _Account:
         )
 
     async def _handle(self, did: Did, document: DidDocument) -> Finding | None:
-        described = await self._examination.query("com.atproto.repo.describeRepo", repo=did)
+        described = await self._examination.query_nearest("com.atproto.repo.describeRepo", repo=did)
         ours = described.get("handle")
         if document.handle != ours:
             return failure(
@@ -121,13 +132,16 @@ class _Account:
             return None
         try:
             found = await self._handles.resolve(handle)
-        except HandleNotFound as error:
+        except HandleNotFound:
             if self._examination.network.is_own(handle):
                 cure = "see dns for the wildcard, tls for certificates of handles, and proxy for the Host header"
             else:
                 cure = f"its owner makes a TXT record _atproto.{handle} with did={did}"
-            reason = f" ({error.__cause__})" if error.__cause__ is not None else ""
-            return failure(f"{handle} leads to no DID{reason}: the handle of {did} shows as invalid", cure)
+            return failure(
+                f"neither a TXT record _atproto.{handle} nor https://{handle}/.well-known/atproto-did names a DID: the "
+                f"handle of {did} shows as invalid",
+                cure,
+            )
         except RemoteError as error:
             return warning(f"{handle} cannot be resolved: {error}", "see dns for whether name servers answer")
         if found != did:
@@ -139,9 +153,9 @@ class _Account:
 
     async def _key(self, did: Did, document: DidDocument) -> Finding | None:
         """Check the newest commit with the key that everybody else takes; no secret is needed for that."""
-        latest = await self._examination.query("com.atproto.sync.getLatestCommit", did=did)
+        latest = await self._examination.query_nearest("com.atproto.sync.getLatestCommit", did=did)
         cid = str(latest.get("cid"))
-        car = await self._examination.get(f"/xrpc/com.atproto.sync.getBlocks?did={did}&cids={cid}")
+        car = await self._examination.get_nearest(f"/xrpc/com.atproto.sync.getBlocks?did={did}&cids={cid}")
         try:
             _, blocks = decode_car(car.body)
             commit = decode_commit(blocks[CID.parse(cid)])

@@ -166,4 +166,4 @@ def _selected(examination: Examination, kind: AdapterKind) -> tuple[PluginManage
         AdapterKind.BLOB_STORE: selection.blob_store,
         AdapterKind.BACKUP_SINK: selection.backup_sink,
     }
-    return PluginManager.load(environ), environ, context, names[kind]
+    return examination.plugins, environ, context, names[kind]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from tempest_pds.doctor.causes import explain
 from tempest_pds.doctor.examination import Examination
@@ -103,7 +103,7 @@ async def _here(examination: Examination, public_version: str | None) -> list[Fi
         return []
     url = examination.local_url()
     try:
-        answer = await examination.network.http.fetch("GET", f"{url}/xrpc/_health")
+        answer = await examination.get_here("/xrpc/_health")
     except RemoteError as error:
         return [
             failure(
@@ -130,11 +130,12 @@ async def _here(examination: Examination, public_version: str | None) -> list[Fi
 async def _same_server(examination: Examination, settings: Settings) -> Finding:
     """Tell whether outside and here are one server, by the accounts that both list."""
     try:
-        inside = await examination.local_query("com.atproto.sync.listRepos", limit="1000")
-        outside = await examination.query("com.atproto.sync.listRepos", limit="1000")
+        here, there = [
+            _accounts((await ask("/xrpc/com.atproto.sync.listRepos?limit=1000")).json())
+            for ask in (examination.get_here, examination.get)
+        ]
     except RemoteError as error:
-        return skipped(f"whether outside and here are one server: {error}")
-    here, there = _accounts(inside), _accounts(outside)
+        return skipped(f"whether outside and here are one server: {explain(error)}")
     if not here and not there:
         return ok(f"the server here, on port {settings.port}, has no account yet by which to tell it from another")
     # Somebody may sign up between the two questions; nobody leaves.
@@ -146,8 +147,8 @@ async def _same_server(examination: Examination, settings: Settings) -> Finding:
     )
 
 
-def _accounts(page: dict[str, Any]) -> set[str]:
-    rows = page.get("repos")
+def _accounts(page: object) -> set[str]:
+    rows = page.get("repos") if isinstance(page, dict) else None
     return {str(row.get("did")) for row in rows} if isinstance(rows, list) else set()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -25,7 +24,7 @@ async def check_proxy(examination: Examination) -> Sequence[Finding]:
         health = await examination.get("/xrpc/_health")
     except RemoteError:
         return [skipped("the server cannot be reached: see http")]
-    if health.status != 200:
+    if health.status != 200 or b'"version"' not in health.body:
         return [skipped("the server does not answer: see http")]
     return [
         await _host_header(examination),
@@ -35,17 +34,15 @@ async def check_proxy(examination: Examination) -> Sequence[Finding]:
 
 
 async def _host_header(examination: Examination) -> Finding:
-    """Ask for what the server finds by the Host header alone: its own document, and a handle's DID."""
+    """Ask for what the server finds by the Host header alone: its own document, or else a handle's DID."""
     hostname = examination.deployment.hostname
-    handle = None
-    with suppress(RemoteError):
+    where = f"https://{hostname}/.well-known/did.json"
+    if (await examination.description()).get("did") != f"did:web:{hostname}":
         handle = await examination.hosted_handle()
-    if handle is not None:
-        answer = await examination.network.http.fetch("GET", f"https://{handle}/.well-known/atproto-did")
+        if handle is None:
+            return skipped("the Host header: there is no account yet by which to tell")
         where = f"https://{handle}/.well-known/atproto-did"
-    else:
-        answer = await examination.get("/.well-known/did.json")
-        where = f"https://{hostname}/.well-known/did.json"
+    answer = await examination.network.http.fetch("GET", where)
     if answer.status == 200:
         return ok(f"the Host header arrives ({where})")
     if answer.status == 404:

@@ -68,7 +68,7 @@ async def _ask(examination: Examination, relay: str) -> list[Finding]:
 
 def _judge(relay: str, found: dict[str, Any]) -> Finding:
     count = found.get("accountCount")
-    known = f", with {count} accounts" if isinstance(count, int) else ""
+    known = f", with {count} account{'' if count == 1 else 's'}" if isinstance(count, int) else ""
     match found.get("status"):
         case "active" | None:
             return ok(f"{relay} reads this server{known}")

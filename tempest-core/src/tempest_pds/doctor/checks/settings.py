@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from tempest_pds.doctor.examination import Examination
 from tempest_pds.doctor.finding import Finding, failure, note, ok, skipped, warning
-from tempest_pds.plugins import PluginManager
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.settings import Settings
 from tempest_pds.settings_loading import misspelt_names, names_not_read_yet
@@ -31,8 +30,8 @@ async def check_settings(examination: Examination) -> Sequence[Finding]:
 
 def _names(examination: Examination) -> list[Finding]:
     environ = examination.deployment.environ
+    plugins = examination.plugins
     try:
-        plugins = PluginManager.load(environ)
         plugins.require_sound()
     except TempestError as error:
         return [failure(f"the server would not start: {error}", "mend or uninstall the plugin; see `tempest plugins`")]

@@ -15,7 +15,8 @@ from tempest_pds.remote.safe_fetch import Fetched
 
 # Each with the field that must be the public URL.
 _OAUTH: Final = (("oauth-protected-resource", "resource"), ("oauth-authorization-server", "issuer"))
-_PASS_ON: Final = "let the proxy pass /.well-known/ on to the server, and see http"  # noqa: S105 - no password
+_HOST: Final = "see proxy: the Host header must arrive"
+_PASS_ON: Final = "let the proxy pass /.well-known/ of every host name on to the server"  # noqa: S105 - no password
 
 
 async def check_well_known(examination: Examination) -> Sequence[Finding]:
@@ -36,7 +37,7 @@ async def _did_document(examination: Examination) -> Finding:
     if answer.status != 200:
         return failure(
             f"did.json answers {answer.status}: nobody can check that a token for {did} is meant for this server",
-            "see proxy: the Host header must arrive",
+            _HOST if answer.status == 404 else _PASS_ON,
         )
     try:
         document = DidDocument.parse(answer.json())
@@ -62,7 +63,8 @@ async def _atproto_did(examination: Examination) -> Finding:
         return failure(f"{url} cannot be reached: {explain(error)}", "see dns for the wildcard, and tls for handles")
     did = answer.body.decode("utf-8", "replace").strip()
     if answer.status != 200 or not did.startswith("did:"):
-        return failure(f"{url} answers {answer.status}, and no DID", "see proxy: the Host header must arrive")
+        cure = _HOST if answer.status == 404 else _PASS_ON
+        return failure(f"{url} answers {answer.status}, and no DID: the handle shows as invalid", cure)
     return ok(f"{url} answers {did}")
 
 
