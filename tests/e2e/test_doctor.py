@@ -233,7 +233,7 @@ def test_a_private_address(deployment: Deployment) -> None:
 
 def test_a_private_address_is_right_in_a_private_network(deployment: Deployment) -> None:
     deployment.dns.records[HOSTNAME, "A"] = deployment.dns.records[f"*.{HOSTNAME}", "A"] = ["192.168.1.5"]
-    result = deployment.doctor("--only", "dns", TEMPEST_SSRF_PROTECTION="false")
+    result = deployment.doctor("--only", "dns", settings={"TEMPEST_SSRF_PROTECTION": "false"})
     assert findings(result, "failure") == []
     assert len(findings(result, "ok")) == 2
 
@@ -395,7 +395,7 @@ def test_a_relay_that_lags_behind(deployment: Deployment) -> None:
     ],
 )
 def test_a_service_that_cannot_be_reached(deployment: Deployment, check: str, name: str, cause: str, cure: str) -> None:
-    line = only_failure(deployment.doctor("--only", check, **{name: f"http://127.0.0.1:{free_port()}"}))
+    line = only_failure(deployment.doctor("--only", check, settings={name: f"http://127.0.0.1:{free_port()}"}))
     assert cause in line
     assert cure in line
 
@@ -404,7 +404,7 @@ def test_a_mail_server_that_is_down(deployment: Deployment) -> None:
     pytest.importorskip("tempest_pds_smtp.smtp_mailer", reason="the SMTP adapter does not send yet")
     smtp = {"HOST": "127.0.0.1", "PORT": str(free_port()), "FROM_ADDRESS": "pds@example.com"}
     settings = {"TEMPEST_SMTP_ENABLED": "true", **{f"TEMPEST_SMTP_{name}": text for name, text in smtp.items()}}
-    line = only_failure(deployment.doctor("--only", "mail", **settings))
+    line = only_failure(deployment.doctor("--only", "mail", settings=settings))
     assert "would not get a mail through" in line
     assert "look at host, port, TLS and password" in line
 
@@ -413,12 +413,12 @@ def test_a_mail_server_that_is_down(deployment: Deployment) -> None:
 
 
 def test_the_settings_of_another_server(deployment: Deployment) -> None:
-    result = deployment.doctor("--only", "http", TEMPEST_HANDLE_DOMAINS=".example.net")
+    result = deployment.doctor("--only", "http", settings={"TEMPEST_HANDLE_DOMAINS": ".example.net"})
     assert "give the doctor the server's own environment" in only_failure(result)
 
 
 def test_settings_that_are_wrong_are_told_and_the_outside_is_checked_all_the_same(deployment: Deployment) -> None:
-    result = deployment.doctor("--only", "settings", "--only", "http", SECRET_KEY_BASE="changeme")
+    result = deployment.doctor("--only", "settings", "--only", "http", settings={"SECRET_KEY_BASE": "changeme"})
     assert "the server would not start: SECRET_KEY_BASE must be" in only_failure(result)
     assert any("answers as version" in line for line in findings(result, "ok"))
 
@@ -426,6 +426,6 @@ def test_settings_that_are_wrong_are_told_and_the_outside_is_checked_all_the_sam
 def test_no_server_here(deployment: Deployment) -> None:
     """The proxy leads to a server on another machine, say."""
     port = free_port()
-    line = only_failure(deployment.doctor("--only", "http", PORT=str(port)))
+    line = only_failure(deployment.doctor("--only", "http", settings={"PORT": str(port)}))
     assert f"no server answers here at http://127.0.0.1:{port}" in line
     assert "tempest serve" in line

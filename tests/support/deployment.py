@@ -6,6 +6,7 @@ One Caddy has a port for each way to get a proxy wrong.
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -98,12 +99,14 @@ class Deployment:
         self.relay.crawls = []
         self.relay.refuses_crawls = False
 
-    def doctor(self, *arguments: str, proxy: str = "right", outside: bool = False, **settings: str) -> Result:
+    def doctor(
+        self, *arguments: str, proxy: str = "right", outside: bool = False, settings: Mapping[str, str] = {}
+    ) -> Result:
         """Run the command in this process, with the server's environment or, outside, with hardly any."""
         command = [*self.options(proxy), *(("--url", URL) if outside else ()), *arguments]
-        return self.doctor_with(command, outside=outside, **settings)
+        return self.doctor_with(command, outside=outside, settings=settings)
 
-    def doctor_with(self, command: list[str], outside: bool = False, **settings: str) -> Result:
+    def doctor_with(self, command: list[str], *, outside: bool = False, settings: Mapping[str, str] = {}) -> Result:
         """Run the command with no other arguments than these."""
         named = ("TEMPEST_PLC_URL", "TEMPEST_CRAWLERS", "TEMPEST_APPVIEW_URL")
         environment = {name: self.tempest.env[name] for name in named} if outside else self.tempest.env

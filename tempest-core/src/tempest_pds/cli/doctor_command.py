@@ -6,12 +6,13 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from tempest_pds.doctor.check import Check, Result, run_checks
-from tempest_pds.doctor.deployment import Deployment, Options
+from tempest_pds.doctor.deployment import BadTarget, Deployment, Options
 from tempest_pds.doctor.examination import Examination
 from tempest_pds.doctor.network import Network
 from tempest_pds.doctor.report import failed, lines, to_json
@@ -159,9 +160,17 @@ def _deployment(url: str | None, environ: Mapping[str, str]) -> Deployment:
         return Deployment.of_settings(load_settings(environ), environ)
     except SettingsError as error:
         # Settings that are wrong are a finding; what can be seen from outside is looked at all the same.
-        hostname = environ.get("TEMPEST_HOSTNAME", "").strip() or LOCALHOST
-        public_url = environ.get("TEMPEST_PUBLIC_URL", "").strip() or f"https://{hostname}"
-        return Deployment.of_url(public_url, environ, settings_error=str(error))
+        return _as_far_as_it_is_known(environ, str(error))
+
+
+def _as_far_as_it_is_known(environ: Mapping[str, str], settings_error: str) -> Deployment:
+    hostname = environ.get("TEMPEST_HOSTNAME", "").strip() or LOCALHOST
+    public_url = environ.get("TEMPEST_PUBLIC_URL", "").strip() or f"https://{hostname}"
+    if hostname != LOCALHOST:
+        for url, readable in ((public_url, environ), (f"https://{hostname}", {})):
+            with suppress(BadTarget, SettingsError):
+                return Deployment.of_url(url, readable, settings_error)
+    return Deployment.of_url(f"http://{LOCALHOST}:4000", {}, settings_error)
 
 
 async def _examine(deployment: Deployment, options: Options, checks: Sequence[Check]) -> list[Result]:
