@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import structlog
 from click.testing import Result
 from tests.support.account import Account
 from tests.support.caddy import find_caddy
@@ -36,9 +38,16 @@ def running(plc: PlcDirectory, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture
-def deployment(running: Deployment) -> Deployment:
+def deployment(running: Deployment) -> Iterator[Deployment]:
     running.reset()
-    return running
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield running
+    # The command sets up the logs of its process, which here is that of the tests.
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
 
 
 def findings(result: Result, status: str) -> list[str]:

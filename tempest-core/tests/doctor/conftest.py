@@ -1,12 +1,14 @@
 """The command as an operator runs it on a data directory of this machine."""
 
 import json
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from click.testing import CliRunner
 
 from tempest_pds.cli.doctor_command import doctor
@@ -37,15 +39,23 @@ def public() -> dict[str, str]:
 
 
 @pytest.fixture
-def examine(data: DataDirectory) -> Examine:
+def examine(data: DataDirectory) -> Iterator[Examine]:
     """`examine("data", "--min-free", "5", TEMPEST_…="…")`: run one check, and give status, detail and cure of each."""
+
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
 
     def run(check: str, *arguments: str, **settings: str) -> Findings:
         inherited: dict[str, Any] = {name: None for name in os.environ if name.startswith(("TEMPEST_", "SECRET_KEY"))}
         environment = {**inherited, "TEMPEST_DATA_DIR": str(data.root), **settings}
         done = CliRunner().invoke(doctor, ["--json", "--only", check, *arguments], env=environment)
-        report = json.loads(done.output)
+        report = json.loads(done.stdout)
         assert done.exit_code == (0 if report["ok"] else 1)
         return [(found["status"], found["detail"], found.get("cure", "")) for found in report["results"]]
 
-    return run
+    yield run
+    # The command sets up the logs of its process, which here is that of the tests.
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()

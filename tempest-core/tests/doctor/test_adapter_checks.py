@@ -43,9 +43,12 @@ class TriedPigeon(Pigeon):
 
 
 async def mail_findings(make: Callable[[], Mailer], folder: Path, public: dict[str, str]) -> list[tuple[Status, str]]:
+    @hookimpl
+    def register_mailers() -> list[Adapter[Mailer]]:
+        return [Adapter("pigeon", lambda environment, context: make())]
+
     module = ModuleType("pigeons")
-    module.register_mailers = hookimpl(lambda: [Adapter("pigeon", lambda environment, context: make())])
-    module.register_mailers.__name__ = "register_mailers"
+    vars(module)["register_mailers"] = register_mailers
     plugins = PluginManager([FoundPlugin("pigeons", "tempest-pds-pigeons", "1.0.0", module)])
     plugins.require_sound()
     environ = {**public, "TEMPEST_DATA_DIR": str(folder), "TEMPEST_MAILER": "pigeon"}

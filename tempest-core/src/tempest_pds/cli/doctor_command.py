@@ -17,6 +17,7 @@ from tempest_pds.doctor.examination import Examination
 from tempest_pds.doctor.network import Network
 from tempest_pds.doctor.report import failed, lines, to_json
 from tempest_pds.doctor.table import CHECKS
+from tempest_pds.logs import configure_logs
 from tempest_pds.plugins import PluginManager
 from tempest_pds.settings import LOCALHOST
 from tempest_pds.settings_fields import SettingsError
@@ -133,6 +134,8 @@ def doctor(
     Beside a running server it takes the same environment as `tempest serve`, and does not disturb the server. With
     --url it looks from any other machine. Ends with 1 when something does not work; warnings alone leave 0.
     """
+    # What adapters log must not stand in the report.
+    configure_logs("error", "console")
     deployment = _deployment(url, os.environ)
     options = Options(
         dids=dids,
