@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 import structlog
-from click.testing import Result
-from tests.support.account import Account
+from click.testing import CliRunner, Result
+from tests.support.account import Account, sign_up
 from tests.support.caddy import find_caddy
 from tests.support.deployment import HOSTNAME, URL, Deployment
-from tests.support.process import free_port
+from tests.support.process import free_port, json_request
 from tests.support.reference import PlcDirectory
+from tests.support.server import Tempest
 
+from tempest_pds.cli.doctor_command import doctor
 from tempest_pds.protocol.crypto.keys import generate_k256
 from tempest_pds.protocol.identity.plc_operation import update
 from tempest_pds.protocol.syntax.did import Did
@@ -173,6 +175,15 @@ def test_a_proxy_that_believes_what_clients_claim(deployment: Deployment) -> Non
     assert "TEMPEST_TRUSTED_PROXY_COUNT" in line
 
 
+def test_metadata_of_oauth_that_names_another_server(deployment: Deployment) -> None:
+    """Of the two documents one is right."""
+    result = deployment.doctor("--only", "well-known", proxy="oauth")
+    line = only_failure(result)
+    assert "oauth-authorization-server says https://old.example.com in place of https://pds.example.com" in line
+    assert "set TEMPEST_PUBLIC_URL=https://pds.example.com" in line
+    assert any("oauth-protected-resource names https://pds.example.com" in line for line in findings(result, "ok"))
+
+
 # TLS
 
 
@@ -213,6 +224,16 @@ def test_a_certificate_that_ends_soon(deployment: Deployment) -> None:
     assert len(warnings) == 2
     assert "4 days from now, and not renewed" in warnings[0]
     assert "why renewal fails" in warnings[0]
+
+
+def test_an_address_of_ipv6_that_leads_nowhere(deployment: Deployment) -> None:
+    """Of two addresses one is answered: those who try the other first are slow, or give up."""
+    deployment.dns.records |= {(HOSTNAME, "A"): ["127.0.0.1"], (HOSTNAME, "AAAA"): ["::1"]}
+    url = f"https://{HOSTNAME}:{deployment.port('ipv4-only')}"
+    options = [*deployment.options("ipv4-only"), "--url", url, "--only", "tls", "--handle", deployment.account.handle]
+    warnings = findings(deployment.doctor_with(options, outside=True), "warning")
+    assert f"{HOSTNAME} at ::1 (IPv6): the connection is refused" in warnings[0]
+    assert "remove the AAAA record" in warnings[0]
 
 
 def test_no_redirect_to_https(deployment: Deployment) -> None:
@@ -416,6 +437,37 @@ def test_a_mail_server_that_is_down(deployment: Deployment) -> None:
     line = only_failure(deployment.doctor("--only", "mail", settings=settings))
     assert "would not get a mail through" in line
     assert "look at host, port, TLS and password" in line
+
+
+# The server itself
+
+
+def test_a_server_for_one_machine(lone_tempest: Tempest) -> None:
+    """Without one setting: it keeps its own ledger of DIDs, and has no outside."""
+    lone_tempest.start()
+    account = sign_up(lone_tempest)
+    result = CliRunner().invoke(doctor, [], env=lone_tempest.env)
+    assert findings(result, "failure") == []
+    assert result.exit_code == 0
+    assert any(line.startswith("accounts") and "the one account" in line for line in findings(result, "ok"))
+    assert {line.split()[0] for line in findings(result, "skipped")} == {"dns", "tls", "proxy"}
+    assert account.did
+
+
+def test_limits_that_the_doctor_itself_meets(lone_tempest: Tempest) -> None:
+    """They are told as what they are, and the key of the server's environment lets it pass."""
+    key = {"TEMPEST_RATE_LIMIT_BYPASS_KEY": "for the operator's own jobs"}
+    lone_tempest.env |= {"TEMPEST_RATE_LIMITS_ENABLED": "true", **key}
+    lone_tempest.start()
+    sign_up(lone_tempest)
+    while json_request(f"{lone_tempest.url}/xrpc/com.atproto.server.describeServer")[0] == 200:
+        pass
+    without = {name: text for name, text in lone_tempest.env.items() if name not in key}
+    line = only_failure(CliRunner().invoke(doctor, ["--only", "accounts"], env=without))
+    assert "the server limits requests, also those of the doctor" in line
+    assert "TEMPEST_RATE_LIMIT_BYPASS_KEY" in line
+    result = CliRunner().invoke(doctor, ["--only", "accounts"], env=lone_tempest.env)
+    assert findings(result, "failure") == []
 
 
 # The operator's own mistakes

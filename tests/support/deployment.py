@@ -43,6 +43,13 @@ _SITES = {
     "something-else": 'respond "Welcome!"',
     "no-well-known": "respond /.well-known/* 403\n\treverse_proxy {upstream}",
     "other-server": "reverse_proxy {other}",
+    "ipv4-only": "bind 127.0.0.1\n\treverse_proxy {upstream}",
+    "oauth": (
+        "header /.well-known/oauth-* Access-Control-Allow-Origin *\n\t"
+        'respond /.well-known/oauth-protected-resource `{{"resource": "https://pds.example.com"}}`\n\t'
+        'respond /.well-known/oauth-authorization-server `{{"issuer": "https://old.example.com"}}`\n\t'
+        "reverse_proxy {upstream}"
+    ),
 }
 
 
@@ -112,6 +119,10 @@ class Deployment:
         environment = {name: self.tempest.env[name] for name in named} if outside else self.tempest.env
         inherited: dict[str, Any] = {name: None for name in os.environ if name.startswith("TEMPEST_")}
         return CliRunner().invoke(doctor, command, env={**inherited, **environment, **settings})
+
+    def port(self, proxy: str) -> int:
+        """Give the port of a proxy."""
+        return self._ports[proxy]
 
     def options(self, proxy: str = "right") -> list[str]:
         """Give what leads the doctor to this deployment."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tempest_pds.doctor.causes import explain
-from tempest_pds.doctor.examination import Examination
+from tempest_pds.doctor.examination import AskedTooOften, Examination
 from tempest_pds.doctor.finding import Finding, failure, skipped
 from tempest_pds.plugin_loading import one_line
 from tempest_pds.remote.errors import RemoteError
@@ -16,6 +16,10 @@ from tempest_pds.remote.errors import RemoteError
 Ask = Callable[[Examination], Awaitable[Sequence[Finding]]]
 
 _AT_ONCE: Final = 8
+_WAIT: Final = (
+    "wait five minutes and look at fewer accounts (--accounts), or set TEMPEST_RATE_LIMIT_BYPASS_KEY and run it beside "
+    "the server"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ async def _findings(check: Check, examination: Examination) -> Sequence[Finding]
             return await check.ask(examination)
     except TimeoutError:
         return [failure(f"not done within {seconds:g} s", "see the other lines for what is slow, or give --timeout")]
+    except AskedTooOften as error:
+        return [failure(f"could not be looked at: {error}", _WAIT)]
     except RemoteError as error:
         return [failure(f"could not be looked at: {explain(error)}", "mend what the check http says first")]
     except Exception as error:  # noqa: BLE001 - one check that fails must not take the others with it

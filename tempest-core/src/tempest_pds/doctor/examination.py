@@ -27,6 +27,10 @@ class UnknownAccount(RemoteError):
     """The operator named an account that the server cannot find."""
 
 
+class AskedTooOften(RemoteError):
+    """The server's own limits of requests have been reached."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostedRepo:
     """A row of com.atproto.sync.listRepos."""
@@ -57,7 +61,8 @@ class Examination:
 
     async def get(self, path: str) -> Fetched:
         """Ask the server by its public URL; raises RemoteError."""
-        return await self.network.http.fetch("GET", self.deployment.public_url + path, max_bytes=_MAX_BYTES)
+        url = self.deployment.public_url + path
+        return _not_too_often(await self.network.http.fetch("GET", url, max_bytes=_MAX_BYTES))
 
     async def query(self, nsid: str, **params: str) -> dict[str, Any]:
         """Call a query by the public URL; raises RemoteError, for any answer but 200 as well."""
@@ -66,7 +71,11 @@ class Examination:
 
     async def get_here(self, path: str) -> Fetched:
         """Ask the server on this machine, past proxy and DNS, only inside; raises RemoteError."""
-        return await self.network.http.fetch("GET", self.local_url() + path, max_bytes=_MAX_BYTES)
+        settings = self.deployment.settings
+        key = None if settings is None else settings.rate_limit_bypass_key
+        headers = {} if key is None else {"x-ratelimit-bypass": key}
+        url = self.local_url() + path
+        return _not_too_often(await self.network.http.fetch("GET", url, headers=headers, max_bytes=_MAX_BYTES))
 
     async def get_nearest(self, path: str) -> Fetched:
         """Ask by the shortest way there is: what the answer says matters, and not how it came; raises RemoteError."""
@@ -148,6 +157,12 @@ class _Once(Generic[T]):
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+
+def _not_too_often(answer: Fetched) -> Fetched:
+    if answer.status == 429:
+        raise AskedTooOften("the server limits requests, also those of the doctor")
+    return answer
 
 
 def _object_of(nsid: str, answer: Fetched) -> dict[str, Any]:

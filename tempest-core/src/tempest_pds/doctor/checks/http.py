@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tempest_pds.doctor.causes import explain
-from tempest_pds.doctor.examination import Examination
+from tempest_pds.doctor.examination import AskedTooOften, Examination
 from tempest_pds.doctor.finding import Finding, failure, ok, skipped, warning
 from tempest_pds.remote.errors import BadAnswer, RemoteError
 from tempest_pds.remote.safe_fetch import Fetched
@@ -79,6 +79,8 @@ async def _description(examination: Examination) -> Finding:
     deployment = examination.deployment
     try:
         found = await examination.description()
+    except AskedTooOften as error:
+        return skipped(f"what the server says of itself: {error}")
     except RemoteError as error:
         return failure(f"describeServer: {error}", "let the proxy pass every path below /xrpc/ on, with its query")
     did, domains = found.get("did"), found.get("availableUserDomains")
