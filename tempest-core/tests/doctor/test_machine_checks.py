@@ -38,6 +38,15 @@ def test_a_setting_that_is_weak(
     assert cure in found[2]
 
 
+@pytest.mark.parametrize(("protected", "status"), [("true", "failure"), ("false", "warning")])
+def test_a_name_that_is_not_public(examine: Any, public: dict[str, str], protected: str, status: str) -> None:
+    """A private network may have such names of its own."""
+    own = {"TEMPEST_HANDLE_DOMAINS": ".home.internal,.example.com", "TEMPEST_SSRF_PROTECTION": protected}
+    (found,) = [found for found in examine("settings", **public, **own) if "no public name" in found[1]]
+    assert (found[0], "home.internal" in found[1]) == (status, True)
+    assert "TEMPEST_HANDLE_DOMAINS" in found[2]
+
+
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [

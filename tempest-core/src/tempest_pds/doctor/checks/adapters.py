@@ -127,7 +127,7 @@ def _age(newest: BackupStat | None, settings: Settings, max_hours: int) -> Findi
             return note("there is no backup yet")
         return warning(
             "there is no backup: whoever loses this disk loses every account on it",
-            "make one with `tempest backup create`, and let it be made every day",
+            "make one with `tempest backup create`, and set TEMPEST_BACKUP_INTERVAL_HOURS=24 for one every day",
         )
     hours = (time.time() - newest.modified_at) / _HOUR
     if hours > max_hours:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tempest_pds.doctor.examination import Examination
 from tempest_pds.doctor.finding import Finding, failure, note, ok, skipped, warning
 from tempest_pds.protocol.errors import TempestError
+from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.settings import Settings
 from tempest_pds.settings_loading import misspelt_names, names_not_read_yet
 
@@ -44,8 +45,26 @@ def _names(examination: Examination) -> list[Finding]:
     return findings
 
 
-def _of_a_public_server(settings: Settings) -> list[Finding]:
+def _names_that_nobody_resolves(settings: Settings) -> list[Finding]:
     findings = []
+    for domain in dict.fromkeys((f".{settings.hostname}", *settings.handle_domains)):
+        handle = Handle.parse(f"alice{domain}")
+        if not handle.is_disallowed_tld and handle.tld != "test":
+            continue
+        # In a private network the names of its own may well be right.
+        tell = failure if settings.ssrf_protection else warning
+        findings.append(
+            tell(
+                f"no public name ends like {domain[1:]}: other servers never resolve it, nor a handle below it",
+                "choose a name below a domain of your own for TEMPEST_HOSTNAME and TEMPEST_HANDLE_DOMAINS, before the "
+                "first account",
+            )
+        )
+    return findings
+
+
+def _of_a_public_server(settings: Settings) -> list[Finding]:
+    findings = _names_that_nobody_resolves(settings)
     if not settings.ssrf_protection:
         findings.append(
             warning(
