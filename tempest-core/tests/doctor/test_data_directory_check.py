@@ -122,7 +122,7 @@ def test_a_very_large_directory_is_not_walked_to_its_end(
 def test_a_secret_that_others_can_read(examine: Any, data: DataDirectory, name: str) -> None:
     KeyFiles(data.keys).rotation_key()
     (data.root / "control.json").touch(0o600)
-    (data.root / name).chmod(0o755)
+    (data.root / name).chmod(0o740)
     (found,) = [found for found in examine("data") if found[0] == "failure"]
     assert f"{data.root / name} can be read by other users" in found[1]
     assert ("chmod 600" if name == "control.json" else f"chmod -R go-rwx {data.keys}") in found[2]
