@@ -5,6 +5,8 @@ import inspect
 import click
 
 from tempest_pds.cli.main import cli
+from tempest_pds.doctor.check import Check
+from tempest_pds.doctor.table import CHECKS
 
 _HEAD = """# The `tempest` command
 
@@ -18,7 +20,7 @@ _EXIT_CODES = """
 | Code | Meaning |
 |---|---|
 | 0 | Done. `tempest serve` was told to stop, and did. |
-| 1 | `tempest plugins` found something that would keep the server from starting. |
+| 1 | `tempest plugins` found something that would keep the server from starting, or `tempest doctor` a failure. |
 | 2 | A mistake in the command line, the settings, the plugins or the data directory; one line says what to change. |
 | 130 | Interrupted. |
 """
@@ -35,6 +37,8 @@ def command_line_page() -> str:
         assert command is not None, "a listed command exists"
         parts.append(f"\n## `tempest {name}`\n\n{_text(command)}\n")
         parts += _options(command, context)
+        if name == "doctor":
+            parts += _checks()
     return "".join(parts) + _EXIT_CODES
 
 
@@ -42,6 +46,15 @@ def _options(command: click.Command, context: click.Context) -> list[str]:
     records = [parameter.get_help_record(context) for parameter in command.params]
     rows = [f"| `{record[0]}` | {record[1]} |\n" for record in records if record is not None]
     return ["\n| Option | |\n|---|---|\n", *rows] if rows else []
+
+
+def _checks() -> list[str]:
+    rows = [f"| `{check.name}` | {check.summary} | {_where(check)} |\n" for check in CHECKS]
+    return ["\n| Check | It looks at | From where |\n|---|---|---|\n", *rows]
+
+
+def _where(check: Check) -> str:
+    return "beside the server" if check.inside or check.name == "settings" else "anywhere"
 
 
 def _text(command: click.Command) -> str:

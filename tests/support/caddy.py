@@ -1,7 +1,8 @@
-"""Caddy in front of a server, as `docs/operating.md` has it, but without certificates."""
+"""Caddy in front of a server, as `docs/operating.md` has it: without certificates, or with any configuration."""
 
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -36,6 +37,37 @@ class Caddy(ServerProcess):
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "Caddyfile"
         config.write_text(_CADDYFILE.format(port=port, upstream=upstream.port))
-        command = [str(binary), "run", "--config", str(config), "--adapter", "caddyfile"]
-        home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-        super().__init__(command, {"PATH": os.environ["PATH"], **home}, folder, port)
+        super().__init__(_command(binary, config), _environment(folder), folder, port)
+
+
+class ConfiguredCaddy(ServerProcess):
+    """A reverse proxy with a Caddyfile of the test's own, ready when it listens on `port`."""
+
+    name = "Caddy"
+
+    def __init__(self, binary: Path, folder: Path, caddyfile: str, port: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "Caddyfile"
+        config.write_text(caddyfile)
+        super().__init__(_command(binary, config), _environment(folder), folder, port)
+
+    @property
+    def root_certificate(self) -> Path:
+        """The authority that `tls internal` makes."""
+        return self.folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+
+    def healthy(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5):
+                return True
+        except OSError:
+            return False
+
+
+def _command(binary: Path, config: Path) -> list[str]:
+    return [str(binary), "run", "--config", str(config), "--adapter", "caddyfile"]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    return {"PATH": os.environ["PATH"], **home}

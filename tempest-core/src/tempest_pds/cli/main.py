@@ -14,6 +14,10 @@ _COMMANDS: Final = {
     "config": ("tempest_pds.cli.config_command:config", "Show the settings in force, secrets hidden."),
     "plugins": ("tempest_pds.cli.plugins_command:plugins", "List plugins: installed, selected, failed and why."),
     "backup": ("tempest_pds.cli.backup_command:backup", "Make, check and restore backups."),
+    "doctor": (
+        "tempest_pds.cli.doctor_command:doctor",
+        "Check a deployment, and say of each fault its cause and its cure.",
+    ),
     "hash-token": ("tempest_pds.cli.hash_token_command:hash_token", "Make the hash of an administrator's token."),
     "version": ("tempest_pds.cli.version_command:version", "Show the version."),
 }

@@ -13,8 +13,9 @@ request.
 import asyncio
 import json
 import socket
+import ssl
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_BYTES = 256 * 1024
 DEFAULT_SECONDS = 5.0
+
+LookUp = Callable[[str, int], Awaitable[Sequence[tuple[str, int]]]]
+"""From a host and a port to the addresses and ports to try, in order; raises OSError when there are none."""
 
 
 class _RefusedAddress(OSError):
@@ -106,11 +110,22 @@ class SafeFetch:
     Args:
         allow_private: let private addresses and plain http through: for development on localhost, and for tests.
         user_agent: how the server presents itself.
+        look_up: asked in place of the machine's own resolver; what it gives is guarded all the same.
+        tls: what certificates are checked with, in place of the machine's authorities.
     """
 
-    def __init__(self, *, allow_private: bool = False, user_agent: str = "Tempest") -> None:
+    def __init__(
+        self,
+        *,
+        allow_private: bool = False,
+        user_agent: str = "Tempest",
+        look_up: LookUp | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._allow_private = allow_private
         self._user_agent = user_agent
+        self._look_up = look_up or look_up_addresses
+        self._tls: ssl.SSLContext | bool = tls or True
         self._session: aiohttp.ClientSession | None = None
 
     async def send(
@@ -191,7 +206,8 @@ class SafeFetch:
             import aiohttp
 
             connector = aiohttp.TCPConnector(
-                resolver=_guarded_resolver(self._allow_private),
+                ssl=self._tls,
+                resolver=_guarded_resolver(self._allow_private, self._look_up),
                 use_dns_cache=False,
                 socket_factory=self._open_socket,
                 limit=256,
@@ -214,18 +230,23 @@ class SafeFetch:
         return opened
 
 
-def _guarded_resolver(allow_private: bool) -> "aiohttp.abc.AbstractResolver":
+async def look_up_addresses(host: str, port: int) -> Sequence[tuple[str, int]]:
+    """Ask the machine's own resolver, its hosts file included; raises OSError."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(str(target[0]), port) for _, _, _, _, target in found]
+
+
+def _guarded_resolver(allow_private: bool, look_up: LookUp) -> "aiohttp.abc.AbstractResolver":
     import aiohttp.abc
 
     class GuardedResolver(aiohttp.abc.AbstractResolver):
         async def resolve(
             self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
         ) -> list[aiohttp.abc.ResolveResult]:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
             addresses = [
-                (entry_family, str(target[0]))
-                for entry_family, _, _, _, target in found
-                if allow_private or is_public(str(target[0]))
+                (address, target)
+                for address, target in await look_up(host, port)
+                if allow_private or is_public(address)
             ]
             if not addresses:
                 raise _RefusedAddress("no public address")
@@ -233,12 +254,12 @@ def _guarded_resolver(allow_private: bool) -> "aiohttp.abc.AbstractResolver":
                 aiohttp.abc.ResolveResult(
                     hostname=host,
                     host=address,
-                    port=port,
-                    family=entry_family,
+                    port=target,
+                    family=socket.AF_INET6 if ":" in address else socket.AF_INET,
                     proto=socket.IPPROTO_TCP,
                     flags=socket.AI_NUMERICHOST,
                 )
-                for entry_family, address in addresses
+                for address, target in addresses
             ]
 
         async def close(self) -> None:

@@ -37,6 +37,11 @@ Synchronous = Literal["OFF", "NORMAL", "FULL"]
 _FRAME_BYTES: Final = 24 + 4096
 
 
+def sqlite_version() -> tuple[int, ...]:
+    """Give the version of the SQLite that Python brings."""
+    return sqlite3.sqlite_version_info
+
+
 def connect(
     path: Path, *, cache_kib: int, synchronous: Synchronous = "NORMAL", query_only: bool = False
 ) -> sqlite3.Connection:
