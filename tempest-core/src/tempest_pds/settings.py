@@ -224,7 +224,7 @@ class Settings:
         section=_ADAPTERS,
         default=None,
     )
-    backup_identity_file: Path | None = setting(
+    backup_identity_file: Path | None = setting(  # noqa: RUF009 - a field specifier, as dataclasses.field is
         "TEMPEST_BACKUP_IDENTITY_FILE",
         "The file with the key that opens encrypted backups, for the commands that read them; the server needs none.",
         section=_ADAPTERS,

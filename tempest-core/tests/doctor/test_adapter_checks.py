@@ -127,10 +127,11 @@ def test_a_public_server_without_a_backup(examine: Any, public: dict[str, str]) 
 
 @pytest.mark.parametrize(("hours", "status"), [(2, "ok"), (50, "warning")])
 def test_the_age_of_the_newest_backup(examine: Any, data: DataDirectory, hours: int, status: str) -> None:
-    for name, age in (("old.tar", hours + 100), ("newest.tar", hours)):
+    old, newest = "tempest-pds.test-20260101T000000Z.tar", "tempest-pds.test-20260201T000000Z.tar"
+    for name, age in ((old, hours + 100), (newest, hours), ("notes.txt", 0)):
         (data.backups / name).touch()
         os.utime(data.backups / name, (time() - age * 3600, time() - age * 3600))
     found, detail, cure = examine("backups")[0]
-    assert (found, detail.partition(" hours old")[0]) == (status, f"the newest backup, newest.tar, is {hours}")
+    assert (found, detail.partition(" hours old")[0]) == (status, f"the newest backup, {newest}, is {hours}")
     assert ("tempest backup create" in cure) is (status == "warning")
     assert examine("backups", "--max-backup-age", "60")[0][0] == "ok"
