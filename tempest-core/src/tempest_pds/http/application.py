@@ -17,6 +17,7 @@ from tempest_pds.http.dispatch import Dispatcher
 from tempest_pds.http.edge import Edge
 from tempest_pds.http.errors import ErrorAnswer, XrpcError
 from tempest_pds.http.exchange import exchange_of
+from tempest_pds.http.pages.metrics import Measurements, MetricsPage
 from tempest_pds.http.pages.service import Directory, Page, ServicePages
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.http.responses import error_response
@@ -117,6 +118,8 @@ def build_edge(
     limiter: RateLimiter,
     directory: Directory,
     instruments: Instruments,
+    measurements: Measurements | None = None,
+    metrics_token: str | None = None,
     request_log: RequestLog | None = None,
     trusted_proxies: int = 0,
     json_max_bytes: int = 1_048_576,
@@ -133,6 +136,10 @@ def build_edge(
         validate_responses=validate_responses,
     )
     sockets = SocketServer(dispatcher, services, limiter, trusted_proxies=trusted_proxies)
-    application = build_application(dispatcher, sockets, ServicePages(services.server, directory).routes())
+    pages = {**ServicePages(services.server, directory).routes()}
+    if measurements is not None:
+        metrics = MetricsPage(measurements, services=services, authenticator=authenticator, token=metrics_token)
+        pages.update(metrics.routes())
+    application = build_application(dispatcher, sockets, pages)
     edge = Edge(application, instruments=instruments, request_log=request_log, trusted_proxies=trusted_proxies)
     return application, edge
