@@ -19,18 +19,26 @@ from tempest_pds_otel.sdk_log import SdkLog
 from tempest_pds_otel.settings import OtlpSettings, ResourceSettings
 from tempest_pds_plugins import ServiceIdentity, TelemetryExporter
 
-FLUSH_SECONDS: Final = 3.0
+PATIENCE_SECONDS: Final = 3.0
 
 _log: Final = logging.getLogger(__name__)
 
 
 class OtlpExporter(TelemetryExporter):
-    """Send to a collector."""
+    """Send to a collector.
 
-    def __init__(self, settings: OtlpSettings, resource: ResourceSettings) -> None:
+    Args:
+        patience: how many seconds `flush` and `stop` wait for the collector.
+    """
+
+    def __init__(
+        self, settings: OtlpSettings, resource: ResourceSettings, *, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        self._patience = patience
         self._settings = settings
         self._resource = resource
         self._sdk_log = SdkLog(settings.secrets())
+        self._exporters: list[OTLPMetricExporter | OTLPSpanExporter] = []
         self._meters: MeterProvider | None = None
         self._reader: _Reader | None = None
         self._spans: BatchSpanProcessor | None = None
@@ -42,34 +50,39 @@ class OtlpExporter(TelemetryExporter):
         self._sdk_log.open()
         if settings.metrics == "otlp":
             self._meters = meter_provider(resource)
-            self._reader = _Reader(
-                OTLPMetricExporter(settings.url_of("metrics"), headers=dict(settings.headers_of("metrics"))),
-                export_interval_millis=settings.interval * 1000,
-            )
+            measurements = OTLPMetricExporter(settings.url_of("metrics"), headers=dict(settings.headers_of("metrics")))
+            self._exporters.append(measurements)
+            self._reader = _Reader(measurements, export_interval_millis=settings.interval * 1000)
             self._meters.add_metric_reader(self._reader)
         if settings.traces == "otlp":
             tracers = tracer_provider(resource, sampler_of(settings.sampler, settings.sampled))
-            self._spans = BatchSpanProcessor(
-                OTLPSpanExporter(settings.url_of("traces"), headers=dict(settings.headers_of("traces")))
-            )
+            spans = OTLPSpanExporter(settings.url_of("traces"), headers=dict(settings.headers_of("traces")))
+            self._exporters.append(spans)
+            self._spans = BatchSpanProcessor(spans)
             tracers.add_span_processor(self._spans)
 
     async def flush(self) -> None:
         """Send what has been gathered; a collector that is late is left to the threads."""
         works = [part.force_flush for part in (self._reader, self._spans) if part is not None]
-        if not await all_within(FLUSH_SECONDS, *works):
-            _log.warning("telemetry: the collector did not take everything within %d seconds", FLUSH_SECONDS)
+        if not await all_within(self._patience, *works):
+            _log.warning("telemetry: the collector did not take everything within %g seconds", self._patience)
 
     async def stop(self) -> None:
         """Send what is left, and leave the providers to whoever else uses them."""
         meters, reader, spans = self._meters, self._reader, self._spans
         self._meters = self._reader = self._spans = None
         works = [part.shutdown for part in (reader, spans) if part is not None]
-        if not await all_within(FLUSH_SECONDS, *works):
-            _log.warning("telemetry: the collector did not take the last measurements or traces in time")
+        in_time = await all_within(self._patience, *works)
         if meters is not None and reader is not None:
             meters.remove_metric_reader(reader)
-        self._sdk_log.close()
+        if in_time:
+            self._sdk_log.close()
+            return
+        _log.warning("telemetry: the collector did not take the last measurements or traces in time")
+        # The threads are left to the end of the process: they try no more, and say no more.
+        self._sdk_log.mute()
+        for exporter in self._exporters:
+            exporter.shutdown()
 
 
 class _Reader(PeriodicExportingMetricReader):

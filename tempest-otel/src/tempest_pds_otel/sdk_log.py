@@ -29,6 +29,7 @@ class SdkLog(logging.Handler):
         super().__init__(logging.WARNING)
         self._secrets = sorted(secrets, key=len, reverse=True)
         self._clock = clock
+        self._muted = False
         self._said: dict[object, float] = {}
         self._withheld: dict[object, int] = {}
 
@@ -46,8 +47,14 @@ class SdkLog(logging.Handler):
         logger.propagate = not any(isinstance(handler, SdkLog) for handler in logger.handlers)
         super().close()
 
+    def mute(self) -> None:
+        """Keep the lines from the log from now on, for what is left of the process."""
+        self._muted = True
+
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a line on, unless one like it was, lately."""
+        if self._muted:
+            return
         kind = _EXPORTER if record.name.startswith(_EXPORTER) else (record.name, record.msg)
         now = self._clock()
         if now - self._said.get(kind, -QUIET_SECONDS) < QUIET_SECONDS:
