@@ -100,7 +100,8 @@ def total(metric: Metric) -> float:
     """Add up the points of a metric; of a histogram, count what was recorded."""
     if metric.WhichOneof("data") == "histogram":
         return float(sum(point.count for point in metric.histogram.data_points))
-    return float(sum(point.as_int or point.as_double for point in metric.sum.data_points))
+    points = metric.sum.data_points or metric.gauge.data_points
+    return float(sum(point.as_int or point.as_double for point in points))
 
 
 def _plain(pairs: Iterable[KeyValue]) -> dict[str, object]:

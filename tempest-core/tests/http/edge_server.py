@@ -16,6 +16,7 @@ from tempest_pds.http.application import build_edge
 from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.edge import Edge
+from tempest_pds.http.pages.metrics import Measurements
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.http.server import bind, make_server
 from tempest_pds.http.xrpc import Method
@@ -149,6 +150,8 @@ async def edge_server(
     json_max_bytes: int = 10_000,
     proxy: Any = None,
     validate_responses: bool = True,
+    measurements: Measurements | None = None,
+    metrics_token: str | None = None,
 ) -> AsyncIterator[EdgeServer]:
     limiter = limiter or RateLimiter(enabled=False)
     log = io.StringIO()
@@ -170,6 +173,8 @@ async def edge_server(
         limiter=limiter,
         directory=directory,
         instruments=Instruments(),
+        measurements=measurements,
+        metrics_token=metrics_token,
         request_log=RequestLog(writer, "json"),
         trusted_proxies=trusted_proxies,
         json_max_bytes=json_max_bytes,
