@@ -1,6 +1,5 @@
 """The page that Prometheus reads."""
 
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -71,23 +70,6 @@ def test_the_page_tells_of_the_process(exporter: TelemetryExporter) -> None:
 def test_traces_are_left_alone(exporter: TelemetryExporter) -> None:
     """A tracer that nobody reads would cost every request a span."""
     assert not isinstance(trace.get_tracer_provider(), TracerProvider)
-
-
-def test_two_readers_at_once_get_a_whole_page_each(exporter: TelemetryExporter) -> None:
-    counter = metrics.get_meter_provider().get_meter("test").create_counter("things")
-    for number in range(500):
-        counter.add(1, {"number": number})
-    pages: list[int] = []
-
-    def read() -> None:
-        pages.extend(len(samples(exporter)["things_total"]) for _ in range(5))
-
-    readers = [threading.Thread(target=read) for _ in range(4)]
-    for reader in readers:
-        reader.start()
-    for reader in readers:
-        reader.join()
-    assert pages == [500] * 20
 
 
 async def test_a_page_after_the_end_is_whole_and_empty_of_measurements(exporter: TelemetryExporter) -> None:

@@ -23,7 +23,7 @@ class PrometheusExporter(TelemetryExporter):
         self._registry = CollectorRegistry()
         self._meters: MeterProvider | None = None
         self._reader: PrometheusMetricReader | None = None
-        # The reader gathers and writes in two steps, and would mix up two readings at once.
+        # The reader gathers and writes in two steps; in between, another reading could take what was gathered.
         self._writing = threading.Lock()
 
     def start(self, service: ServiceIdentity) -> None:
