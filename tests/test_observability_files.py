@@ -35,7 +35,7 @@ Query = tuple[str, str]
 def dashboard_queries() -> dict[str, Query]:
     """Give every query of the dashboard by where it stands."""
     found = {
-        f"{panel['title']} {target['refId']}": (target["expr"], target["legendFormat"])
+        f"{panel['id']} {panel['title']} {target['refId']}": (target["expr"], target["legendFormat"])
         for panel in PANELS
         for target in panel["targets"]
     }
