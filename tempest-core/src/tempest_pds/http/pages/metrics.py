@@ -54,7 +54,7 @@ class MetricsPage:
         return {_PATH: self.metrics}
 
     async def metrics(self, request: Request) -> Response:
-        """Give the measurements to Prometheus, with the token of TEMPEST_METRICS_TOKEN or the administrator's."""
+        """Give what an exporter lays out for Prometheus, to whoever has TEMPEST_METRICS_TOKEN, or the admin's token."""
         exchange = exchange_of(request)
         try:
             await self._authorise(exchange)
