@@ -34,6 +34,11 @@ def test_each_signal_has_its_path_below_the_endpoint() -> None:
     assert settings.url_of("metrics") == "https://otel.example.com/base/v1/metrics"
 
 
+def test_a_query_stays_behind_the_path() -> None:
+    settings = read(OtlpSettings, {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://otel.example.com/in?key=a"})
+    assert settings.url_of("traces") == "https://otel.example.com/in/v1/traces?key=a"
+
+
 def test_a_signal_may_have_an_endpoint_and_headers_of_its_own() -> None:
     own = {
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://traces.example.com/in",

@@ -11,6 +11,7 @@ from typing import Final
 QUIET_SECONDS: Final = 600.0
 _SDK: Final = "opentelemetry"
 _EXPORTER: Final = "opentelemetry.exporter"
+_HTTP_CLIENT: Final = "urllib3.connectionpool"
 
 _log: Final = logging.getLogger("tempest_pds_otel")
 
@@ -38,6 +39,8 @@ class SdkLog(logging.Handler):
         logger = logging.getLogger(_SDK)
         logger.addHandler(self)
         logger.propagate = False
+        # Below this it tells of each request, with a URL that may hold a key.
+        logging.getLogger(_HTTP_CLIENT).setLevel(logging.INFO)
 
     def close(self) -> None:
         """Let them pass again; may be called twice, and without `open`."""

@@ -100,7 +100,10 @@ class OtlpSettings:
     def url_of(self, signal: str) -> str:
         """Give the URL that takes a signal, `traces` or `metrics`."""
         own: str | None = getattr(self, f"{signal}_endpoint")
-        return own or f"{self.endpoint.rstrip('/')}/v1/{signal}"
+        if own is not None:
+            return own
+        base = urlsplit(self.endpoint)
+        return base._replace(path=f"{base.path.rstrip('/')}/v1/{signal}").geturl()
 
     def headers_of(self, signal: str) -> Mapping[str, str]:
         """Give the headers that go with a signal."""
