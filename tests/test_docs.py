@@ -23,7 +23,7 @@ from tempest_pds.settings_fields import setting_fields
 from tempest_pds.telemetry import INSTRUMENTS, Instrument
 from tempest_pds_backup_s3.settings import S3Settings as BackupS3Settings
 from tempest_pds_blob_s3.settings import S3Settings as BlobS3Settings
-from tempest_pds_otel.settings import OtlpSettings
+from tempest_pds_otel.settings import OtlpSettings, ResourceSettings
 from tempest_pds_plugins.settings import declared
 from tempest_pds_smtp.settings import SmtpSettings
 
@@ -78,6 +78,7 @@ def test_a_setting_of_the_core_s_own_adapters_has_its_row(name: str) -> None:
         ("tempest-backup-s3", BackupS3Settings),
         ("tempest-smtp", SmtpSettings),
         ("tempest-otel", OtlpSettings),
+        ("tempest-otel", ResourceSettings),
     ],
 )
 def test_an_adapter_s_page_lists_its_settings(folder: str, settings: type) -> None:

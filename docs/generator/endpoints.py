@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tempest_pds.http.auth import Auth
 from tempest_pds.http.methods import load_methods
+from tempest_pds.http.pages.metrics import MetricsPage
 from tempest_pds.http.pages.service import ServicePages
 from tempest_pds.http.rate_limits import DAY, GLOBAL, HOUR, MINUTE, WRITES_PER_DAY, WRITES_PER_HOUR, Limit
 from tempest_pds.http.xrpc import Method
@@ -169,7 +170,8 @@ def _never(nsid: str, kind: str) -> str:
 def _pages() -> Iterable[tuple[str, Callable[..., Any]]]:
     # The routes are bound methods; what is needed of them is their docstrings, which need no server.
     pages = ServicePages.__new__(ServicePages)
-    return pages.routes().items()
+    metrics = MetricsPage.__new__(MetricsPage)
+    return {**pages.routes(), **metrics.routes()}.items()
 
 
 def _passed_on(nsids: Sequence[str]) -> Iterable[str]:

@@ -10,7 +10,8 @@ What the server measures, through the OpenTelemetry API. This page is generated 
 
 Measurements go nowhere until an exporter is selected by `TEMPEST_TELEMETRY`; see [operating](operating.md#metrics).
 Names are those of OpenTelemetry. Prometheus spells them with underscores and adds the unit and, for counters,
-`_total`: `xrpc_request_count_total`, `xrpc_request_duration_seconds`. No attribute ever holds a DID, a handle or
+`_total`: `xrpc_request_count_total`, `xrpc_request_duration_seconds`. `deploy/grafana/` has a dashboard of them, and
+`deploy/prometheus/` alert rules. No attribute ever holds a DID, a handle or
 anything else that a caller can choose, so the number of series is bounded.
 
 | Name | Kind | Unit | What it measures | Attributes |

@@ -49,5 +49,8 @@ class TelemetryExporter(ABC):
         """Flush and let go. May be called twice, and without `start`."""
 
     def exposition(self) -> Exposition | None:
-        """Return the page for a scraper, or None for an exporter that pushes."""
+        """Return the page for a scraper, or None for an exporter that pushes.
+
+        Called after `start`, from any thread, and by several at once.
+        """
         return None

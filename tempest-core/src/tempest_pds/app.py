@@ -90,6 +90,8 @@ class Tempest:
                 limiter=limiter,
                 directory=opened.directory,
                 instruments=instruments,
+                measurements=opened.measurements,
+                metrics_token=settings.metrics_token,
                 request_log=request_log,
                 trusted_proxies=settings.trusted_proxy_count,
                 json_max_bytes=settings.json_max_bytes,

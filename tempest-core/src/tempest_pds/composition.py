@@ -65,6 +65,7 @@ from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.key_files import KeyFiles
 from tempest_pds.telemetry import Instruments, software_version
 from tempest_pds_plugins.adapters import PluginContext
+from tempest_pds_plugins.telemetry_exporter import TelemetryExporter
 
 _log = structlog.get_logger()
 
@@ -80,6 +81,7 @@ class Opened:
     hosting: Hosting
     directory: Directory
     plugins: PluginManager
+    measurements: TelemetryExporter | None = None
 
 
 def server_info(settings: Settings) -> ServerInfo:
@@ -320,6 +322,7 @@ async def open_services(
         hosting=hosting,
         directory=_HostedDirectory(data.accounts, documents),
         plugins=plugins,
+        measurements=adapters.measurements(),
     )
 
 

@@ -59,6 +59,10 @@ class SelectedAdapters:
         except Exception as error:
             raise _unusable(AdapterKind.BLOB_STORE, self.selection.blob_store, error) from error
 
+    def measurements(self) -> TelemetryExporter | None:
+        """Give the exporter that lays out a page for a scraper, once it is started; None when none does."""
+        return next((exporter for exporter in self.exporters if exporter.exposition() is not None), None)
+
 
 def _unusable(kind: AdapterKind, name: str, error: Exception) -> AdapterUnusable:
     return AdapterUnusable(f"{kind.setting}={name}: cannot be opened: {one_line(error)}")

@@ -107,6 +107,13 @@ class Settings:
         default=None,
         secret=True,
     )
+    metrics_token: str | None = setting(
+        "TEMPEST_METRICS_TOKEN",
+        "At least 32 random characters, with which Prometheus may read `/metrics`; the administrator's token does too.",
+        section=_SECRETS,
+        default=None,
+        secret=True,
+    )
 
     hosted_did_method: Literal["plc", "web"] = setting(
         "TEMPEST_HOSTED_DID_METHOD", "The DID method of new accounts.", section=_IDENTITY, default="plc"

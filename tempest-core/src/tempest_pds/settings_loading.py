@@ -36,6 +36,7 @@ _PLACEHOLDERS: Final = (
     "xxxx",
     "secret_key_base",
 )
+_HEADER_WORD: Final = re.compile(r"[!-~]+")
 _ARGON2_HASH: Final = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 # Made once and kept by the server where the operator gives none.
 _KEPT_SECRETS: Final = frozenset({"secret_key_base", "admin_token_hash", "plc_rotation_key"})
@@ -136,6 +137,11 @@ def _check_secrets(values: Mapping[str, Any]) -> None:
     if secret is not None and not _is_random_enough(secret):
         raise SettingsError(
             "SECRET_KEY_BASE must be 32 random characters or more, such as `openssl rand -hex 32` prints"
+        )
+    metrics_token = values.get("metrics_token")
+    if metrics_token is not None and not (_HEADER_WORD.fullmatch(metrics_token) and _is_random_enough(metrics_token)):
+        raise SettingsError(
+            "TEMPEST_METRICS_TOKEN must be 32 random characters or more, such as `openssl rand -hex 32` prints"
         )
     admin_hash = values.get("admin_token_hash")
     if admin_hash is not None and not _ARGON2_HASH.fullmatch(admin_hash):

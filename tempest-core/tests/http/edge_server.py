@@ -19,6 +19,7 @@ from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.edge import Edge
 from tempest_pds.http.long_tasks import LongTasks
 from tempest_pds.http.pages.admin_sessions import AdminSessions
+from tempest_pds.http.pages.metrics import Measurements
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.http.server import bind, make_server
 from tempest_pds.http.xrpc import Method
@@ -155,6 +156,8 @@ async def edge_server(
     admin_routes: Iterable[AdminRoute] = (),
     long_tasks: LongTasks | None = None,
     admin_sessions: AdminSessions | None = None,
+    measurements: Measurements | None = None,
+    metrics_token: str | None = None,
 ) -> AsyncIterator[EdgeServer]:
     limiter = limiter or RateLimiter(enabled=False)
     log = io.StringIO()
@@ -179,6 +182,8 @@ async def edge_server(
         limiter=limiter,
         directory=directory,
         instruments=Instruments(),
+        measurements=measurements,
+        metrics_token=metrics_token,
         request_log=RequestLog(writer, "json"),
         trusted_proxies=trusted_proxies,
         json_max_bytes=json_max_bytes,

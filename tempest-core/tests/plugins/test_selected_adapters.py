@@ -17,7 +17,7 @@ from tempest_pds_plugins import Adapter, BlobStore, TelemetryExporter, hookimpl
 from tempest_pds_plugins.adapters import PluginContext
 from tempest_pds_plugins.errors import StoreUnavailable
 from tempest_pds_plugins.memory import MemoryBlobStore
-from tempest_pds_plugins.telemetry_exporter import ServiceIdentity
+from tempest_pds_plugins.telemetry_exporter import Exposition, ServiceIdentity
 
 
 class Witness(ModuleType):
@@ -38,13 +38,20 @@ class Witness(ModuleType):
             async def stop(self) -> None:
                 seen.append("exporter stopped")
 
+        class Page(Exporter):
+            def exposition(self) -> Exposition:
+                return Exposition("text/plain", b"measured")
+
         class Locked(MemoryBlobStore):
             async def open(self) -> None:
                 raise StoreUnavailable("the key\ndoes not fit")
 
         @hookimpl
         def register_telemetry_exporters() -> list[Adapter[TelemetryExporter]]:
-            return [Adapter("witness", lambda environment, context: Exporter())]
+            return [
+                Adapter("witness", lambda environment, context: Exporter()),
+                Adapter("page", lambda environment, context: Page()),
+            ]
 
         @hookimpl
         def register_blob_stores() -> list[Adapter[BlobStore]]:
@@ -117,3 +124,18 @@ async def test_a_server_starts_exporters_and_tells_plugins_when_it_starts_and_st
     ]
     await app.stop()
     assert witness.seen[2:] == ["localhost stops", "exporter stopped"]
+
+
+@pytest.mark.parametrize(
+    ("selected", "body"), [("none,witness", None), ("witness,page", b"measured"), ("page,none", b"measured")]
+)
+async def test_the_exporter_that_has_a_page_is_found(
+    selected: str, body: bytes | None, plugins: PluginManager, tmp_path: Path
+) -> None:
+    context = PluginContext(data_dir=tmp_path)
+    adapters = SelectedAdapters.make(plugins, {"TEMPEST_TELEMETRY": selected}, context)
+    async with AsyncExitStack() as stack:
+        await adapters.open(context, stack)
+        found = adapters.measurements()
+        page = found.exposition() if found else None
+        assert (page.body if page else None) == body

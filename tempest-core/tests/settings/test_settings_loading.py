@@ -50,6 +50,9 @@ def test_a_public_server_refuses_to_start_without(name: str) -> None:
         ("SECRET_KEY_BASE", "changeme-changeme-changeme-changeme-1234"),
         ("SECRET_KEY_BASE", "a" * 64),
         ("SECRET_KEY_BASE", "short"),
+        ("TEMPEST_METRICS_TOKEN", "short"),
+        ("TEMPEST_METRICS_TOKEN", "changeme-changeme-changeme-changeme-1234"),
+        ("TEMPEST_METRICS_TOKEN", "0f3c9a8b7d6e5f4a3b2c 1d0e9f8a7b6c5d4e3f2a"),
         ("TEMPEST_ADMIN_TOKEN_HASH", "hunter2-hunter2"),
         ("TEMPEST_ADMIN_TOKEN_HASH", "$argon2id$v=19$cut-short"),
         ("TEMPEST_PUBLIC_URL", "http://pds.example.com"),
@@ -80,7 +83,7 @@ def test_a_wrong_value_is_refused_by_name_and_never_repeated(name: str, value: s
         load_settings({**PUBLIC, name: value})
     message = str(caught.value)
     assert "\n" not in message
-    if name in {"SECRET_KEY_BASE", "TEMPEST_ADMIN_TOKEN_HASH", "TEMPEST_PLC_ROTATION_KEY"}:
+    if name in {"SECRET_KEY_BASE", "TEMPEST_ADMIN_TOKEN_HASH", "TEMPEST_METRICS_TOKEN", "TEMPEST_PLC_ROTATION_KEY"}:
         assert value not in message
 
 

@@ -1,31 +1,33 @@
 """The registration of the telemetry exporters. Every server with it installed loads this: nothing heavy here."""
 
-from tempest_pds_otel.settings import OtlpSettings
-from tempest_pds_plugins import Adapter, AdapterNotCarried, Environment, PluginContext, TelemetryExporter, hookimpl
-from tempest_pds_plugins.settings import declared
+from tempest_pds_otel.settings import OtlpSettings, ResourceSettings
+from tempest_pds_plugins import Adapter, Environment, PluginContext, TelemetryExporter, hookimpl
+from tempest_pds_plugins.settings import declared, read
 
 
 def create_otlp(environment: Environment, context: PluginContext) -> TelemetryExporter:
-    """Refuse, before anybody sets up what would not be used: this version cannot do the adapter's work."""
-    raise _not_carried("OTLP")
+    """Make the exporter that sends to a collector."""
+    settings, resource = read(OtlpSettings, environment), read(ResourceSettings, environment)
+    from tempest_pds_otel.otlp_exporter import OtlpExporter
+
+    return OtlpExporter(settings, resource)
 
 
 def create_prometheus(environment: Environment, context: PluginContext) -> TelemetryExporter:
-    """Refuse, before anybody sets up what would not be used: this version cannot do the adapter's work."""
-    raise _not_carried("Prometheus")
+    """Make the exporter that Prometheus reads."""
+    resource = read(ResourceSettings, environment)
+    from tempest_pds_otel.prometheus_exporter import PrometheusExporter
 
-
-def _not_carried(name: str) -> AdapterNotCarried:
-    return AdapterNotCarried(
-        f"this version of tempest-pds-otel does not carry the work of the {name} exporter yet; "
-        "take it out of TEMPEST_TELEMETRY, or install a later version"
-    )
+    return PrometheusExporter(resource)
 
 
 @hookimpl
 def register_telemetry_exporters() -> list[Adapter[TelemetryExporter]]:
     """Offer OTLP and Prometheus."""
+    resource = declared(ResourceSettings)
     return [
-        Adapter("otlp", create_otlp, declared(OtlpSettings), "an OpenTelemetry collector, by OTLP over HTTP"),
-        Adapter("prometheus", create_prometheus, summary="a page for Prometheus to scrape"),
+        Adapter(
+            "otlp", create_otlp, (*declared(OtlpSettings), *resource), "an OpenTelemetry collector, by OTLP over HTTP"
+        ),
+        Adapter("prometheus", create_prometheus, resource, "a page for Prometheus to scrape"),
     ]

@@ -23,6 +23,7 @@ from tempest_pds.http.pages.admin_pages import PAGES
 from tempest_pds.http.pages.admin_sessions import AdminSessions
 from tempest_pds.http.pages.admin_site import SITE, AdminSite
 from tempest_pds.http.pages.rendering import Templates
+from tempest_pds.http.pages.metrics import Measurements, MetricsPage
 from tempest_pds.http.pages.service import Directory, Page, ServicePages
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.http.responses import error_response
@@ -142,6 +143,8 @@ def build_edge(
     limiter: RateLimiter,
     directory: Directory,
     instruments: Instruments,
+    measurements: Measurements | None = None,
+    metrics_token: str | None = None,
     request_log: RequestLog | None = None,
     admin_sessions: AdminSessions | None = None,
     trusted_proxies: int = 0,
@@ -168,7 +171,10 @@ def build_edge(
         pages=PAGES,
         sessions=admin_sessions or AdminSessions(),
     )
-    pages = ServicePages(services.server, directory, templates).routes()
+    pages = {**ServicePages(services.server, directory, templates).routes()}
+    if measurements is not None:
+        metrics = MetricsPage(measurements, services=services, authenticator=authenticator, token=metrics_token)
+        pages.update(metrics.routes())
     application = build_application(dispatcher, admin, sockets, pages, site)
     edge = Edge(application, instruments=instruments, request_log=request_log, trusted_proxies=trusted_proxies)
     return application, edge
