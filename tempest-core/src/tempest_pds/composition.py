@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from tempest_pds.composition_mail import open_mail
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.forwarding import Forwarding
@@ -289,6 +290,7 @@ async def open_services(
         blobs=blobs,
         firehose=firehose,
         preferences=Preferences(data.stores, log),
+        mail=open_mail(settings, data.accounts, writer, adapters.mailer, stack),
         proxy=Forwarding(proxy),
     )
     return Opened(
