@@ -103,6 +103,22 @@ class SmtpServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
+    def settings(self) -> dict[str, str]:
+        """Return the settings with which Tempest sends by this server, and soon tries again what it did not take."""
+        certificates = self._starttls or self._implicit_tls
+        signed_in = {"TEMPEST_SMTP_USERNAME": USERNAME, "TEMPEST_SMTP_PASSWORD": PASSWORD} if self._sign_in else {}
+        return {
+            "TEMPEST_SMTP_ENABLED": "true",
+            "TEMPEST_SMTP_HOST": "localhost",
+            "TEMPEST_SMTP_PORT": str(self.port),
+            "TEMPEST_SMTP_FROM_ADDRESS": "pds@example.com",
+            "TEMPEST_SMTP_SSL": str(self._implicit_tls is not None),
+            "TEMPEST_SMTP_TLS": str(self._starttls is not None),
+            "TEMPEST_SMTP_CA_FILE": "" if certificates is None else str(certificates.ca_file),
+            "TEMPEST_MAIL_RETRY_SECONDS": "1",
+            **signed_in,
+        }
+
     def start(self) -> Self:
         """Listen; returns once connections are taken."""
         ready = threading.Event()
