@@ -125,6 +125,7 @@ async def open_services(
 
     writer = AccountWriter()
     stack.callback(writer.close)
+    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack)
     passwords = Passwords()
     stack.callback(passwords.close)
     hosting = Hosting(data.accounts.accounts)
@@ -290,7 +291,7 @@ async def open_services(
         blobs=blobs,
         firehose=firehose,
         preferences=Preferences(data.stores, log),
-        mail=open_mail(settings, data.accounts, writer, adapters.mailer, stack),
+        mail=mail,
         proxy=Forwarding(proxy),
     )
     return Opened(
