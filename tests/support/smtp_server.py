@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -142,9 +143,13 @@ class SmtpServer:
 
     def wait_for(self, count: int = 1, timeout: float = 30) -> list[Received]:
         """Return the mails once there are `count` of them."""
+        return self.wait_until(lambda mails: len(mails) >= count, timeout)
+
+    def wait_until(self, enough: Callable[[list[Received]], bool], timeout: float = 30) -> list[Received]:
+        """Return the mails once they are `enough`."""
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self._received) >= count, timeout), (
-                f"{len(self._received)} of {count} mails came in {timeout} s"
+            assert self._changed.wait_for(lambda: enough(self._received), timeout), (
+                f"after {timeout} s only {[mail.subject for mail in self._received]}"
             )
             return list(self._received)
 
