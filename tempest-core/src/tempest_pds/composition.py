@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from tempest_pds.composition_backup import open_backups
+from tempest_pds.composition_mail import open_mail
 from tempest_pds.composition_status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
@@ -130,6 +131,7 @@ async def open_services(
 
     writer = AccountWriter()
     stack.callback(writer.close)
+    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack)
     passwords = Passwords()
     stack.callback(passwords.close)
     hosting = Hosting(data.accounts.accounts)
@@ -298,6 +300,7 @@ async def open_services(
         blobs=blobs,
         firehose=firehose,
         preferences=Preferences(data.stores, log),
+        mail=mail,
         proxy=Forwarding(proxy),
         backups=backups.maker,
         account_listing=AccountListing(data.accounts, data.stores),
@@ -312,6 +315,7 @@ async def open_services(
             relays=relays,
             upkeep=upkeep,
             backups=backups.standing.report,
+            mail=lambda: mail.standing().report(),
         ),
     )
     return Opened(

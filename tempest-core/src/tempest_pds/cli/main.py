@@ -18,6 +18,7 @@ _COMMANDS: Final = {
         "tempest_pds.cli.doctor_command:doctor",
         "Check a deployment, and say of each fault its cause and its cure.",
     ),
+    "mail": ("tempest_pds.cli.mail_command:mail", "Try the mail server."),
     "hash-token": ("tempest_pds.cli.hash_token_command:hash_token", "Make the hash of an administrator's token."),
     "version": ("tempest_pds.cli.version_command:version", "Show the version."),
 }

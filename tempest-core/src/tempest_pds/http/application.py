@@ -22,8 +22,8 @@ from tempest_pds.http.long_tasks import LongTasks
 from tempest_pds.http.pages.admin_pages import PAGES
 from tempest_pds.http.pages.admin_sessions import AdminSessions
 from tempest_pds.http.pages.admin_site import SITE, AdminSite
-from tempest_pds.http.pages.rendering import Templates
 from tempest_pds.http.pages.metrics import Measurements, MetricsPage
+from tempest_pds.http.pages.rendering import Templates
 from tempest_pds.http.pages.service import Directory, Page, ServicePages
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.http.responses import error_response

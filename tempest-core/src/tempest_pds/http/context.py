@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.hosting import Hosting
     from tempest_pds.services.identities import Identities
     from tempest_pds.services.invites import Invites
+    from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.preferences import Preferences
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
@@ -95,6 +96,7 @@ class Services:
     backups: BackupMaker
     status: ServerStatus
     account_listing: AccountListing
+    mail: MailOutbox
     proxy: Proxy | None = None
 
 

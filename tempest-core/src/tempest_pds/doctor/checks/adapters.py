@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -41,12 +41,9 @@ async def check_mail(examination: Examination) -> Sequence[Finding]:
                 "set TEMPEST_SMTP_ENABLED=true and the settings of a mail server, TEMPEST_SMTP_HOST first",
             )
         ]
-    check: Callable[[], Awaitable[object]] | None = getattr(mailer, "check", None)
-    if check is None:
-        return [note(f"the mailer {name} has no way to be tried without a mail")]
     try:
         await mailer.open()
-        await check()
+        await mailer.check()
     except Exception as error:  # noqa: BLE001 - an adapter may raise anything
         return [
             failure(
