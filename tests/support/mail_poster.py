@@ -94,7 +94,7 @@ async def _serve() -> None:
     settings = load_settings(os.environ)
     async with AsyncExitStack() as stack:
         lexicons = Lexicons(settings.lexicon_paths)
-        opened = await open_services(settings, os.environ, Instruments(), lexicons, stack, control_token="")
+        opened = await open_services(settings, os.environ, Instruments(), lexicons, stack, control_token="of nobody")
         print("ready", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             await opened.services.mail.post(Mail(**json.loads(line)))

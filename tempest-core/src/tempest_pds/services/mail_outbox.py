@@ -77,10 +77,8 @@ class MailStanding:
         """Say it for the status report: JSON-able, times in ISO 8601, what to act on as `problems`."""
         problems = []
         if self.failing_since is not None:
-            problems.append(
-                f"No mail goes out since {_datetime(self.failing_since)}, and {self.waiting:,} wait: {self.last_error}. "
-                "`tempest mail test` tries it again."
-            )
+            since = _datetime(self.failing_since)
+            problems.append(f"No mail goes out since {since}, and {self.waiting:,} wait: {self.last_error}.")
         return {
             "waiting": self.waiting,
             "oldestAt": _datetime(self.oldest_posted_at),
