@@ -164,7 +164,15 @@ class Authenticator:
         if scope not in auth.scopes or (auth.refuse_takendown and scope is Scope.TAKENDOWN):
             raise InvalidToken("Bad token scope")
         self._check_status(auth, credentials.account)
-        return credentials
+        return self._narrowed(auth, credentials)
+
+    def _narrowed(self, auth: Auth, credentials: Credentials) -> Credentials:
+        """Let a session that is older than a takedown do no more than one that is opened after it."""
+        if credentials.scope is Scope.TAKENDOWN or self._account_status(credentials.account) not in _TAKEN_DOWN:
+            return credentials
+        if not credentials.is_full or Scope.TAKENDOWN not in (auth.scopes or ()):
+            raise AccountTakedown("Account has been taken down")
+        return replace(credentials, scope=Scope.TAKENDOWN)
 
     async def _bearer_without_session(self, auth: Auth, call: Call, token: str) -> Credentials:
         if auth.service:
