@@ -76,7 +76,7 @@ class Invites:
         ]
 
     def page(self, sort: str, limit: int, cursor: str | None) -> tuple[list[InviteCode], str | None]:
-        """List a page of all codes, and the cursor of the next; None after the last.
+        """List a page of all codes, and the cursor of the next; None for a page that is empty.
 
         Args:
             sort: `recent` for the newest first, `usage` for the most used first.
@@ -88,8 +88,8 @@ class Invites:
         if order is None:
             raise InvalidRequest(f"unknown sort method: {sort}")
         rows = self._store.invite_codes.page(order, limit, None if cursor is None else _parse_cursor(cursor))
-        after = rows[-1][1] if len(rows) == limit else None
-        return [code for code, _ in rows], None if after is None else f"{after[0]}::{after[1]}"
+        codes = [code for code, _ in rows]
+        return (codes, f"{rows[-1][1][0]}::{rows[-1][1][1]}") if rows else ([], None)
 
     async def disable(self, codes: Sequence[str], accounts: Sequence[str]) -> None:
         """Disable codes, and every code of some accounts.
