@@ -95,6 +95,8 @@ class AdminSite:
             services=self._services,
             session=session,
             templates=self._templates,
+            client_ip=exchange.client_ip,
+            path=page.path,
             name=name,
             query=dict(parse_query_string(exchange.scope["query_string"])),
             form=form,
