@@ -74,7 +74,7 @@ async def test_a_new_password_is_shown_once_and_is_the_one(server: WholeServer, 
     [action] = [form.action for form in browser.page.forms if form.action.endswith("/password")]
     answer = await browser.submit(action)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
-    password = browser.page.words.partition("have ended.")[2].split()[0]
+    password = browser.page.words.partition("that you trust")[2].split()[0]
     assert len(password) == 20
     assert (await log_in(server, "carol.test", PASSWORD)).status_code == 401
     assert (await log_in(server, "carol.test", password)).status_code == 200
