@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from tempest_pds.composition_maintenance import make_maintenance
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.forwarding import Forwarding
@@ -290,6 +291,16 @@ async def open_services(
         blobs=blobs,
         firehose=firehose,
         preferences=Preferences(data.stores, log),
+        maintenance=make_maintenance(
+            data=data,
+            repos=repos,
+            log=log,
+            blobs=blobs,
+            blob_store=adapters.blob_store,
+            hosting=hosting,
+            repo_list=repo_list,
+            revs=revs,
+        ),
         proxy=Forwarding(proxy),
     )
     return Opened(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.hosting import Hosting
     from tempest_pds.services.identities import Identities
     from tempest_pds.services.invites import Invites
+    from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.preferences import Preferences
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
@@ -89,6 +90,7 @@ class Services:
     dids: DidResolver
     repo_list: RepoList
     preferences: Preferences
+    maintenance: Maintenance
     proxy: Proxy | None = None
 
 

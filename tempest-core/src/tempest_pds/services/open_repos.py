@@ -107,6 +107,11 @@ class OpenRepos:
         self._open: OrderedDict[Did, OpenRepo] = OrderedDict()
         self._locked_out: set[Did] = set()
 
+    @property
+    def unfit(self) -> bool:
+        """Whether there is still a repository whose file does not fit the log."""
+        return bool(self._unfit)
+
     def open(self, did: Did) -> OpenRepo:
         """Load a repository's head.
 
