@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from tempest_pds.composition_maintenance import make_maintenance
+from tempest_pds.composition_office import make_office
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.forwarding import Forwarding
@@ -194,15 +195,6 @@ async def open_services(
     announcer = Announcer(data.accounts, writer, log, data.sequencer.has_commit)
     tokens = Tokens(_token_secret(settings, data.keys), own_did)
     sessions = Sessions(data.accounts, writer, tokens, passwords, dids)
-    upkeep = Upkeep(
-        log=log,
-        sequencer=data.sequencer,
-        stores=data.stores,
-        repo_list=repo_list,
-        blobs=blobs,
-        sessions=sessions,
-        retention_seconds=settings.firehose_retention_hours * 3600,
-    )
     identities = Identities(
         store=data.accounts,
         writer=writer,
@@ -247,6 +239,43 @@ async def open_services(
             ),
         ),
     )
+    whole_repos = Repos(
+        stores=data.stores,
+        repos=repos,
+        keys=data.keys,
+        log=log,
+        blobs=blobs,
+        hosting=hosting,
+        repo_list=repo_list,
+        revs=revs,
+        temporary=data.directory.tmp,
+    )
+    office = make_office(
+        data=data,
+        writer=writer,
+        passwords=passwords,
+        identities=identities,
+        accounts=accounts,
+        announcer=announcer,
+        hooks=plugins,
+        log=log,
+        firehose=firehose,
+        blobs=blobs,
+        blob_store=adapters.blob_store,
+        repos=whole_repos,
+        dids=dids,
+    )
+    upkeep = Upkeep(
+        log=log,
+        sequencer=data.sequencer,
+        stores=data.stores,
+        repo_list=repo_list,
+        blobs=blobs,
+        sessions=sessions,
+        quarantine=office.quarantine,
+        deletions=office.deletion,
+        retention_seconds=settings.firehose_retention_hours * 3600,
+    )
     service_auth = ServiceAuth(data.keys, dids, own_did)
     proxy = Proxy(
         strangers,
@@ -260,6 +289,7 @@ async def open_services(
     stack.push_async_callback(proxy.close)
 
     await announcer.announce_pending()
+    await office.deletion.resume()
     upkeep.start()
     stack.push_async_callback(upkeep.stop)
     relays.notify()
@@ -274,17 +304,10 @@ async def open_services(
         service_auth=service_auth,
         identities=identities,
         records=records,
-        repos=Repos(
-            stores=data.stores,
-            repos=repos,
-            keys=data.keys,
-            log=log,
-            blobs=blobs,
-            hosting=hosting,
-            repo_list=repo_list,
-            revs=revs,
-            temporary=data.directory.tmp,
-        ),
+        repos=whole_repos,
+        administration=office.administration,
+        moderation=office.moderation,
+        account_deletion=office.deletion,
         repo_list=repo_list,
         sync=sync,
         dids=dids,
