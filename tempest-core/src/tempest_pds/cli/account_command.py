@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from tempest_pds.cli.operation import confirm, find_account, find_did, json_option, operator, print_json, yes_option
+from tempest_pds.cli.operation import (
+    Mistake,
+    confirm,
+    find_account,
+    find_did,
+    json_option,
+    operator,
+    print_json,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from tempest_pds.cli.operator import Operator
@@ -104,7 +113,7 @@ def create(handle: str, email: str, from_stdin: bool) -> None:
         if server.call("com.atproto.server.describeServer").get("inviteCodeRequired"):
             made = server.call("com.atproto.server.createInviteCode", input={"useCount": 1})
             given["inviteCode"] = made["code"]
-        made = server.call("com.atproto.server.createAccount", input=given)
+        made = server.call("com.atproto.server.createAccount", input=given, anonymous=True)
     click.echo(f"DID       {made['did']}")
     click.echo(f"Handle    {made['handle']}")
     _show_password(password, from_stdin)
@@ -214,7 +223,7 @@ def _password(from_stdin: bool) -> str:
         return secrets.token_urlsafe(18)
     password = sys.stdin.readline().rstrip("\n")
     if not password:
-        raise click.UsageError("there is no password on standard input")
+        raise Mistake("there is no password on standard input")
     return password
 
 

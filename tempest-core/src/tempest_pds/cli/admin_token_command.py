@@ -10,6 +10,7 @@ import sys
 import click
 
 from tempest_pds.cli.hash_token_command import hash_token
+from tempest_pds.cli.operation import Mistake
 from tempest_pds.services.passwords import Passwords
 
 _HASH_SETTING = "TEMPEST_ADMIN_TOKEN_HASH"
@@ -37,7 +38,7 @@ def check() -> None:
     """Tell whether a token, read from standard input, is the one in force; ends with 1 if it is not."""
     stored = os.environ.get(_HASH_SETTING, "").strip()
     if not stored:
-        raise click.UsageError(f"{_HASH_SETTING} is not set: make one with `tempest admin-token new`")
+        raise Mistake(f"{_HASH_SETTING} is not set: make one with `tempest admin-token new`")
     if sys.stdin.isatty():
         token = click.prompt("Token", hide_input=True, err=True)
     else:

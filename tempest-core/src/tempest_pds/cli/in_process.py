@@ -23,6 +23,7 @@ class InThisProcess:
         settings = replace(settings, crawlers=(), rate_limits_enabled=False)
         environ = {name: value for name, value in environ.items() if name != "TEMPEST_TELEMETRY"}
         self._app = build_app(settings, environ)
+        self.token = self._app.control_token
         self._runner = asyncio.Runner()
         try:
             self._runner.run(self._app.start())
@@ -34,7 +35,7 @@ class InThisProcess:
         """Send a request through the application; the loop runs while the answer is read."""
         path, _, query = target.partition("?")
         more = {} if method == "GET" or "Content-Length" in headers else {"Transfer-Encoding": "chunked"}
-        sent = {**headers, **more, "Authorization": f"Bearer {self._app.control_token}", "Host": "localhost"}
+        sent = {**headers, **more, "Host": "localhost"}
         scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0"},

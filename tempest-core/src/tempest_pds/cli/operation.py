@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tempest_pds.protocol.errors import TempestError
+
 if TYPE_CHECKING:
     from tempest_pds.cli.operator import Operator
+
+
+class Mistake(TempestError):
+    """A command that cannot be done as it was given; one line that says what to change."""
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script to read.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask whether you are sure.")
@@ -39,11 +46,11 @@ def find_account(server: Operator, account: str) -> dict[str, Any]:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask whether the operator is sure; raise UsageError where there is nobody to ask."""
+    """Ask whether the operator is sure; raise Mistake where there is nobody to ask."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("nobody is there to be asked: give --yes")
+        raise Mistake("nobody is there to be asked: give --yes")
     click.confirm(question, abort=True, err=True)
 
 

@@ -10,6 +10,7 @@ administrator can do over HTTP as well.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import time
@@ -91,6 +92,7 @@ class Operator:
         params: Params | None = None,
         input: object = None,  # noqa: A002 - the lexicons' word
         file: BinaryIO | None = None,
+        anonymous: bool = False,
     ) -> dict[str, Any]:
         """Call a method or route and give its JSON answer, `{}` where it has none.
 
@@ -99,18 +101,20 @@ class Operator:
             params: the query; None for none.
             input: the JSON body: it makes the call a POST, also when it is `{}`. None makes it a GET.
             file: sent as it is, in place of a JSON body.
+            anonymous: for a method that anybody calls, and that takes no administrator.
 
         Raises CallRefused, ServerUnreachable.
         """
         if file is not None:
             chunks = iter(lambda: file.read(_CHUNK), b"")
-            reply = self._ask("POST", target, params, {"Content-Type": "application/octet-stream"}, chunks)
+            headers = {"Content-Type": "application/octet-stream"}
+            reply = self._ask("POST", target, params, headers, chunks, anonymous)
         elif input is None:
-            reply = self._ask("GET", target, params, {}, ())
+            reply = self._ask("GET", target, params, {}, (), anonymous)
         else:
             data = json.dumps(input).encode()
             headers = {"Content-Type": "application/json", "Content-Length": str(len(data))}
-            reply = self._ask("POST", target, params, headers, (data,))
+            reply = self._ask("POST", target, params, headers, (data,), anonymous)
         return _json(b"".join(reply.chunks) or b"{}")
 
     def stream(
@@ -160,11 +164,21 @@ class Operator:
         self.close()
 
     def _ask(
-        self, method: str, target: str, params: Params | None, headers: Mapping[str, str], body: Iterable[bytes]
+        self,
+        method: str,
+        target: str,
+        params: Params | None,
+        headers: Mapping[str, str],
+        body: Iterable[bytes],
+        anonymous: bool = False,
     ) -> Reply:
         path = target if target.startswith("/") else f"/xrpc/{target}"
         if params:
             path = f"{path}?{_query(params)}"
+        if not anonymous:
+            # Not as a Bearer: some methods take that for the token of a session.
+            basic = base64.b64encode(f"admin:{self._transport.token}".encode()).decode()
+            headers = {**headers, "Authorization": f"Basic {basic}"}
         reply = self._transport.ask(method, path, headers, body)
         if reply.status >= 400:
             refusal = _json(b"".join(reply.chunks))

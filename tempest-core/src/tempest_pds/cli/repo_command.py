@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 import click
 
 from tempest_pds.cli.operation import (
+    Mistake,
     confirm,
     count,
     find_account,
@@ -44,7 +45,7 @@ def verify(accounts: tuple[str, ...], everyone: bool, rehash: bool, as_json: boo
     the index, and whether every blob has its bytes. Writes go on meanwhile.
     """
     if bool(accounts) == everyone:
-        raise click.UsageError("name the accounts to verify, or give --all")
+        raise Mistake("name the accounts to verify, or give --all")
     with operator() as server, ProgressLine() as progress:
         # A repository whose account is not known any more can be named by its DID.
         dids = [name if name.startswith("did:") else find_did(server, name) for name in accounts]
@@ -92,7 +93,7 @@ def export(account: str, output: str) -> None:
                         size = _write(file, chunks, progress)
                     part.replace(target)
                 except OSError as error:
-                    raise click.ClickException(f"cannot write {target}: {error.strerror or error}") from error
+                    raise Mistake(f"cannot write {target}: {error.strerror or error}") from error
                 finally:
                     part.unlink(missing_ok=True)
     click.echo(f"Wrote {size:,} bytes of {did}.", err=True)

@@ -20,7 +20,7 @@ class RunningServer:
 
     def __init__(self, control: Control) -> None:
         self._address = urlsplit(control.url)
-        self._headers = {"Authorization": f"Bearer {control.token}"}
+        self.token = control.token
 
     def ask(self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Reply:
         """Send a request over a connection of its own."""
@@ -29,7 +29,8 @@ class RunningServer:
 
     def greet(self) -> Reply:
         """Ask who answers; raise ServerUnreachable if nobody does in time."""
-        return self._ask("GET", "/xrpc/_admin/control", {}, (), _SECONDS_TO_GREET)
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return self._ask("GET", "/xrpc/_admin/control", headers, (), _SECONDS_TO_GREET)
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -49,7 +50,7 @@ class RunningServer:
                     method,
                     target,
                     iter(body) if method == "POST" else None,
-                    {**headers, **more, **self._headers},
+                    {**headers, **more},
                     encode_chunked=chunked,
                 )
             response = connection.getresponse()

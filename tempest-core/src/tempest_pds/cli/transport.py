@@ -22,7 +22,13 @@ class Reply:
 
 
 class Transport(Protocol):
-    """Asks one server, one request after the other."""
+    """Asks one server, one request after the other.
+
+    Attributes:
+        token: which the server takes for the administrator's.
+    """
+
+    token: str
 
     def ask(self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Reply:
         """Send a request; its length stands in the headers, or it is sent in chunks."""
