@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from tempest_pds.composition_maintenance import make_maintenance
 from tempest_pds.composition_office import make_office
 from tempest_pds.composition_status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
@@ -315,6 +316,16 @@ async def open_services(
         blobs=blobs,
         firehose=firehose,
         preferences=Preferences(data.stores, log),
+        maintenance=make_maintenance(
+            data=data,
+            repos=repos,
+            log=log,
+            blobs=blobs,
+            blob_store=adapters.blob_store,
+            hosting=hosting,
+            repo_list=repo_list,
+            revs=revs,
+        ),
         proxy=Forwarding(proxy),
         account_listing=AccountListing(data.accounts, data.stores),
         status=make_status(

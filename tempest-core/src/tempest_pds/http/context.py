@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.hosting import Hosting
     from tempest_pds.services.identities import Identities
     from tempest_pds.services.invites import Invites
+    from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
     from tempest_pds.services.preferences import Preferences
     from tempest_pds.services.records import Records
@@ -94,6 +95,7 @@ class Services:
     dids: DidResolver
     repo_list: RepoList
     preferences: Preferences
+    maintenance: Maintenance
     administration: Administration
     moderation: Moderation
     account_deletion: AccountDeletion
