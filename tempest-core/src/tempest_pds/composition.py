@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from tempest_pds.composition_mail import open_mail
 from tempest_pds.composition_office import make_office
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
@@ -248,6 +249,7 @@ async def open_services(
         revs=revs,
         temporary=data.directory.tmp,
     )
+    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack)
     office = make_office(
         data=data,
         writer=writer,
@@ -262,6 +264,7 @@ async def open_services(
         blob_store=adapters.blob_store,
         repos=whole_repos,
         dids=dids,
+        outbox=mail,
     )
     upkeep = Upkeep(
         log=log,
@@ -312,6 +315,7 @@ async def open_services(
         blobs=blobs,
         firehose=firehose,
         preferences=Preferences(data.stores, log),
+        mail=mail,
         proxy=Forwarding(proxy),
     )
     return Opened(
