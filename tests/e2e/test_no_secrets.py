@@ -19,6 +19,7 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 from click.testing import CliRunner
+from tests.support.process import free_port
 from tests.support.server import Tempest
 
 from tempest_pds.cli.main import cli
@@ -105,6 +106,12 @@ def searched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         TEMPEST_LOG_LEVEL="debug",
         TEMPEST_LOG_FORMAT=request.param,
         TEMPEST_INVITE_REQUIRED="true",
+        # Mail is tried and fails, with the password at hand.
+        TEMPEST_SMTP_ENABLED="true",
+        TEMPEST_SMTP_HOST="127.0.0.1",
+        TEMPEST_SMTP_PORT=str(free_port()),
+        TEMPEST_SMTP_USERNAME="pds",
+        TEMPEST_SMTP_FROM_ADDRESS="pds@example.com",
         **settings,
     )
     with server, httpx.Client(base_url=server.url, timeout=30) as http:
@@ -171,6 +178,8 @@ def live(found: Searched, admin: str) -> None:
         headers=bearer,
         json={"repo": did, "collection": "app.bsky.feed.post", "record": post},
     )
+    mail = {"recipientDid": did, "senderDid": did, "subject": "hello", "content": "a mail"}
+    assert found.send("POST", f"{ADMIN}.sendEmail", headers=as_admin, json=mail).status_code == 200
     for headers in (as_admin, bearer, {}):
         for path in ("/xrpc/_admin/status", f"{ADMIN}.getAccountInfo?did={did}", f"{ADMIN}.searchAccounts"):
             found.send("GET", path, headers=headers)
@@ -265,6 +274,7 @@ def test_all_of_the_server_was_asked(searched: Searched) -> None:
     assert {"200", "303", "400", "401", "403", "404", "405"} <= statuses
     log = dict(searched.said)["the log"]
     assert log.count("createSession") > 50
+    assert "mail.postponed" in log
     assert len(searched.said) > 2_000
 
 
