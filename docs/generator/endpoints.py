@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from tempest_pds.http.admin import load_admin_routes
 from tempest_pds.http.auth import Auth
 from tempest_pds.http.methods import load_methods
 from tempest_pds.http.pages.service import ServicePages
@@ -44,6 +45,17 @@ Not methods of the protocol, and not limited:
 | Path | What it does |
 |---|---|
 """
+_ADMIN = """
+## Administration
+
+Not methods of the protocol: what the commands of `tempest` ask. Only the administrator may call them. Parameters of a
+`GET` are its query, those of a `POST` members of a JSON object. What is called *long* answers with lines of JSON,
+`{"progress": …}` now and then, and at last `{"result": …}` or `{"error": …, "message": …}`; when its client goes away
+it ends where that leaves all in order.
+
+| Route | What it does |
+|---|---|
+"""
 _PASSED_ON = """
 ## Passed on
 
@@ -81,6 +93,9 @@ def endpoints_page() -> str:
         parts += map(_row, own)
     parts.append(_PAGES)
     parts += [f"| `{path}` | {_sentence(page).partition(': https:')[0].rstrip('.')}. |\n" for path, page in _pages()]
+    parts.append(_ADMIN)
+    routes = sorted(load_admin_routes().values(), key=lambda route: route.path)
+    parts += [f"| `{route.http_method} {route.path}` | {_sentence(route.handler)} |\n" for route in routes]
     parts.append(_PASSED_ON)
     kinds = {nsid: kind for nsid, kind in _all_kinds(lexicons) if nsid not in methods}
     # A WebSocket is never passed on.
