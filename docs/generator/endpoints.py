@@ -48,15 +48,25 @@ Not methods of the protocol, and not limited:
 | Path | What it does |
 |---|---|
 """
+_ADMIN = """
+## Administration
+
+Not methods of the protocol: what the commands of `tempest` ask. Only the administrator may call them. Parameters of a
+`GET` are its query, those of a `POST` members of a JSON object. What is called *long* answers with lines of JSON,
+`{"progress": …}` now and then, and at last `{"result": …}` or `{"error": …, "message": …}`; when its client goes away
+it ends where that leaves all in order.
+
+| Route | What it does |
+|---|---|
+"""
 _OPERATOR = """
-## The operator's
+## The operator's pages
 
-Not methods of the protocol. Below `/xrpc/_admin/` the administrator's token is asked for as it is above. Below `/admin`
-are pages for a browser: whoever is not signed in is sent to the login, or refused if it was a form; `*` stands for the
-DID of an account.
+For a browser. Whoever is not signed in is sent to the login, or refused if it was a form; `*` stands for the DID of an
+account.
 
-| | Path | What it does |
-|---|---|---|
+| Page | What it does |
+|---|---|
 """
 _PASSED_ON = """
 ## Passed on
@@ -95,8 +105,11 @@ def endpoints_page() -> str:
         parts += map(_row, own)
     parts.append(_PAGES)
     parts += [f"| `{path}` | {_sentence(page).partition(': https:')[0].rstrip('.')}. |\n" for path, page in _pages()]
+    parts.append(_ADMIN)
+    routes = sorted(load_admin_routes().values(), key=lambda route: route.path)
+    parts += [f"| `{route.http_method} {route.path}` | {_sentence(route.handler)} |\n" for route in routes]
     parts.append(_OPERATOR)
-    parts += [f"| {verb} | `{path}` | {_sentence(made).rstrip('.')}. |\n" for verb, path, made in _operators()]
+    parts += [f"| `{page}` | {_sentence(made)} |\n" for page, made in _operator_pages()]
     parts.append(_PASSED_ON)
     kinds = {nsid: kind for nsid, kind in _all_kinds(lexicons) if nsid not in methods}
     # A WebSocket is never passed on.
@@ -188,14 +201,12 @@ def _pages() -> Iterable[tuple[str, Callable[..., Any]]]:
     return pages.routes().items()
 
 
-def _operators() -> Iterable[tuple[str, str, Callable[..., Any]]]:
-    for route in sorted(load_admin_routes().values(), key=lambda route: route.path):
-        yield route.http_method, route.path, route.handler
-    yield "GET", LOGIN, AdminLogin.show
-    yield "POST", LOGIN, AdminLogin.sign_in
-    yield "POST", LOGOUT, AdminLogin.sign_out
+def _operator_pages() -> Iterable[tuple[str, Callable[..., Any]]]:
+    yield f"GET {LOGIN}", AdminLogin.show
+    yield f"POST {LOGIN}", AdminLogin.sign_in
+    yield f"POST {LOGOUT}", AdminLogin.sign_out
     for page in PAGES + ACTIONS:
-        yield page.http_method, page.path, page.handler
+        yield f"{page.http_method} {page.path}", page.handler
 
 
 def _passed_on(nsids: Sequence[str]) -> Iterable[str]:

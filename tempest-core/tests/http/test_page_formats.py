@@ -64,24 +64,25 @@ def test_a_size_is_short(count: int) -> None:
 def test_a_part_of_the_report_is_laid_out_by_the_names_of_its_members() -> None:
     part = {
         "lastAt": "2026-11-25T14:06:12.123Z",
+        "lastBytes": 1_500,
+        "lastSeconds": 62.5,
         "nextAt": None,
-        "newestBytes": 1_500,
-        "everySeconds": 86_400,
+        "failure": None,
         "inQueue": 12_345,
+        "share": 0.5,
         "encrypted": True,
         "store": "s3",
         "problems": ["left out"],
-        "at": None,
     }
     assert [tuple(row) for row in rows(part)] == [
         ("Last", "2026-11-25T14:06:12.123Z", "time"),
+        ("Last size", "1.5 kB", "text"),
+        ("Last duration", "1 minute", "text"),
         ("Next", "never", "text"),
-        ("Newest", "1.5 kB", "text"),
-        ("Every", "1 day", "text"),
         ("In queue", "12\u202f345", "text"),
+        ("Share", "0.5", "text"),
         ("Encrypted", "yes", "text"),
         ("Store", "s3", "text"),
-        ("At", "–", "text"),
     ]
 
 

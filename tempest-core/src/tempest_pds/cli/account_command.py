@@ -203,8 +203,18 @@ def update_handle(account: str, handle: str) -> None:
 
 
 @account.command("create-invite")
-@click.option("--uses", type=click.IntRange(1), default=1, show_default=True, help="How many accounts a code is for.")
-@click.option("--count", "codes", type=click.IntRange(1), default=1, show_default=True, help="How many codes to make.")
+@click.option(
+    "--uses", metavar="N", type=click.IntRange(1), default=1, show_default=True, help="How many accounts a code is for."
+)
+@click.option(
+    "--count",
+    "codes",
+    metavar="N",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="How many codes to make.",
+)
 @click.option("--for", "owner", metavar="ACCOUNT", help="The account that gives the codes away.")
 def create_invite(uses: int, codes: int, owner: str | None) -> None:
     """Make invite codes, one a line."""
