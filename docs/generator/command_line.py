@@ -1,6 +1,7 @@
 """`docs/cli.md`, from the commands themselves."""
 
 import inspect
+from collections.abc import Iterator
 
 import click
 
@@ -13,6 +14,10 @@ _HEAD = """# The `tempest` command
 This page is generated from the commands themselves; `tempest COMMAND --help` shows the same. Settings are never
 arguments: all commands read them from the environment, as [settings](settings.md) lists them.
 
+`tempest account`, `repo`, `blob` and `sequencer` ask the server that runs on `TEMPEST_DATA_DIR`, through a file in that
+directory that only its owner can read. Where none runs, they open the directory themselves, as that user and with the
+server's environment, and do the same.
+
 """
 _EXIT_CODES = """
 ## Exit codes
@@ -20,7 +25,7 @@ _EXIT_CODES = """
 | Code | Meaning |
 |---|---|
 | 0 | Done. `tempest serve` was told to stop, and did. |
-| 1 | `tempest plugins` found something that would keep the server from starting, or `tempest doctor` a failure. |
+| 1 | Something is wrong: with a plugin, a repository, a blob, a backup, the token, or what `tempest doctor` looks at. |
 | 2 | A mistake in the command line, the settings, the plugins or the data directory; one line says what to change. |
 | 130 | Interrupted. |
 """
@@ -35,15 +40,33 @@ def command_line_page() -> str:
     parts += _options(cli, context)
     for name, command in commands:
         assert command is not None, "a listed command exists"
-        parts.append(f"\n## `tempest {name}`\n\n{_text(command)}\n")
-        parts += _options(command, context)
+        parts += _section(command, f"tempest {name}", context)
         if name == "doctor":
             parts += _checks()
     return "".join(parts) + _EXIT_CODES
 
 
+def _section(command: click.Command, path: str, context: click.Context) -> Iterator[str]:
+    level = "#" * (path.count(" ") + 1)
+    arguments = " ".join(parameter.make_metavar(context) for parameter in command.params if _is_argument(parameter))
+    yield f"\n{level} `{path}`\n\n"
+    if arguments:
+        yield f"`{path} {arguments}`\n\n"
+    yield f"{_text(command)}\n"
+    yield from _options(command, context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None, "a listed command exists"
+            yield from _section(found, f"{path} {name}", context)
+
+
+def _is_argument(parameter: click.Parameter) -> bool:
+    return isinstance(parameter, click.Argument)
+
+
 def _options(command: click.Command, context: click.Context) -> list[str]:
-    records = [parameter.get_help_record(context) for parameter in command.params]
+    records = [parameter.get_help_record(context) for parameter in command.params if not _is_argument(parameter)]
     rows = [f"| `{record[0]}` | {record[1]} |\n" for record in records if record is not None]
     return ["\n| Option | |\n|---|---|\n", *rows] if rows else []
 

@@ -5,8 +5,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from tempest_pds.http.admin import load_admin_routes
 from tempest_pds.http.auth import Auth
 from tempest_pds.http.methods import load_methods
+from tempest_pds.http.pages.admin_actions import ACTIONS
+from tempest_pds.http.pages.admin_login import LOGIN, LOGOUT, AdminLogin
+from tempest_pds.http.pages.admin_pages import PAGES
 from tempest_pds.http.pages.metrics import MetricsPage
 from tempest_pds.http.pages.service import ServicePages
 from tempest_pds.http.rate_limits import DAY, GLOBAL, HOUR, MINUTE, WRITES_PER_DAY, WRITES_PER_HOUR, Limit
@@ -43,6 +47,26 @@ _PAGES = """
 Not methods of the protocol, and not limited:
 
 | Path | What it does |
+|---|---|
+"""
+_ADMIN = """
+## Administration
+
+Not methods of the protocol: what the commands of `tempest` ask. Only the administrator may call them. Parameters of a
+`GET` are its query, those of a `POST` members of a JSON object. What is called *long* answers with lines of JSON,
+`{"progress": …}` now and then, and at last `{"result": …}` or `{"error": …, "message": …}`; when its client goes away
+it ends where that leaves all in order.
+
+| Route | What it does |
+|---|---|
+"""
+_OPERATOR = """
+## The operator's pages
+
+For a browser. Whoever is not signed in is sent to the login, or refused if it was a form; `*` stands for the DID of an
+account.
+
+| Page | What it does |
 |---|---|
 """
 _PASSED_ON = """
@@ -82,6 +106,11 @@ def endpoints_page() -> str:
         parts += map(_row, own)
     parts.append(_PAGES)
     parts += [f"| `{path}` | {_sentence(page).partition(': https:')[0].rstrip('.')}. |\n" for path, page in _pages()]
+    parts.append(_ADMIN)
+    routes = sorted(load_admin_routes().values(), key=lambda route: route.path)
+    parts += [f"| `{route.http_method} {route.path}` | {_sentence(route.handler)} |\n" for route in routes]
+    parts.append(_OPERATOR)
+    parts += [f"| `{page}` | {_sentence(made)} |\n" for page, made in _operator_pages()]
     parts.append(_PASSED_ON)
     kinds = {nsid: kind for nsid, kind in _all_kinds(lexicons) if nsid not in methods}
     # A WebSocket is never passed on.
@@ -172,6 +201,14 @@ def _pages() -> Iterable[tuple[str, Callable[..., Any]]]:
     pages = ServicePages.__new__(ServicePages)
     metrics = MetricsPage.__new__(MetricsPage)
     return {**pages.routes(), **metrics.routes()}.items()
+
+
+def _operator_pages() -> Iterable[tuple[str, Callable[..., Any]]]:
+    yield f"GET {LOGIN}", AdminLogin.show
+    yield f"POST {LOGIN}", AdminLogin.sign_in
+    yield f"POST {LOGOUT}", AdminLogin.sign_out
+    for page in PAGES + ACTIONS:
+        yield f"{page.http_method} {page.path}", page.handler
 
 
 def _passed_on(nsids: Sequence[str]) -> Iterable[str]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,6 @@ from tests.support.server import Tempest
 from tempest_pds.cli.operator import Operator, OperatorError
 from tempest_pds.stores.control_file import Control, ControlFile
 from tempest_pds.stores.data_directory import DataDirectory
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Tempest]:
-    server = Tempest(tmp_path / "data")
-    yield server
-    server.kill()
 
 
 def control(server: Tempest) -> Control:

@@ -13,6 +13,8 @@ import structlog
 
 from tempest_pds.composition_backup import open_backups
 from tempest_pds.composition_mail import open_mail
+from tempest_pds.composition_maintenance import make_maintenance
+from tempest_pds.composition_office import make_office
 from tempest_pds.composition_status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
@@ -46,6 +48,7 @@ from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.hosting import Hosting
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.invites import Invites
+from tempest_pds.services.mail_report import mail_report
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.preferences import Preferences
@@ -202,15 +205,6 @@ async def open_services(
     announcer = Announcer(data.accounts, writer, log, data.sequencer.has_commit)
     tokens = Tokens(_token_secret(settings, data.keys), own_did)
     sessions = Sessions(data.accounts, writer, tokens, passwords, dids)
-    upkeep = Upkeep(
-        log=log,
-        sequencer=data.sequencer,
-        stores=data.stores,
-        repo_list=repo_list,
-        blobs=blobs,
-        sessions=sessions,
-        retention_seconds=settings.firehose_retention_hours * 3600,
-    )
     identities = Identities(
         store=data.accounts,
         writer=writer,
@@ -255,6 +249,45 @@ async def open_services(
             ),
         ),
     )
+    whole_repos = Repos(
+        stores=data.stores,
+        repos=repos,
+        keys=data.keys,
+        log=log,
+        blobs=blobs,
+        hosting=hosting,
+        repo_list=repo_list,
+        revs=revs,
+        temporary=data.directory.tmp,
+    )
+    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack)
+    office = make_office(
+        data=data,
+        writer=writer,
+        passwords=passwords,
+        identities=identities,
+        accounts=accounts,
+        announcer=announcer,
+        hooks=plugins,
+        log=log,
+        firehose=firehose,
+        blobs=blobs,
+        blob_store=adapters.blob_store,
+        repos=whole_repos,
+        dids=dids,
+        outbox=mail,
+    )
+    upkeep = Upkeep(
+        log=log,
+        sequencer=data.sequencer,
+        stores=data.stores,
+        repo_list=repo_list,
+        blobs=blobs,
+        sessions=sessions,
+        quarantine=office.quarantine,
+        deletions=office.deletion,
+        retention_seconds=settings.firehose_retention_hours * 3600,
+    )
     service_auth = ServiceAuth(data.keys, dids, own_did)
     proxy = Proxy(
         strangers,
@@ -268,6 +301,7 @@ async def open_services(
     stack.push_async_callback(proxy.close)
 
     await announcer.announce_pending()
+    await office.deletion.resume()
     upkeep.start()
     backups.schedule.start()
     stack.push_async_callback(upkeep.stop)
@@ -283,23 +317,26 @@ async def open_services(
         service_auth=service_auth,
         identities=identities,
         records=records,
-        repos=Repos(
-            stores=data.stores,
-            repos=repos,
-            keys=data.keys,
-            log=log,
-            blobs=blobs,
-            hosting=hosting,
-            repo_list=repo_list,
-            revs=revs,
-            temporary=data.directory.tmp,
-        ),
+        repos=whole_repos,
+        administration=office.administration,
+        moderation=office.moderation,
+        account_deletion=office.deletion,
         repo_list=repo_list,
         sync=sync,
         dids=dids,
         blobs=blobs,
         firehose=firehose,
         preferences=Preferences(data.stores, log),
+        maintenance=make_maintenance(
+            data=data,
+            repos=repos,
+            log=log,
+            blobs=blobs,
+            blob_store=adapters.blob_store,
+            hosting=hosting,
+            repo_list=repo_list,
+            revs=revs,
+        ),
         mail=mail,
         proxy=Forwarding(proxy),
         backups=backups.maker,
@@ -315,7 +352,7 @@ async def open_services(
             relays=relays,
             upkeep=upkeep,
             backups=backups.standing.report,
-            mail=lambda: mail.standing().report(),
+            mail=lambda: mail_report(mail.standing(), adapters.selection.mailer),
         ),
     )
     return Opened(

@@ -17,6 +17,7 @@ from edge_server import serving
 
 from tempest_pds.app import build_app
 from tempest_pds.composition import Opened, open_services
+from tempest_pds.http.context import Services
 from tempest_pds.logs import configure_logs
 from tempest_pds.settings_loading import load_settings
 from tempest_pds.stores.key_files import KeyFiles
@@ -95,6 +96,11 @@ class WholeServer:
     def admin_token(self) -> str:
         return KeyFiles(self.folder / "keys").load_or_create("admin_token").hex()
 
+    @property
+    def services(self) -> Services:
+        """What is behind the methods, for what no client can see."""
+        return self._opened[0].services
+
     async def sign_up(self, name: str, **more: Any) -> User:
         given = {"handle": f"{name}.test", "email": f"{name}@example.com", "password": PASSWORD, **more}
         answer = await self.http.post("/xrpc/com.atproto.server.createAccount", json=given)
@@ -106,10 +112,22 @@ class WholeServer:
         """Ask without credentials."""
         return await self.http.get(f"/xrpc/{method}", params=params)
 
+    async def administer(self, method: str, given: Any = None, **params: Any) -> httpx.Response:
+        """Call a method as the administrator: POST when something is given."""
+        auth = httpx.BasicAuth("admin", self.admin_token)
+        if given is None:
+            return await self.http.get(f"/xrpc/{method}", params=params, auth=auth)
+        return await self.http.post(f"/xrpc/{method}", json=given, auth=auth)
+
+    async def set_takedown(self, subject: dict[str, str], *, applied: bool = True) -> None:
+        """Take a subject down, or put it back."""
+        given = {"subject": subject, "takedown": {"applied": applied, "ref": "test"}}
+        answer = await self.administer("com.atproto.admin.updateSubjectStatus", given)
+        assert answer.status_code == 200, answer.text
+
     async def take_down(self, user: User) -> None:
-        """Do what a moderator does, until there is a method for it."""
-        accounts = self._opened[0].services.accounts
-        await accounts._writer.run(accounts._store.accounts.set_takedown, user.did, "test")
+        """Take an account down."""
+        await self.set_takedown({"$type": "com.atproto.admin.defs#repoRef", "did": user.did})
 
     def log_text(self) -> str:
         return self._log.getvalue()

@@ -19,6 +19,7 @@ from tempest_pds.http.edge import Edge
 from tempest_pds.http.errors import ErrorAnswer, XrpcError
 from tempest_pds.http.exchange import exchange_of
 from tempest_pds.http.long_tasks import LongTasks
+from tempest_pds.http.pages.admin_actions import ACTIONS
 from tempest_pds.http.pages.admin_pages import PAGES
 from tempest_pds.http.pages.admin_sessions import AdminSessions
 from tempest_pds.http.pages.admin_site import SITE, AdminSite
@@ -168,7 +169,7 @@ def build_edge(
         services=services,
         administrators=authenticator,
         templates=templates,
-        pages=PAGES,
+        pages=PAGES + ACTIONS,
         sessions=admin_sessions or AdminSessions(),
     )
     pages = {**ServicePages(services.server, directory, templates).routes()}

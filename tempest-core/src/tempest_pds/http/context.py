@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from tempest_pds.http.exchange import Exchange
     from tempest_pds.protocol.lexicon.lexicons import Lexicons
     from tempest_pds.remote.did_resolver import DidResolver
+    from tempest_pds.services.account_deletion import AccountDeletion
     from tempest_pds.services.account_listing import AccountListing
     from tempest_pds.services.accounts import Accounts
+    from tempest_pds.services.administration import Administration
     from tempest_pds.services.app_passwords import AppPasswords
     from tempest_pds.services.backup.maker import BackupMaker
     from tempest_pds.services.blobs import Blobs
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from tempest_pds.services.identities import Identities
     from tempest_pds.services.invites import Invites
     from tempest_pds.services.mail_outbox import MailOutbox
+    from tempest_pds.services.maintenance import Maintenance
+    from tempest_pds.services.moderation import Moderation
     from tempest_pds.services.preferences import Preferences
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
@@ -94,6 +98,10 @@ class Services:
     repo_list: RepoList
     preferences: Preferences
     backups: BackupMaker
+    maintenance: Maintenance
+    administration: Administration
+    moderation: Moderation
+    account_deletion: AccountDeletion
     status: ServerStatus
     account_listing: AccountListing
     mail: MailOutbox

@@ -19,14 +19,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 import structlog
 
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import NotEnoughResources
-from tempest_pds.services.timestamps import to_datetime
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.mail_outbox import WaitingMail
 from tempest_pds_plugins.errors import MailRefused, MailUnavailable
@@ -72,25 +71,6 @@ class MailStanding:
     failing_since: float | None
     last_error: str | None
     given_up: int
-
-    def report(self) -> dict[str, Any]:
-        """Say it for the status report: JSON-able, times in ISO 8601, what to act on as `problems`."""
-        problems = []
-        if self.failing_since is not None:
-            since = _datetime(self.failing_since)
-            problems.append(f"No mail goes out since {since}, and {self.waiting:,} wait: {self.last_error}.")
-        return {
-            "waiting": self.waiting,
-            "oldestAt": _datetime(self.oldest_posted_at),
-            "failingSince": _datetime(self.failing_since),
-            "lastError": self.last_error,
-            "givenUp": self.given_up,
-            "problems": problems,
-        }
-
-
-def _datetime(seconds: float | None) -> str | None:
-    return None if seconds is None else to_datetime(int(seconds * _SECOND))
 
 
 class MailOutbox:

@@ -1,4 +1,4 @@
-"""The operator's pages: how the server is doing, its accounts, its storage."""
+"""What the operator looks at: how the server is doing, its storage, its accounts. What he does: `admin_actions`."""
 
 from __future__ import annotations
 
@@ -7,26 +7,13 @@ from urllib.parse import quote
 
 from blacksheep import Response
 
-from tempest_pds.http.errors import XrpcError
-from tempest_pds.http.pages.admin_login import HOME
-from tempest_pds.http.pages.admin_visit import AdminPage, Visit, admin_page
-from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.http.pages.admin_visit import AdminPage, Visit, admin_page, no_such_account
 
 
 @admin_page("GET", "/admin")
 async def overview(visit: Visit) -> Response:
     """Show problems first, then the parts of the server."""
     return visit.page("admin/overview.html", status_report=await visit.services.status.report())
-
-
-@admin_page("POST", "/admin/crawl")
-async def request_crawl(visit: Visit) -> Response:
-    """Ask the relays to crawl this server."""
-    relays = await visit.services.status.request_crawls()
-    if not relays:
-        return visit.done("There is no relay to ask: see TEMPEST_CRAWLERS.", HOME)
-    accepted = sum(relay["state"] == "accepted" for relay in relays)
-    return visit.done(f"{accepted} of {len(relays)} relays will crawl this server.", HOME)
 
 
 @admin_page("GET", "/admin/storage")
@@ -53,10 +40,10 @@ async def accounts(visit: Visit) -> Response:
 @admin_page("GET", "/admin/accounts/*")
 async def account(visit: Visit) -> Response:
     """Show one account."""
-    detail = visit.services.account_listing.detail(Did(visit.name)) if Did.is_valid(visit.name) else None
+    detail = visit.services.account_listing.detail(visit.did)
     if detail is None:
-        raise XrpcError(404, "NotFound", "There is no such account here.")
+        raise no_such_account()
     return visit.page("admin/account.html", detail=detail)
 
 
-PAGES: Final[tuple[AdminPage, ...]] = (overview, request_crawl, storage, accounts, account)
+PAGES: Final[tuple[AdminPage, ...]] = (overview, storage, accounts, account)

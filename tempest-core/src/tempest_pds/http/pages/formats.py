@@ -63,33 +63,30 @@ class Row(NamedTuple):
 def rows(part: Mapping[str, Any]) -> list[Row]:
     """Lay out a part of the status report that plugins or later versions fill.
 
-    A member ending in `At` is a time, in `Bytes` a size, in `Seconds` a time span; lists and objects are left out.
+    A member ending in `At` is a time, in `Bytes` a size, in `Seconds` a time span; lists and objects are left out, and
+    so is what is null, but for a time that has not come.
     """
     laid_out = []
     for name, value in part.items():
         label = _CAPITAL.sub(" ", name).lower()
-        if value is None:
-            row = Row(_without(label, "at"), "never" if name.endswith("At") else "–", "text")
+        kind = "text"
+        if name.endswith("At") and (value is None or isinstance(value, str)):
+            label, kind = label.removesuffix(" at"), "text" if value is None else "time"
+            text = value or "never"
         elif isinstance(value, bool):
-            row = Row(label, "yes" if value else "no", "text")
-        elif isinstance(value, int) and name.endswith("Bytes"):
-            row = Row(_without(label, "bytes"), size(value), "text")
-        elif isinstance(value, int) and name.endswith("Seconds"):
-            row = Row(_without(label, "seconds"), duration(value), "text")
+            text = "yes" if value else "no"
+        elif isinstance(value, (int, float)) and name.endswith("Bytes"):
+            label, text = label.removesuffix("bytes") + "size", size(int(value))
+        elif isinstance(value, (int, float)) and name.endswith("Seconds"):
+            label, text = label.removesuffix("seconds") + "duration", duration(value)
         elif isinstance(value, int):
-            row = Row(label, number(value), "text")
-        elif isinstance(value, str) and name.endswith("At"):
-            row = Row(_without(label, "at"), value, "time")
-        elif isinstance(value, str):
-            row = Row(label, value, "text")
+            text = number(value)
+        elif isinstance(value, (str, float)):
+            text = str(value)
         else:
             continue
-        laid_out.append(row._replace(label=row.label[:1].upper() + row.label[1:]))
+        laid_out.append(Row(label[:1].upper() + label[1:], text, kind))
     return laid_out
-
-
-def _without(label: str, unit: str) -> str:
-    return label.removesuffix(f" {unit}") or label
 
 
 FORMATTERS: Final[tuple[Callable[..., Any], ...]] = (size, number, duration, moment, share, rows)

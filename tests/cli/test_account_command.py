@@ -1,0 +1,122 @@
+"""`tempest account`, while a server runs and while none does."""
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+from click.testing import CliRunner
+from tests.cli.conftest import Site
+from tests.support.account import sign_up
+from tests.support.command import command, refused, run_command
+from tests.support.process import json_request
+from tests.support.server import Tempest
+
+from tempest_pds.cli.main import cli
+
+
+def log_in(server: Tempest, name: str, password: str) -> int:
+    body = {"identifier": name, "password": password}
+    return json_request(f"{server.url}/xrpc/com.atproto.server.createSession", body)[0]
+
+
+def test_list_shows_every_account_with_its_status(site: Site) -> None:
+    assert f"{site.alice.did}  active       {site.alice.handle}  " in command(site.server, "account", "list")
+
+
+def test_info_takes_a_handle_or_a_did(site: Site) -> None:
+    told = command(site.server, "account", "info", f"@{site.alice.handle}")
+    assert site.alice.did in told
+    assert f"{site.alice.handle}@mail.test" in told
+    assert json.loads(command(site.server, "account", "info", site.alice.did, "--json"))["status"] == "active"
+
+
+def test_an_account_that_is_not_here_is_a_mistake_of_one_line(site: Site) -> None:
+    assert refused(site.server, "account", "info", "nobody.test") == "tempest: there is no such account here"
+
+
+def test_create_and_delete(site: Site) -> None:
+    made = command(site.server, "account", "create", "made.test", "made@mail.test")
+    assert [line.split()[0] for line in made.splitlines()] == ["DID", "Handle", "Password"]
+    refusal = refused(site.server, "account", "delete", "made.test")
+    assert refusal == "tempest: nobody is there to be asked: give --yes"
+    assert command(site.server, "account", "delete", "made.test", "--yes").startswith("Deleted did:plc:")
+    assert "made.test" not in command(site.server, "account", "list")
+
+
+def test_a_password_from_standard_input_is_not_shown(site: Site) -> None:
+    given = "correct horse battery"
+    told = command(site.server, "account", "reset-password", site.bob.did, "--password-stdin", stdin=f"{given}\n")
+    assert told == f"DID       {site.bob.did}\n"
+
+
+def test_takedown_and_its_undoing(site: Site) -> None:
+    command(site.server, "account", "takedown", site.bob.handle, "--ref", "report-1")
+    assert f"{site.bob.did}  takendown" in command(site.server, "account", "list")
+    command(site.server, "account", "untakedown", site.bob.did)
+    assert f"{site.bob.did}  active" in command(site.server, "account", "list")
+
+
+def test_update_email_and_handle(site: Site) -> None:
+    command(site.server, "account", "update-email", site.bob.did, "new@mail.test")
+    command(site.server, "account", "update-handle", site.bob.did, "renamed.test")
+    assert "new@mail.test" in command(site.server, "account", "info", "renamed.test")
+
+
+def test_create_invite_prints_codes_alone(site: Site) -> None:
+    codes = command(site.server, "account", "create-invite", "--count", "3", "--uses", "2", "--for", site.alice.handle)
+    assert len(codes.split()) == 3
+
+
+def test_a_password_that_was_made_up_logs_in_and_the_old_one_no_longer(server: Tempest) -> None:
+    server.start()
+    account = sign_up(server)
+    told = command(server, "account", "reset-password", account.handle)
+    password = told.splitlines()[-1].removeprefix("Password").strip()
+    assert log_in(server, account.handle, password) == 200
+    assert log_in(server, account.handle, account.password) == 401
+
+
+def test_list_goes_on_beyond_a_page(server: Tempest, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.start()
+    dids = [sign_up(server).did for _ in range(5)]
+    monkeypatch.setattr("tempest_pds.cli.account_command._PAGE", 2)
+    done = CliRunner().invoke(cli, ["account", "list"], env=server.env)
+    assert [line.split()[0] for line in done.output.splitlines()] == dids
+
+
+def test_what_was_done_while_no_server_ran_is_there_when_one_does(server: Tempest) -> None:
+    server.start()
+    account = sign_up(server)
+    server.stop()
+    command(server, "account", "takedown", account.handle)
+    server.start()
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(f"{server.url}/xrpc/com.atproto.sync.getRepo?did={account.did}")
+
+
+def test_an_invite_code_is_made_where_one_is_needed(server: Tempest) -> None:
+    server.env["TEMPEST_INVITE_REQUIRED"] = "true"
+    server.start()
+    assert "Password" in command(server, "account", "create", "invited.test", "invited@mail.test")
+
+
+def test_a_token_or_password_is_in_no_log(server: Tempest) -> None:
+    server.env["TEMPEST_LOG_LEVEL"] = "debug"
+    server.start()
+    made = command(server, "account", "create", "quiet.test", "quiet@mail.test")
+    password = made.splitlines()[-1].removeprefix("Password").strip()
+    control = json.loads((server.folder / "control.json").read_text())
+    server.stop()
+    log = server.log.read_text()
+    assert "createAccount" in log
+    assert password not in log
+    assert control["token"] not in log
+
+
+def test_without_a_data_directory_it_is_a_mistake_of_one_line(server: Tempest) -> None:
+    done = run_command(server.env, "account", "list")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"tempest: no server has run on {server.folder}; set TEMPEST_DATA_DIR to the server's data directory"
+    ]
