@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from tempest_pds.composition_mail import open_mail
 from tempest_pds.composition_maintenance import make_maintenance
 from tempest_pds.composition_office import make_office
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
@@ -250,6 +251,7 @@ async def open_services(
         revs=revs,
         temporary=data.directory.tmp,
     )
+    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack)
     office = make_office(
         data=data,
         writer=writer,
@@ -264,6 +266,7 @@ async def open_services(
         blob_store=adapters.blob_store,
         repos=whole_repos,
         dids=dids,
+        outbox=mail,
     )
     upkeep = Upkeep(
         log=log,
@@ -324,6 +327,7 @@ async def open_services(
             repo_list=repo_list,
             revs=revs,
         ),
+        mail=mail,
         proxy=Forwarding(proxy),
     )
     return Opened(

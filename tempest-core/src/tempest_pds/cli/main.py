@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "config": ("tempest_pds.cli.config_command:config", "Show the settings in force, secrets hidden."),
     "plugins": ("tempest_pds.cli.plugins_command:plugins", "List plugins: installed, selected, failed and why."),
     "admin-token": ("tempest_pds.cli.admin_token_command:admin_token", "Make and check the administrator's token."),
+    "mail": ("tempest_pds.cli.mail_command:mail", "Try the mail server."),
     "hash-token": ("tempest_pds.cli.hash_token_command:hash_token", "Make the hash of an administrator's token."),
     "version": ("tempest_pds.cli.version_command:version", "Show the version."),
 }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.hosting import Hosting
     from tempest_pds.services.identities import Identities
     from tempest_pds.services.invites import Invites
+    from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
     from tempest_pds.services.preferences import Preferences
@@ -97,6 +98,7 @@ class Services:
     administration: Administration
     moderation: Moderation
     account_deletion: AccountDeletion
+    mail: MailOutbox
     proxy: Proxy | None = None
 
 
