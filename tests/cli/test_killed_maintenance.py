@@ -16,7 +16,7 @@ from tests.support.server import Tempest
 
 from tempest_pds.stores.file_names import sharded
 
-RECORDS = 1_200
+RECORDS = 1_000
 
 
 def fill(account: Account) -> None:
@@ -42,7 +42,7 @@ def drop_the_top(server: Tempest, did: str) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+@pytest.mark.parametrize("running", [True, pytest.param(False, marks=pytest.mark.long)], ids=["running", "stopped"])
 def test_a_rebuild_that_is_killed_has_happened_or_not(server: Tempest, running: bool) -> None:
     server.start()
     account = sign_up(server)

@@ -54,8 +54,12 @@ class Tempest:
         assert self._edge is not None, "requests come after the lifespan has started"
         await self._edge(scope, receive, send)
 
-    async def start(self) -> None:
-        """Open everything; whatever was opened is closed again when a step fails."""
+    async def start(self, *, serving: bool = True) -> None:
+        """Open everything; whatever was opened is closed again when a step fails.
+
+        Args:
+            serving: whether plugins are told that a server starts; a command that opens the application does not.
+        """
         settings = self.settings
         instruments = Instruments()
         async with AsyncExitStack() as stack:
@@ -100,8 +104,10 @@ class Tempest:
             await application.start()  # type: ignore[no-untyped-call]  # BlackSheep leaves it untyped
             stack.push_async_callback(application.stop)
             self._edge = edge
-            self._plugins = opened.plugins
             self._stack = stack.pop_all()
+        if not serving:
+            return
+        self._plugins = opened.plugins
         opened.plugins.notify(
             "server_started",
             hostname=settings.hostname,

@@ -31,7 +31,9 @@ def make_maintenance(
     """Make the services; nothing is to be closed."""
     scrub = BlobScrub(accounts=data.accounts.accounts, stores=data.stores, blobs=blobs, blob_store=blob_store)
     return Maintenance(
-        checks=RepoChecks(accounts=data.accounts.accounts, stores=data.stores, keys=data.keys, scrub=scrub),
+        checks=RepoChecks(
+            accounts=data.accounts.accounts, stores=data.stores, repos=repos, keys=data.keys, scrub=scrub
+        ),
         rebuild=RepoRebuild(
             stores=data.stores,
             repos=repos,

@@ -34,6 +34,7 @@ from tempest_pds.telemetry import Instruments
 
 ALICE = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 ADMIN_TOKEN = "correct-horse-battery-staple"
+CONTROL_TOKEN = "of-this-process-alone"
 MODERATION = "did:web:mod.example.com"
 LEXICONS = Lexicons()
 
@@ -166,7 +167,7 @@ async def edge_server(
     authenticator = Authenticator(
         sessions=FakeSessions(),
         service_tokens=FakeServiceTokens(),
-        admin_tokens=AdminToken(PlainPasswords(), stored_hash=ADMIN_TOKEN),
+        admin_tokens=AdminToken(PlainPasswords(), stored_hash=ADMIN_TOKEN, control_token=CONTROL_TOKEN),
         account_status=lambda _: status,
         limiter=limiter,
         moderation_did=MODERATION,

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from edge_server import ADMIN_TOKEN, edge_server
+from edge_server import ADMIN_TOKEN, CONTROL_TOKEN, edge_server
 
 from tempest_pds.http.admin_routes import AdminCall, AdminRoute, admin_route
 from tempest_pds.http.answers import Answer
@@ -70,7 +70,7 @@ async def test_anybody_else_is_refused_and_learns_not_what_exists(
     assert set(answer.json()) == {"error", "message"}
 
 
-async def test_guessing_is_limited() -> None:
+async def test_guessing_is_limited_and_locks_no_command_of_this_machine_out() -> None:
     limiter = RateLimiter(enabled=True)
     async with (
         edge_server([], admin_routes=[facts], limiter=limiter) as server,
@@ -80,6 +80,10 @@ async def test_guessing_is_limited() -> None:
             (await http.get("/xrpc/_admin/facts", headers={"Authorization": f"Bearer guess{number}"})).status_code
             for number in range(31)
         ]
+        control = {"Authorization": "Basic " + base64.b64encode(f"admin:{CONTROL_TOKEN}".encode()).decode()}
+        assert (await http.get("/xrpc/_admin/facts", headers=BEARER)).status_code == 429
+        # Strangers who come through a proxy have the same address as the operator's commands.
+        assert (await http.get("/xrpc/_admin/facts", headers=control)).status_code == 200
     assert statuses == [401] * 30 + [429]
 
 

@@ -297,7 +297,7 @@ async def _open(
             repos=repos,
             rebuild=rebuild,
             scrub=scrub,
-            checks=RepoChecks(accounts=accounts.accounts, stores=stores, keys=keys, scrub=scrub),
+            checks=RepoChecks(accounts=accounts.accounts, stores=stores, repos=open_repos, keys=keys, scrub=scrub),
             repo_list=repo_list,
             revs=revs,
             replayed=replayed,

@@ -6,20 +6,26 @@ import asyncio
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import ALICE, NOW, POST, OpenWritePath, WritePath
 from damage import change
 
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.protocol.syntax.nsid import Nsid
 from tempest_pds.services.blobs import UploadedBlob
 from tempest_pds.services.progress import WorkStopped
 from tempest_pds.services.record_writes import RequestedWrite
 from tempest_pds_plugins import streams
 from tempest_pds_plugins.errors import BlobNotFound, StoreUnavailable
 
+if TYPE_CHECKING:
+    from conftest import OpenWritePath, WritePath
+
+ALICE = Did("did:plc:aliceaaaaaaaaaaaaaaaaaaa")
+POST = Nsid("app.bsky.feed.post")
+NOW = "2026-01-01T00:00:00.000Z"
 BOB = Did("did:plc:bobbbbbbbbbbbbbbbbbbbbbb")
 PNG = b"\x89PNG\r\n\x1a\n"
 TWO_DAYS = 2 * 24 * 3600

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import ALICE, OpenWritePath, WritePath
 from damage import change, delete_nodes, flip_a_byte_in_a_record
 
 from tempest_pds.protocol.crypto.keys import generate_k256
+from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.repo.commit import sign_commit
 from tempest_pds.services.progress import WorkStopped, silent
 from tempest_pds.services.repo_errors import RepoBusy, RepoNotFound
@@ -18,6 +18,11 @@ from tempest_pds.services.repo_rebuild import RebuiltRepo, RecordsDamaged
 from tempest_pds.services.repo_verification import verify_repository
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.key_files import SigningKeyNotFound
+
+if TYPE_CHECKING:
+    from conftest import OpenWritePath, WritePath
+
+ALICE = Did("did:plc:aliceaaaaaaaaaaaaaaaaaaa")
 
 
 @pytest.fixture
@@ -145,7 +150,10 @@ async def test_a_repository_that_does_not_fit_the_log_is_mended_with_what_only_t
     assert misfit.replayed.broken == [ALICE]
     with pytest.raises(RepoBusy, match="has to be mended"):
         await misfit.post("refused")
+    report = await misfit.checks.verify(ALICE, rehash_blobs=False, progress=silent)
+    assert "it does not fit the log" in report.problems[-1]
     rebuilt = await rebuild(misfit)
+    assert (await misfit.checks.verify(ALICE, rehash_blobs=False, progress=silent)).problems == []
     assert (rebuilt.records, rebuilt.from_log) == (65, 5)
     assert problems(misfit) == []
     assert "app.bsky.feed.post/late-4" in await misfit.contents()
@@ -210,9 +218,7 @@ async def test_writers_are_kept_away_meanwhile_and_lose_nothing(posts: WritePath
 
 async def test_without_a_repository_or_a_key_nothing_is_rebuilt(posts: WritePath) -> None:
     with pytest.raises(RepoNotFound):
-        await posts.rebuild.rebuild(
-            type(ALICE)("did:plc:nobodyyyyyyyyyyyyyyyyyyy"), leave_out_damaged=False, progress=silent
-        )
+        await posts.rebuild.rebuild(Did("did:plc:nobodyyyyyyyyyyyyyyyyyyy"), leave_out_damaged=False, progress=silent)
     posts.keys.delete_signing_key(ALICE)
     with pytest.raises(SigningKeyNotFound):
         await rebuild(posts)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import ALICE, OpenWritePath, WritePath
 from damage import change, flip_a_byte_in_a_record
 
 from tempest_pds.protocol.crypto.keys import generate_k256
 from tempest_pds.protocol.data_model import dag_cbor
 from tempest_pds.protocol.data_model.cid import CID
+from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.nsid import Nsid
 from tempest_pds.repo.commit import sign_commit
 from tempest_pds.services.progress import WorkStopped
@@ -19,6 +20,10 @@ from tempest_pds.services.record_writes import RequestedWrite
 from tempest_pds.services.repo_verification import MAX_PROBLEMS, RepositoryReport, verify_repository
 from tempest_pds.stores.actor.store import ActorStore
 
+if TYPE_CHECKING:
+    from conftest import OpenWritePath, WritePath
+
+ALICE = Did("did:plc:aliceaaaaaaaaaaaaaaaaaaa")
 FOLLOW = Nsid("app.bsky.graph.follow")
 NOW = "2026-01-01T00:00:00.000Z"
 
@@ -54,7 +59,7 @@ async def test_a_sound_repository_has_no_problems(full: WritePath) -> None:
 
 
 async def test_so_has_one_whose_tree_is_in_the_file_and_one_that_is_empty(full: WritePath) -> None:
-    empty = full.create(type(ALICE)("did:plc:bobbbbbbbbbbbbbbbbbbbbbb"))
+    empty = full.create(Did("did:plc:bobbbbbbbbbbbbbbbbbbbbbb"))
     with full.stores.open(ALICE) as store:
         store.checkpoint()
     with full.stores.open(empty) as store:

@@ -15,8 +15,8 @@ from tempest_pds.settings import Settings
 class InThisProcess:
     """The application itself, opened on the data directory, which is this process's own until `close`.
 
-    It listens nowhere, tells no crawler, exports no telemetry, and limits no rates. Raises what opening the server
-    raises: DataDirectoryInUse above all.
+    It listens nowhere, tells no crawler, exports no telemetry, limits no rates, and is no start of a server to plugins.
+    Raises what opening the server raises: DataDirectoryInUse above all.
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
@@ -26,7 +26,7 @@ class InThisProcess:
         self.token = self._app.control_token
         self._runner = asyncio.Runner()
         try:
-            self._runner.run(self._app.start())
+            self._runner.run(self._app.start(serving=False))
         except BaseException:
             self._runner.close()
             raise

@@ -14,7 +14,7 @@ import base64
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, BinaryIO, Final, Self
 from urllib.parse import urlencode
@@ -149,7 +149,7 @@ class Operator:
                     return result
         raise ServerUnreachable("the server's answer broke off before its result")
 
-    def download(self, target: str, *, params: Params | None = None) -> Iterator[bytes]:
+    def download(self, target: str, *, params: Params | None = None) -> Generator[bytes, None, None]:
         """Give the body of an answer as it comes; raises CallRefused at once, ServerUnreachable where it breaks off."""
         return self._ask("GET", target, params, {}, ()).chunks
 

@@ -108,9 +108,9 @@ class OpenRepos:
         self._locked_out: set[Did] = set()
 
     @property
-    def unfit(self) -> bool:
-        """Whether there is still a repository whose file does not fit the log."""
-        return bool(self._unfit)
+    def unfit(self) -> frozenset[Did]:
+        """The repositories whose files still do not fit the log."""
+        return frozenset(self._unfit)
 
     def not_writable(self) -> list[Did]:
         """Name the repositories that nobody can write to until they are mended."""

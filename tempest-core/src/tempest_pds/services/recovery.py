@@ -21,6 +21,8 @@ from tempest_pds.stores.actor.store import ActorStore
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.sequencer.store import EventRow, SequencerStore
 
+_CURE = "tempest repo rebuild"
+
 _log = structlog.get_logger("tempest_pds.recovery")
 
 
@@ -73,7 +75,7 @@ def replay(sequencer: SequencerStore, stores: ActorStores) -> Replayed:
                 apply_logged(store, decode_commit_frame(row.frame))
                 applied += 1
             except TempestError as error:
-                _log.error("repo.replay_failed", did=row.did, seq=row.seq, error=str(error))
+                _log.error("repo.replay_failed", did=row.did, seq=row.seq, error=str(error), cure=_CURE)
                 broken.append(row.did)
         for store in touched.values():
             # A file that the log did not change needs no sync of its own: it was synced, or is about to be.

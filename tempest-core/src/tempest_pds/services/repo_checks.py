@@ -10,6 +10,7 @@ from tempest_pds.protocol.errors import TempestError
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.blob_scrub import BlobScrub
 from tempest_pds.services.finishing import in_thread
+from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.progress import Progress, WorkStopped
 from tempest_pds.services.repo_errors import RepoNotFound
 from tempest_pds.services.repo_verification import RepositoryReport, verify_repository
@@ -24,9 +25,12 @@ _PAGE = 500
 class RepoChecks:
     """Check repositories against the keys, the accounts and the blob store."""
 
-    def __init__(self, *, accounts: Accounts, stores: ActorStores, keys: KeyFiles, scrub: BlobScrub) -> None:
+    def __init__(
+        self, *, accounts: Accounts, stores: ActorStores, repos: OpenRepos, keys: KeyFiles, scrub: BlobScrub
+    ) -> None:
         self._accounts = accounts
         self._stores = stores
+        self._repos = repos
         self._keys = keys
         self._scrub = scrub
 
@@ -66,6 +70,8 @@ class RepoChecks:
                 return _unreadable(did, str(error))
             report = await in_thread(verify_repository, store, did, key, progress)
             more = [] if self._accounts.get(did) is not None else ["there is a repository's file, but no account"]
+            if did in self._repos.unfit:
+                more.append("it does not fit the log, and takes no writes: `tempest repo rebuild` mends that")
             try:
                 blobs = await self._scrub.check_account(did, rehash=rehash_blobs, progress=progress)
                 more += [problem.removeprefix(f"{did}: ") for problem in blobs.problems]
