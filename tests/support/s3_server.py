@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SOURCES = Path(__file__).parent.parent / "s3_server"
 KEY_ID, SECRET, REGION = "tempest-tests", "a-secret-of-the-tests", "test-region-1"
+GUEST_KEY_ID, GUEST_SECRET = "guest-of-the-tests", "the-secret-of-a-guest"
 
 
 class S3ServerMissing(Exception):
@@ -65,7 +67,11 @@ class S3Server(ServerProcess):
     def __init__(self, program: Path, folder: Path) -> None:
         port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
-        command = [str(program), f"127.0.0.1:{port}", str(folder), REGION]
+        accounts = folder.parent / f"{folder.name}-accounts"
+        accounts.mkdir(exist_ok=True)
+        guest = {"access": GUEST_KEY_ID, "secret": GUEST_SECRET, "role": "user"}
+        (accounts / "users.json").write_text(json.dumps({"accessAccounts": {GUEST_KEY_ID: guest}}))
+        command = [str(program), f"127.0.0.1:{port}", str(folder), REGION, str(accounts)]
         env = {"PATH": os.environ["PATH"], "ROOT_ACCESS_KEY": KEY_ID, "ROOT_SECRET_KEY": SECRET}
         super().__init__(command, env, folder, port)
 
@@ -91,6 +97,21 @@ class S3Server(ServerProcess):
         name = f"bucket-{uuid4().hex[:12]}"
         self.client().create_bucket(Bucket=name)
         return name
+
+    def let_guest(self, bucket: str, *actions: str) -> None:
+        """Allow the guest's key some actions in a bucket, and no others."""
+        resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+        statements = [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": [GUEST_KEY_ID]},
+                "Action": action,
+                "Resource": resources[not action.startswith("s3:ListBucket")],
+            }
+            for action in actions
+        ]
+        policy = {"Version": "2012-10-17", "Statement": statements}
+        self.client().put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
     def settings(self, family: str, bucket: str, **changed: str) -> dict[str, str]:
         """Return the environment of an adapter: `family` is TEMPEST_BLOB_S3_ or TEMPEST_BACKUP_S3_."""

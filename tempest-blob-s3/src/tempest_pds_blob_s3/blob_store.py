@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 
-from tempest_pds_blob_s3.bucket import Bucket, NothingThere
+from tempest_pds_blob_s3.bucket import Bucket
 from tempest_pds_blob_s3.location import S3Location
+from tempest_pds_blob_s3.refusals import NothingThere
 from tempest_pds_plugins import BlobNotFound, BlobStat, BlobStore, InvalidKey, check_key
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tempest_pds_blob_s3.download import NothingThere, ObjectStream, download
+from tempest_pds_blob_s3.download import ObjectStream, download
 from tempest_pds_blob_s3.location import S3Location
-from tempest_pds_blob_s3.refusals import FAILURES, is_missing, mistake
+from tempest_pds_blob_s3.refusals import FAILURES, NothingThere, is_missing, mistake
 from tempest_pds_blob_s3.requests import S3Requests
 from tempest_pds_blob_s3.upload import upload
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from tempest_pds_blob_s3.refusals import FAILURES, code_of, is_missing, unavailable
+from tempest_pds_blob_s3.refusals import FAILURES, NothingThere, code_of, is_missing, unavailable
 from tempest_pds_blob_s3.requests import S3Requests
 from tempest_pds_plugins import StoreUnavailable
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 READ_SIZE = 256 * 1024
 _RESUMPTIONS = 3
-
-
-class NothingThere(Exception):
-    """No object has this key."""
 
 
 async def download(requests: S3Requests, key: str, start: int, end: int | None) -> ObjectStream:
@@ -120,19 +116,17 @@ class ObjectStream:
         if not self._etag:
             raise StoreUnavailable(f"{self._requests.location.store} broke off an answer that has no ETag")
         try:
-            self._take(self._ask(IfMatch=self._etag))
+            self._take(self._ask(self._etag))
         except ClientError as error:
             if is_missing(error) or code_of(error) in ("PreconditionFailed", "412"):
                 raise StoreUnavailable("the object was replaced or deleted while it was read") from error
             raise
 
-    def _ask(self, **conditions: str) -> Any:
-        ranged: dict[str, Any] = {}
+    def _ask(self, etag: str | None = None) -> Any:
+        asked: dict[str, Any] = {} if etag is None else {"IfMatch": etag}
         if self._position or self._end is not None:
-            ranged["Range"] = f"bytes={self._position}-{'' if self._end is None else self._end - 1}"
-        return self._requests.client.get_object(
-            Bucket=self._requests.location.bucket, Key=self._key, **ranged, **conditions
-        )
+            asked["Range"] = f"bytes={self._position}-{'' if self._end is None else self._end - 1}"
+        return self._requests.client.get_object(Bucket=self._requests.location.bucket, Key=self._key, **asked)
 
     def _take(self, answer: Any) -> None:
         served = str(answer.get("ContentRange", "bytes 0-"))

@@ -11,7 +11,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class S3Location:
-    """A bucket, or the part of it below a prefix, and the way to reach it. Raises `InvalidSettings` where that is wrong.
+    """A bucket, or the part of it below a prefix, and the way to reach it. Raises `InvalidSettings` where it is wrong.
 
     Attributes:
         family: What the names of the settings begin with, for messages that say which one to change.
@@ -35,7 +35,7 @@ class S3Location:
     read_timeout: float
     retries: int
     connections: int
-    part_size: int = 8 * MIB
+    part_size: int = 5 * MIB
 
     def __post_init__(self) -> None:
         if self.endpoint is None:

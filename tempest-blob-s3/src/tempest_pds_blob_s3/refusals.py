@@ -40,6 +40,10 @@ _WRONG_SECRET = {"SignatureDoesNotMatch", "InvalidSignature"}
 _FORBIDDEN = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden", "Unauthorized", "401", "403"}
 
 
+class NothingThere(Exception):
+    """No object has this key."""
+
+
 def code_of(error: Exception) -> str:
     """Return the store's code for what it refused, or an empty text."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
@@ -86,13 +90,20 @@ def mistake(error: Exception, location: S3Location) -> PluginError:
             )
         if code in ("RequestTimeTooSkewed", "RequestExpired"):
             return InvalidSettings(f"the clock of this machine and that of {store} differ too much: set the clock")
-        if code in _MISSING or code in ("405", "MethodNotAllowed", "501", "NotImplemented"):
+        if _is_page(error) or code in _MISSING or code in ("405", "MethodNotAllowed", "501", "NotImplemented"):
             return InvalidSettings(f"what answers at {location.endpoint} is no S3 store: change {family}ENDPOINT")
     if isinstance(error, ResponseParserError):
         return InvalidSettings(f"what answers at {location.endpoint} is no S3 store: change {family}ENDPOINT")
     if isinstance(error, ParamValidationError):
         return InvalidSettings(f"{bucket!r} is no name of a bucket: change {family}BUCKET")
-    return unavailable(error, location)
+    return StoreUnavailable(f"{unavailable(error, location)}: start again when it is well, or change {family}ENDPOINT")
+
+
+def _is_page(error: ClientError) -> bool:
+    """Tell whether what answered is a website: a store answers in XML, but for what a proxy says in its place."""
+    metadata = error.response.get("ResponseMetadata", {})
+    kind = metadata.get("HTTPHeaders", {}).get("content-type", "")
+    return kind.startswith("text/html") and metadata.get("HTTPStatusCode") not in (502, 503, 504)
 
 
 def _not_reached(error: Exception, location: S3Location) -> PluginError:
@@ -102,8 +113,8 @@ def _not_reached(error: Exception, location: S3Location) -> PluginError:
         return InvalidSettings(f"the host name of {location.store} does not resolve: change {setting}")
     if isinstance(error, SSLError):
         return InvalidSettings(
-            f"{location.store} speaks no TLS that can be trusted: change {setting} (https or http, and the host that its"
-            f" certificate names), or name the certificate's authority with AWS_CA_BUNDLE"
+            f"{location.store} speaks no TLS that can be trusted: change {setting} (https or http, and the host that"
+            f" its certificate names), or name the certificate's authority with AWS_CA_BUNDLE"
         )
     return StoreUnavailable(
         f"{location.store} does not answer ({reason}): start again when it does, or change {setting}"
@@ -115,7 +126,7 @@ def _other_region(error: ClientError, location: S3Location) -> str:
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     region = details.get("Region") or headers.get("x-amz-bucket-region") or _quoted_region(details.get("Message", ""))
     wanted = f" to {region}" if region else ""
-    return f"the bucket {location.bucket!r} is not in the region {location.region!r}: change {location.family}REGION{wanted}"
+    return f"the bucket {location.bucket!r} is in another region: change {location.family}REGION{wanted}"
 
 
 def _quoted_region(message: str) -> str:

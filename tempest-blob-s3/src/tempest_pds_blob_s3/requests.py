@@ -108,7 +108,6 @@ def _client(location: S3Location) -> S3Client:
         # Stores other than AWS do not all know the newer checksums.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        ignore_configured_endpoint_urls=True,
     )
     try:
         return session.client("s3", endpoint_url=location.endpoint, config=config)

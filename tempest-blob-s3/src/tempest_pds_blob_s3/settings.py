@@ -23,7 +23,7 @@ class S3Settings:
     path_style: bool | None = setting(
         "TEMPEST_BLOB_S3_PATH_STYLE",
         default=None,
-        help="whether the bucket stands in the path of a URL, not in its host name; where not set, it does unless on AWS",
+        help="whether the bucket stands in the path of a URL, not in its host name; by default everywhere but on AWS",
     )
     connect_timeout: float = setting(
         "TEMPEST_BLOB_S3_CONNECT_TIMEOUT", default=5.0, help="seconds to wait for a connection"

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tempest_pds_blob_s3.requests import S3Requests, answered
 from tempest_pds_plugins import PluginError, StoreFull
@@ -39,8 +39,9 @@ async def upload(requests: S3Requests, key: str, chunks: AsyncIterator[bytes]) -
                 part += taken
                 rest = rest[len(taken) :]
         if not multipart.begun:
+            whole = cast("bytes", part)
             bucket = requests.location.bucket
-            answer: Any = await requests.run(lambda: requests.client.put_object(Bucket=bucket, Key=key, Body=part))
+            answer: Any = await requests.run(lambda: requests.client.put_object(Bucket=bucket, Key=key, Body=whole))
         else:
             await multipart.send(part)
             answer = await multipart.complete()
@@ -104,7 +105,7 @@ class _Multipart:
     def _send(self, number: int, part: bytearray) -> None:
         assert self._id is not None
         sent = self._requests.client.upload_part(
-            Bucket=self._bucket, Key=self._key, UploadId=self._id, PartNumber=number, Body=part
+            Bucket=self._bucket, Key=self._key, UploadId=self._id, PartNumber=number, Body=cast("bytes", part)
         )
         self._parts.append({"ETag": sent["ETag"], "PartNumber": number})
 
