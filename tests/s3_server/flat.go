@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"sort"
 	"strings"
 
@@ -198,7 +199,11 @@ func (f flat) objects(ctx context.Context, bucket *string) ([]s3response.Object,
 }
 
 func renamedSource(source *string) (*string, error) {
-	bucket, key, found := strings.Cut(strings.TrimPrefix(*source, "/"), "/")
+	decoded, err := url.QueryUnescape(strings.TrimPrefix(*source, "/"))
+	if err != nil {
+		return nil, err
+	}
+	bucket, key, found := strings.Cut(decoded, "/")
 	if !found {
 		return nil, fmt.Errorf("not a copy source: %q", *source)
 	}

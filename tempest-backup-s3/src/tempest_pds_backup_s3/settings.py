@@ -54,4 +54,5 @@ class S3Settings:
             retries=self.retries,
             connections=4,
             part_size=self.part_mib * MIB,
+            part_setting="TEMPEST_BACKUP_S3_PART_MIB",
         )

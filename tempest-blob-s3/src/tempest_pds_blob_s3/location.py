@@ -1,6 +1,6 @@
 """Which bucket of which store, with which key, and how patiently: what the settings of an S3 adapter come to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from tempest_pds_plugins import InvalidKey, InvalidSettings, check_key
@@ -21,6 +21,7 @@ class S3Location:
         connections: How many requests run at once.
         retries: How often a request that failed is tried again.
         part_size: The bytes of one part of an upload that goes in parts.
+        part_setting: The setting that says so, if there is one.
     """
 
     family: str
@@ -28,7 +29,7 @@ class S3Location:
     bucket: str
     region: str
     access_key_id: str
-    secret_access_key: str
+    secret_access_key: str = field(repr=False)
     prefix: str
     path_style: bool
     connect_timeout: float
@@ -36,6 +37,7 @@ class S3Location:
     retries: int
     connections: int
     part_size: int = 5 * MIB
+    part_setting: str | None = None
 
     def __post_init__(self) -> None:
         if self.endpoint is None:
@@ -66,6 +68,11 @@ class S3Location:
         """Return where an object lies, for a person to read."""
         root = f"{self.endpoint.rstrip('/')}/{self.bucket}" if self.endpoint else f"s3://{self.bucket}"
         return f"{root}/{self.prefix}{key}"
+
+    def too_many_parts(self, most: int) -> str:
+        """Say that an upload is too large, and, where the size of its parts can be set, what to set."""
+        told = f"an object has at most {most} parts of {self.part_size // MIB} MiB"
+        return f"{told}: raise {self.part_setting}" if self.part_setting else told
 
     def _check_endpoint(self, endpoint: str) -> None:
         try:

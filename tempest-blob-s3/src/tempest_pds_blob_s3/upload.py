@@ -73,8 +73,7 @@ class _Multipart:
         await self._arrival()
         number = len(self._parts) + 1
         if number > MOST_PARTS:
-            most = MOST_PARTS * self._requests.location.part_size
-            raise StoreFull(f"an object in {self._requests.location.store} is at most {most} bytes, in its parts")
+            raise StoreFull(self._requests.location.too_many_parts(MOST_PARTS))
         self._sending = await self._requests.start(lambda: self._send(number, part))
 
     async def complete(self) -> Any:

@@ -12,6 +12,7 @@ from tempest_pds.plugin_loading import one_line
 from tempest_pds.plugins import PluginManager
 from tempest_pds_plugins.adapters import PluginContext
 from tempest_pds_plugins.blob_store import BlobStore
+from tempest_pds_plugins.errors import PluginError
 from tempest_pds_plugins.telemetry_exporter import ServiceIdentity, TelemetryExporter
 
 
@@ -59,4 +60,6 @@ class SelectedAdapters:
 
 
 def _unusable(kind: AdapterKind, name: str, error: Exception) -> AdapterUnusable:
-    return AdapterUnusable(f"{kind.setting}={name}: cannot be opened: {one_line(error)}")
+    # What an adapter raises on purpose is written to be read; of anything else, the class says the most.
+    reason = " ".join(str(error).split()) if isinstance(error, PluginError) else one_line(error)
+    return AdapterUnusable(f"{kind.setting}={name}: cannot be opened: {reason}")
