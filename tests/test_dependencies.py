@@ -30,7 +30,9 @@ def imported(folder: str) -> dict[str, str]:
                 continue
             found.update((name.partition(".")[0], str(path.relative_to(ROOT))) for name in names)
     own = {path.name for path in (ROOT / folder / "src").iterdir()}
-    return {name: path for name, path in found.items() if name not in sys.stdlib_module_names and name not in own}
+    # Stubs are read by the type checker alone.
+    passed_over = {*sys.stdlib_module_names, *own, *(name for name in found if name.startswith("types_"))}
+    return {name: path for name, path in found.items() if name not in passed_over}
 
 
 def declared(folder: str) -> tuple[set[str], set[str]]:

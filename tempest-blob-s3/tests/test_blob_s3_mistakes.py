@@ -107,7 +107,7 @@ def website() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(b"<html><p>Welcome!</html>")
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:

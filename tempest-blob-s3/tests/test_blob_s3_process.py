@@ -41,6 +41,14 @@ def program(body: str) -> list[str]:
     return [sys.executable, "-c", PREAMBLE + textwrap.dedent(body)]
 
 
+def kill_after(line: bytes, command: list[str], environment: dict[str, str]) -> None:
+    """Run a program until it has written the line, and then no longer."""
+    with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == line
+        child.send_signal(signal.SIGKILL)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process as Linux tells it")
 def test_200_mb_each_way_take_little_memory(s3_server: S3Server) -> None:
     """The whole process, and not only what Python has allocated."""
@@ -86,10 +94,7 @@ async def test_a_process_killed_in_the_middle_of_an_upload_leaves_nothing_to_see
             await (await opened()).put("public/k", source())
         asyncio.run(main())
     """
-    with subprocess.Popen(program(body), env={**os.environ, **environment}, stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"two parts are sent\n"
-        child.send_signal(signal.SIGKILL)
+    kill_after(b"two parts are sent\n", program(body), environment)
     assert lone_s3_server.uploads(bucket) == ["public/k"]
     store = create(environment, PluginContext(data_dir=tmp_path))
     await store.open()

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from tests.support.node import Node
 from tests.support.process import ServerProcess
-from tests.support.s3_server import lone_s3_server, s3_server
 from tests.support.reference import PlcDirectory, ReferencePds
+from tests.support.s3_server import lone_s3_server, s3_server
 from tests.support.server import Tempest
-
 
 __all__ = ["lone_s3_server", "s3_server"]
 

@@ -59,7 +59,7 @@ class Deployment:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, answer.read()
 
-    def keys(self) -> list[str]:
+    def objects(self) -> list[str]:
         found = self.s3.client().list_objects_v2(Bucket=self.bucket).get("Contents", [])
         return [item["Key"] for item in found]
 
@@ -85,7 +85,7 @@ def deployment(lone_s3_server: S3Server, tmp_path: Path) -> Iterator[Deployment]
 
 def test_a_blob_is_stored_read_and_outlives_a_restart(deployment: Deployment) -> None:
     key = f"blobs/public/{deployment.account.did}/{deployment.cid}"
-    assert deployment.keys() == [key]
+    assert deployment.objects() == [key]
     assert not list((deployment.server.folder / "blobs").rglob("*,")), "and no blob is in the data directory"
     deployment.server.restart()
     status, content = deployment.read(deployment.cid)
@@ -98,7 +98,7 @@ def test_a_blob_is_stored_read_and_outlives_a_restart(deployment: Deployment) ->
 def test_an_outage_fails_requests_and_loses_nothing(deployment: Deployment) -> None:
     """The protocol's error with its status, nothing half visible, and all is well again without a restart."""
     unused = deployment.upload(b"an upload that a record will refer to")
-    before = deployment.keys()
+    before = deployment.objects()
     deployment.s3.kill()
 
     with pytest.raises(CallRefused) as refused:
@@ -122,14 +122,14 @@ def test_an_outage_fails_requests_and_loses_nothing(deployment: Deployment) -> N
     assert deployment.server.running
 
     deployment.s3.start()
-    assert deployment.keys() == before
+    assert deployment.objects() == before
     assert deployment.read(deployment.cid)[1] == deployment.content
     deployment.write(unused, DURING)
     assert deployment.read(str(unused["ref"]["$link"]))[1] == b"an upload that a record will refer to"
     again = deployment.upload(b"an upload that comes to nothing")
     deployment.write(again)
-    assert len(deployment.keys()) == 3
-    assert all(key.startswith("blobs/public/") for key in deployment.keys())
+    assert len(deployment.objects()) == 3
+    assert all(key.startswith("blobs/public/") for key in deployment.objects())
 
 
 def test_an_outage_in_the_middle_of_a_download_breaks_the_answer_off(deployment: Deployment) -> None:
