@@ -25,7 +25,7 @@ class TestS3BackupSinkBelowAPrefix(BackupSinkContract):
     def backup_sink(self, s3_server: S3Server, tmp_path: Path) -> BackupSink:
         bucket = s3_server.make_bucket()
         for key in ("public/did:plc:a/bafk", "backups", "backups/older/a.zip", "backups/.hidden"):
-            s3_server.client().put_object(Bucket=bucket, Key=key, Body=b"somebody else's")
+            s3_server.client.put_object(Bucket=bucket, Key=key, Body=b"somebody else's")
         environment = s3_server.settings("TEMPEST_BACKUP_S3_", bucket, PREFIX="backups/")
         return create(environment, PluginContext(data_dir=tmp_path))
 
@@ -38,7 +38,7 @@ async def test_an_archive_goes_in_parts_of_the_size_that_is_set(s3_server: S3Ser
     await sink.open()
     await sink.put("a.zip", large(20 * MIB))
     await sink.close()
-    assert s3_server.client().head_object(Bucket=bucket, Key="a.zip")["ETag"].endswith('-3"')
+    assert s3_server.client.head_object(Bucket=bucket, Key="a.zip")["ETag"].endswith('-3"')
     assert sink.location("a.zip") == f"{s3_server.url}/{bucket}/a.zip"
 
 

@@ -26,6 +26,6 @@ class TestS3BlobStoreBelowAPrefix(BlobStoreContract):
     def blob_store(self, s3_server: S3Server, tmp_path: Path) -> BlobStore:
         bucket = s3_server.make_bucket()
         for key in ("tempest", "tempest0", "other/k", "tempest/not a blob's key"):
-            s3_server.client().put_object(Bucket=bucket, Key=key, Body=b"somebody else's")
+            s3_server.client.put_object(Bucket=bucket, Key=key, Body=b"somebody else's")
         environment = s3_server.settings("TEMPEST_BLOB_S3_", bucket, PREFIX="tempest")
         return create(environment, PluginContext(data_dir=tmp_path))

@@ -75,7 +75,7 @@ async def test_the_server_of_the_tests_checks_signatures(s3_server: S3Server) ->
     with pytest.raises(ClientError) as caught:
         stranger.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
-    assert "Contents" not in s3_server.client().list_objects_v2(Bucket=bucket)
+    assert "Contents" not in s3_server.client.list_objects_v2(Bucket=bucket)
 
 
 async def test_a_store_that_does_not_answer(s3_server: S3Server, tmp_path: Path) -> None:
@@ -166,6 +166,6 @@ async def test_opening_leaves_nothing_in_the_bucket(s3_server: S3Server, tmp_pat
     await store.open()
     await store.put("k", streams.of(b"x"))
     await store.close()
-    found = s3_server.client().list_objects_v2(Bucket=bucket)["Contents"]
+    found = s3_server.client.list_objects_v2(Bucket=bucket)["Contents"]
     assert [item["Key"] for item in found] == ["k"]
     assert s3_server.uploads(bucket) == []

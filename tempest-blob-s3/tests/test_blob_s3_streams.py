@@ -39,8 +39,8 @@ async def test_a_small_blob_is_one_request(s3_server: S3Server, opened: OpenStor
     store = await opened(s3_server, bucket)
     await store.put("small", large(5 * MIB))
     await store.put("large", large(5 * MIB + 8))
-    assert "-" not in s3_server.client().head_object(Bucket=bucket, Key="small")["ETag"]
-    assert s3_server.client().head_object(Bucket=bucket, Key="large")["ETag"].endswith('-2"')
+    assert "-" not in s3_server.client.head_object(Bucket=bucket, Key="small")["ETag"]
+    assert s3_server.client.head_object(Bucket=bucket, Key="large")["ETag"].endswith('-2"')
 
 
 async def test_a_source_is_read_no_faster_than_it_is_written(s3_server: S3Server, opened: OpenStore) -> None:
@@ -98,11 +98,11 @@ async def test_uploads_that_were_given_up_a_day_ago_are_cleared_at_the_start(
     """Ours alone: younger ones may be under way, and what is outside of the prefix is somebody else's."""
     bucket = lone_s3_server.make_bucket()
     for key in ("ours/old", "theirs/old"):
-        lone_s3_server.client().create_multipart_upload(Bucket=bucket, Key=key)
+        lone_s3_server.client.create_multipart_upload(Bucket=bucket, Key=key)
     two_days_ago = time.time() - 2 * 24 * 3600
     for path in lone_s3_server.folder.rglob("*"):
         os.utime(path, (two_days_ago, two_days_ago))
-    lone_s3_server.client().create_multipart_upload(Bucket=bucket, Key="ours/young")
+    lone_s3_server.client.create_multipart_upload(Bucket=bucket, Key="ours/young")
     await opened(lone_s3_server, bucket, PREFIX="ours")
     assert sorted(lone_s3_server.uploads(bucket)) == ["ours/young", "theirs/old"]
 

@@ -60,7 +60,7 @@ class Deployment:
             return answer.status, answer.read()
 
     def objects(self) -> list[str]:
-        found = self.s3.client().list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        found = self.s3.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
         return [item["Key"] for item in found]
 
 

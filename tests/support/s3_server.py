@@ -7,6 +7,7 @@ or the folder that TEMPEST_TEST_CACHE names, once for each state of its sources.
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -87,8 +88,9 @@ class S3Server(ServerProcess):
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
+    @functools.cached_property
     def client(self) -> S3Client:
-        """Return a client of the test's own, which looks at what the adapter did."""
+        """A client of the test's own, which looks at what the adapter did."""
         import boto3
         from botocore.config import Config
 
@@ -103,7 +105,7 @@ class S3Server(ServerProcess):
 
     def make_bucket(self) -> str:
         name = f"bucket-{uuid4().hex[:12]}"
-        self.client().create_bucket(Bucket=name)
+        self.client.create_bucket(Bucket=name)
         return name
 
     def let_guest(self, bucket: str, *actions: str) -> None:
@@ -119,7 +121,7 @@ class S3Server(ServerProcess):
             for action in actions
         ]
         policy = {"Version": "2012-10-17", "Statement": statements}
-        self.client().put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+        self.client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
     def settings(self, family: str, bucket: str, **changed: str) -> dict[str, str]:
         """Return the environment of an adapter: `family` is TEMPEST_BLOB_S3_ or TEMPEST_BACKUP_S3_."""
@@ -135,7 +137,7 @@ class S3Server(ServerProcess):
 
     def uploads(self, bucket: str) -> list[str]:
         """List the keys of the multipart uploads that are neither completed nor aborted."""
-        return [upload["Key"] for upload in self.client().list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
+        return [upload["Key"] for upload in self.client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
 
 
 def program_or_skip() -> Path:

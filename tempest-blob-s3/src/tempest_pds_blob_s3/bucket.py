@@ -66,7 +66,7 @@ class Bucket:
 
     async def stat(self, key: str) -> ObjectStat:
         """Return size and time of an object. Raises NothingThere."""
-        answer = await self._requests.run(lambda: self._head(self._full(key)))
+        answer = await self._requests.ask(lambda: self._head(self._full(key)))
         return ObjectStat(key, int(answer["ContentLength"]), answer["LastModified"].timestamp())
 
     async def move(self, source: str, target: str) -> None:
@@ -84,7 +84,7 @@ class Bucket:
         """Stream what is known of the objects, in the order of their keys."""
         further: dict[str, Any] = {}
         while True:
-            page = await self._requests.run(lambda token=further: self._page(self._full(prefix), token))  # type: ignore[misc]
+            page = await self._requests.ask(lambda token=further: self._page(self._full(prefix), token))  # type: ignore[misc]
             for found in page.get("Contents", ()):
                 key = found["Key"].removeprefix(self._location.prefix)
                 yield ObjectStat(key, found["Size"], found["LastModified"].timestamp())

@@ -25,7 +25,7 @@ _RESUMPTIONS = 3
 async def download(requests: S3Requests, key: str, start: int, end: int | None) -> ObjectStream:
     """Open an object for a range cut as a slice is. Raises NothingThere before the first byte."""
     stream = ObjectStream(requests, key, start, end)
-    await requests.run(stream.begin)
+    await requests.ask(stream.begin)
     return stream
 
 
@@ -46,7 +46,7 @@ class ObjectStream:
         return self
 
     async def __anext__(self) -> bytes:
-        if not self._left:
+        if self._left <= 0:
             await self.aclose()
             raise StopAsyncIteration
         self._reading = await self._requests.start(self._read)
@@ -62,7 +62,8 @@ class ObjectStream:
             self._reading.add_done_callback(self._drop_after)
 
     def _drop_after(self, reading: asyncio.Future[bytes]) -> None:
-        reading.exception()  # which nobody is left to hear of
+        if not reading.cancelled():
+            reading.exception()  # which nobody is left to hear of
         self._drop()
 
     def _drop(self) -> None:

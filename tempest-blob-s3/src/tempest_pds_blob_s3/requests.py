@@ -45,7 +45,7 @@ class S3Requests:
     async def close(self) -> None:
         """Let go of the threads, each when its request is done."""
         if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads.shutdown(wait=False)
             self._threads = None
         if self._client is not None:
             self._client.close()
@@ -58,10 +58,14 @@ class S3Requests:
             raise StoreUnavailable(f"the connection to {self.location.store} is closed")
         return self._client
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run what blocks, in a thread, to its end: a cancellation waits until it has ended, and then goes on.
+    async def ask(self, work: Callable[[], T]) -> T:
+        """Run what changes nothing; a cancellation leaves the thread to itself. Raises `StoreUnavailable`."""
+        return await asyncio.shield(await self.start(work))
 
-        Raises `StoreUnavailable`; a `ClientError` that says that an object is missing is for the work to catch.
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run what changes something: a cancellation waits until it has ended, so that nothing changes later.
+
+        Raises `StoreUnavailable`.
         """
         task = await self.start(work)
         try:
