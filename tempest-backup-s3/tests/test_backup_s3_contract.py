@@ -6,7 +6,7 @@ import pytest
 from tests.support.s3_server import S3Server
 
 from tempest_pds_backup_s3.plugin import create
-from tempest_pds_plugins import BackupSink, InvalidSettings, PluginContext, StoreFull
+from tempest_pds_plugins import BackupSink, InvalidSettings, PluginContext, StoreFull, streams
 from tempest_pds_plugins.testing import BackupSinkContract
 from tempest_pds_plugins.testing.chunks import MIB, large
 
@@ -18,16 +18,21 @@ class TestS3BackupSink(BackupSinkContract):
         return create(environment, PluginContext(data_dir=tmp_path))
 
 
-class TestS3BackupSinkBelowAPrefix(BackupSinkContract):
+async def test_a_prefix_keeps_to_its_folder(s3_server: S3Server, tmp_path: Path) -> None:
     """In a bucket that holds other things too: blobs, and names that a backup cannot have."""
-
-    @pytest.fixture
-    def backup_sink(self, s3_server: S3Server, tmp_path: Path) -> BackupSink:
-        bucket = s3_server.make_bucket()
-        for key in ("public/did:plc:a/bafk", "backups", "backups/older/a.zip", "backups/.hidden"):
-            s3_server.client.put_object(Bucket=bucket, Key=key, Body=b"somebody else's")
-        environment = s3_server.settings("TEMPEST_BACKUP_S3_", bucket, PREFIX="backups/")
-        return create(environment, PluginContext(data_dir=tmp_path))
+    bucket = s3_server.make_bucket()
+    others = ["backups", "backups/.hidden", "backups/older/a.zip", "public/did:plc:a/bafk"]
+    for key in others:
+        s3_server.client.put_object(Bucket=bucket, Key=key, Body=b"somebody else's")
+    environment = s3_server.settings("TEMPEST_BACKUP_S3_", bucket, PREFIX="backups/")
+    sink = create(environment, PluginContext(data_dir=tmp_path))
+    await sink.open()
+    await sink.put("a.zip", streams.of(b"PK"))
+    assert [(stat.name, stat.size) async for stat in sink.list()] == [("a.zip", 2)]
+    assert sink.location("a.zip") == f"{s3_server.url}/{bucket}/backups/a.zip"
+    await sink.delete("a.zip")
+    await sink.close()
+    assert [item["Key"] for item in s3_server.client.list_objects_v2(Bucket=bucket)["Contents"]] == others
 
 
 async def test_an_archive_goes_in_parts_of_the_size_that_is_set(s3_server: S3Server, tmp_path: Path) -> None:
