@@ -16,6 +16,8 @@ NODE = ROOT / "tests" / "node"
 CORE, CONTRACT = "tempest-core", "plugins"
 ADAPTERS = ("tempest-blob-s3", "tempest-backup-s3", "tempest-smtp", "tempest-otel")
 PACKAGES = (CONTRACT, CORE, *ADAPTERS)
+# What a package needs of this workspace beside the contract.
+NEEDED = {"tempest-backup-s3": ("tempest-blob-s3",)}
 GROUPS = nox.project.load_toml("pyproject.toml")
 
 nox.options.reuse_existing_virtualenvs = True
@@ -64,6 +66,14 @@ def install_node(session: nox.Session) -> None:
     stamp.write_text(lock)
 
 
+def install_s3_server(session: nox.Session) -> None:
+    """Build the S3 server of the tests, once for each state of its sources; it takes minutes, and Go.
+
+    Without Go the tests that need it skip, and in CI fail.
+    """
+    session.run("python", "-m", "tests.support.s3_server", success_codes=[0, 1])
+
+
 @nox.session
 def serve(session: nox.Session) -> None:
     """Set everything up and serve on port 4000, or on $PORT."""
@@ -76,6 +86,7 @@ def tests(session: nox.Session) -> None:
     """Run all tests of all packages, and those that cross packages."""
     install_workspace(session, "test")
     install_node(session)
+    install_s3_server(session)
     session.run("pytest", *session.posargs)
 
 
@@ -84,6 +95,7 @@ def long(session: nox.Session) -> None:
     """Run the long forms of the tests: minutes each."""
     install_workspace(session, "test")
     install_node(session)
+    install_s3_server(session)
     session.run("pytest", "-m", "long", *session.posargs)
 
 
@@ -93,7 +105,8 @@ def package(session: nox.Session, folder: str) -> None:
     """Run the tests of one package with nothing installed but what it says it needs: the core without `speed`."""
     tools = group({CORE: "core-test", "tempest-smtp": "smtp-test"}.get(folder, "package-test"))
     # As paths, or pip takes them for names on the index.
-    install(session, f"./{CONTRACT}[testing]", *(() if folder == CONTRACT else (f"./{folder}",)), *tools)
+    ours = [f"./{name}" for name in (*NEEDED.get(folder, ()), folder) if name != CONTRACT]
+    install(session, f"./{CONTRACT}[testing]", *ours, *tools)
     session.run("pytest", f"{folder}/tests", *session.posargs)
 
 

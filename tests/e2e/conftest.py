@@ -13,7 +13,10 @@ from tests.support.deployment import Deployment
 from tests.support.node import Node
 from tests.support.process import ServerProcess
 from tests.support.reference import PlcDirectory, ReferencePds
+from tests.support.s3_server import lone_s3_server, s3_server
 from tests.support.server import Tempest
+
+__all__ = ["lone_s3_server", "s3_server"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

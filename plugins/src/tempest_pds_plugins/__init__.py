@@ -8,7 +8,6 @@ from tempest_pds_plugins.adapters import Adapter, Environment, PluginContext
 from tempest_pds_plugins.backup_sink import BackupSink, BackupStat
 from tempest_pds_plugins.blob_store import BlobStat, BlobStore
 from tempest_pds_plugins.errors import (
-    AdapterNotCarried,
     AdapterUnavailable,
     BackupNotFound,
     BlobNotFound,
@@ -32,7 +31,6 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "AccountChange",
     "Adapter",
-    "AdapterNotCarried",
     "AdapterUnavailable",
     "BackupNotFound",
     "BackupSink",

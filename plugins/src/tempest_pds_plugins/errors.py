@@ -14,10 +14,6 @@ class InvalidSettings(PluginError):
     """The adapter's settings cannot be used. The message is one line that says what to set, and shows no secret."""
 
 
-class AdapterNotCarried(PluginError):
-    """The installed version of the distribution declares this adapter and its settings, and cannot do its work yet."""
-
-
 class AdapterUnavailable(PluginError):
     """What stands behind the adapter does not answer, is full or refuses: the same call may succeed later."""
 

@@ -1,16 +1,16 @@
 """The registration of the S3 backup sink. Every server with it installed loads this: nothing heavy here."""
 
 from tempest_pds_backup_s3.settings import S3Settings
-from tempest_pds_plugins import Adapter, AdapterNotCarried, BackupSink, Environment, PluginContext, hookimpl
-from tempest_pds_plugins.settings import declared
+from tempest_pds_plugins import Adapter, BackupSink, Environment, PluginContext, hookimpl
+from tempest_pds_plugins.settings import declared, read
 
 
 def create(environment: Environment, context: PluginContext) -> BackupSink:
-    """Refuse, before anybody sets up what would not be used: this version cannot do the adapter's work."""
-    raise AdapterNotCarried(
-        "this version of tempest-pds-backup-s3 carries the settings and not yet the work of the S3 backup sink; "
-        "set TEMPEST_BACKUP_STORE=local, or install a later version"
-    )
+    """Make the backup sink. boto3 is imported here, where it is selected."""
+    location = read(S3Settings, environment).location()
+    from tempest_pds_backup_s3.backup_sink import S3BackupSink
+
+    return S3BackupSink(location)
 
 
 @hookimpl

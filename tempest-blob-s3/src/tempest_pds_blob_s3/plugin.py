@@ -1,16 +1,16 @@
 """The registration of the S3 blob store. Every server with it installed loads this: nothing heavy here."""
 
 from tempest_pds_blob_s3.settings import S3Settings
-from tempest_pds_plugins import Adapter, AdapterNotCarried, BlobStore, Environment, PluginContext, hookimpl
-from tempest_pds_plugins.settings import declared
+from tempest_pds_plugins import Adapter, BlobStore, Environment, PluginContext, hookimpl
+from tempest_pds_plugins.settings import declared, read
 
 
 def create(environment: Environment, context: PluginContext) -> BlobStore:
-    """Refuse, before anybody sets up what would not be used: this version cannot do the adapter's work."""
-    raise AdapterNotCarried(
-        "this version of tempest-pds-blob-s3 carries the settings and not yet the work of the S3 blob store; "
-        "set TEMPEST_BLOB_STORE=local, or install a later version"
-    )
+    """Make the blob store. boto3 is imported here, where it is selected."""
+    location = read(S3Settings, environment).location()
+    from tempest_pds_blob_s3.blob_store import S3BlobStore
+
+    return S3BlobStore(location)
 
 
 @hookimpl

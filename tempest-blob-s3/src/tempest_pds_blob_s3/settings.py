@@ -2,15 +2,51 @@
 
 from dataclasses import dataclass
 
+from tempest_pds_blob_s3.location import S3Location, below
 from tempest_pds_plugins import setting
 
 
 @dataclass(frozen=True)
 class S3Settings:
-    """A bucket and the credentials for it."""
+    """A bucket, the credentials for it, and how patiently it is asked."""
 
-    endpoint: str = setting("TEMPEST_BLOB_S3_ENDPOINT", help="the URL of the object store")
+    endpoint: str | None = setting(
+        "TEMPEST_BLOB_S3_ENDPOINT", default=None, help="the URL of the store, without the bucket; none for AWS"
+    )
     bucket: str = setting("TEMPEST_BLOB_S3_BUCKET", help="the bucket that holds the blobs")
-    region: str = setting("TEMPEST_BLOB_S3_REGION", default="auto", help="the bucket's region")
+    region: str = setting("TEMPEST_BLOB_S3_REGION", default="auto", help="the bucket's region; AWS needs it")
     access_key_id: str = setting("TEMPEST_BLOB_S3_ACCESS_KEY_ID", help="the id of the access key")
     secret_access_key: str = setting("TEMPEST_BLOB_S3_SECRET_ACCESS_KEY", help="the access key's secret", secret=True)
+    prefix: str = setting(
+        "TEMPEST_BLOB_S3_PREFIX", default="", help="the folder in the bucket that is Tempest's; none for all of it"
+    )
+    path_style: bool | None = setting(
+        "TEMPEST_BLOB_S3_PATH_STYLE",
+        default=None,
+        help="whether the bucket stands in the path of a URL, not in its host name; by default everywhere but on AWS",
+    )
+    connect_timeout: float = setting(
+        "TEMPEST_BLOB_S3_CONNECT_TIMEOUT", default=5.0, help="seconds to wait for a connection"
+    )
+    read_timeout: float = setting(
+        "TEMPEST_BLOB_S3_READ_TIMEOUT", default=20.0, help="seconds to wait for an answer, or for more of one"
+    )
+    retries: int = setting("TEMPEST_BLOB_S3_RETRIES", default=2, help="how often a request that failed is repeated")
+    connections: int = setting("TEMPEST_BLOB_S3_CONNECTIONS", default=16, help="how many requests may run at once")
+
+    def location(self) -> S3Location:
+        """Check the settings against each other; raise `InvalidSettings`."""
+        return S3Location(
+            family="TEMPEST_BLOB_S3_",
+            endpoint=self.endpoint,
+            bucket=self.bucket,
+            region=self.region,
+            access_key_id=self.access_key_id,
+            secret_access_key=self.secret_access_key,
+            prefix=below(self.prefix),
+            path_style=self.endpoint is not None if self.path_style is None else self.path_style,
+            connect_timeout=self.connect_timeout,
+            read_timeout=self.read_timeout,
+            retries=self.retries,
+            connections=self.connections,
+        )

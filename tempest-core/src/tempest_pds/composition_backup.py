@@ -9,7 +9,6 @@ import structlog
 
 from tempest_pds.adapter_selection import AdapterKind
 from tempest_pds.opened_data import OpenedData
-from tempest_pds.plugin_errors import AdapterUnusable
 from tempest_pds.plugin_loading import one_line
 from tempest_pds.plugins import PluginManager
 from tempest_pds.selected_adapters import SelectedAdapters

@@ -13,6 +13,7 @@ from tempest_pds.plugins import PluginManager
 from tempest_pds_plugins.adapters import PluginContext
 from tempest_pds_plugins.backup_sink import BackupSink
 from tempest_pds_plugins.blob_store import BlobStore
+from tempest_pds_plugins.errors import PluginError
 from tempest_pds_plugins.mailer import Mailer
 from tempest_pds_plugins.telemetry_exporter import ServiceIdentity, TelemetryExporter
 
@@ -54,22 +55,25 @@ class SelectedAdapters:
             try:
                 exporter.start(service)
             except Exception as error:
-                raise _unusable(AdapterKind.TELEMETRY, name, error) from error
+                raise unusable(AdapterKind.TELEMETRY, name, error) from error
         stack.push_async_callback(self.blob_store.close)
         try:
             await self.blob_store.open()
         except Exception as error:
-            raise _unusable(AdapterKind.BLOB_STORE, self.selection.blob_store, error) from error
+            raise unusable(AdapterKind.BLOB_STORE, self.selection.blob_store, error) from error
         stack.push_async_callback(self.mailer.close)
         try:
             await self.mailer.open()
         except Exception as error:
-            raise _unusable(AdapterKind.MAILER, self.selection.mailer, error) from error
+            raise unusable(AdapterKind.MAILER, self.selection.mailer, error) from error
 
     def measurements(self) -> TelemetryExporter | None:
         """Give the exporter that lays out a page for a scraper, once it is started; None when none does."""
         return next((exporter for exporter in self.exporters if exporter.exposition() is not None), None)
 
 
-def _unusable(kind: AdapterKind, name: str, error: Exception) -> AdapterUnusable:
-    return AdapterUnusable(f"{kind.setting}={name}: cannot be opened: {one_line(error)}")
+def unusable(kind: AdapterKind, name: str, error: Exception) -> AdapterUnusable:
+    """Say in one line that an adapter cannot be opened, and why."""
+    # What an adapter raises on purpose is written to be read; of anything else, the class says the most.
+    reason = " ".join(str(error).split()) if isinstance(error, PluginError) else one_line(error)
+    return AdapterUnusable(f"{kind.setting}={name}: cannot be opened: {reason}")

@@ -309,6 +309,15 @@ class BlobStoreContract:
         await store.delete(key)
         assert [stat.key async for stat in store.list()] == []
 
+    @pytest.mark.parametrize("key", ODD_KEYS, ids=lambda key: key[:24])
+    async def test_odd_key_is_moved_there_and_back(self, store: BlobStore, key: str) -> None:
+        """A store that copies by way of a URL must not read a key's "%" or ":" as part of one."""
+        await store.put(key, streams.of(b"x"))
+        await store.move(key, "elsewhere")
+        assert [stat.key async for stat in store.list()] == ["elsewhere"]
+        await store.move("elsewhere", key)
+        assert [stat.key async for stat in store.list()] == [key]
+
     async def test_odd_keys_live_side_by_side_in_key_order(self, store: BlobStore) -> None:
         for key in reversed(ODD_KEYS):
             await store.put(key, streams.of(key.encode()))

@@ -34,6 +34,7 @@ from tempest_pds.services.errors import (
     UpstreamFailure,
 )
 from tempest_pds.services.repo_errors import BlobTooLarge, InvalidSwap
+from tempest_pds_plugins.errors import StoreUnavailable
 
 Header = tuple[bytes, bytes]
 
@@ -130,6 +131,8 @@ class ErrorAnswer:
 
 
 _INTERNAL: Final = ErrorAnswer(500, "InternalServerError", _DEFAULT_MESSAGES[500], unexpected=True)
+# What the adapter says of its store is for the log, and no business of a client's.
+_STORE_OUT: Final = ErrorAnswer(503, "NotEnoughResources", "The blob store does not answer, try again later")
 # Protocol errors that no client can cause: our own answer, or the operator's documents, are at fault.
 _OURS: Final = (InvalidOutput, BrokenLexicon)
 
@@ -149,6 +152,8 @@ def answer_to(error: BaseException) -> ErrorAnswer:
         # A failure over there is not a failure here: 502 says who broke.
         status = 502 if error.status == 500 else error.status
         return ErrorAnswer(status, error.name or _status_name(status), str(error), headers)
+    if isinstance(error, StoreUnavailable):
+        return _STORE_OUT
     if isinstance(error, _OURS):
         return _INTERNAL
     for kind in type(error).__mro__:
