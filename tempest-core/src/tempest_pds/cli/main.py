@@ -14,6 +14,7 @@ _COMMANDS: Final = {
     "config": ("tempest_pds.cli.config_command:config", "Show the settings in force, secrets hidden."),
     "plugins": ("tempest_pds.cli.plugins_command:plugins", "List plugins: installed, selected, failed and why."),
     "hash-token": ("tempest_pds.cli.hash_token_command:hash_token", "Make the hash of an administrator's token."),
+    "health": ("tempest_pds.cli.health_command:health", "Ask the server on this machine whether it is well."),
     "version": ("tempest_pds.cli.version_command:version", "Show the version."),
 }
 

@@ -1,0 +1,126 @@
+"""A deployed server, seen as the internet sees it: by its public names, over HTTPS, through Caddy; and the smoke suites on it."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import pytest
+from tests.support.deployment import HOSTNAME, RELAYS, URL, Deployment, deploy
+from tests.support.dockerfile import ROOT
+from tests.support.hurl import SMOKE, require_hurl
+from tests.support.lone_host import require_lone_host
+from tests.support.node import Node
+
+TOKEN = "the-administrator's-token-of-this-test"
+SUITES = sorted((SMOKE / "local-compat").glob("*.hurl"))
+
+
+@pytest.fixture(scope="module")
+def deployment(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    require_lone_host()
+    with ExitStack() as stack:
+        yield deploy(tmp_path_factory.mktemp("deployed"), node, stack, TOKEN)
+
+
+@pytest.fixture(scope="module")
+def account(deployment: Deployment) -> dict[str, str]:
+    """An account that was made from outside, with an invite code; its host name leads to the server, as `*.` records do."""
+    made = deployment.sh(
+        f"""
+        CODE=$(curl -fsS -u "admin:$ADMIN_TOKEN" {URL}/xrpc/com.atproto.server.createInviteCode \
+          -H 'Content-Type: application/json' -d '{{"useCount": 1}}' | cut -d'"' -f4)
+        curl -fsS {URL}/xrpc/com.atproto.server.createAccount -H 'Content-Type: application/json' -d "{{
+          \\"handle\\": \\"alice.{HOSTNAME}\\", \\"email\\": \\"alice@example.com\\", \\"password\\": \\"correct horse\\",
+          \\"inviteCode\\": \\"$CODE\\"}}"
+        """,
+        ADMIN_TOKEN=TOKEN,
+    )
+    assert made.returncode == 0, made.stderr
+    deployment.host.add_name(f"alice.{HOSTNAME}")
+    answer: dict[str, str] = json.loads(made.stdout)
+    return answer
+
+
+def hurl(deployment: Deployment, suite: Path | str, **variables: str) -> None:
+    """Run a suite with the guide's command line."""
+    given = [word for name, value in variables.items() for word in ("--variable", f"{name}={value}")]
+    command = [str(require_hurl()), "--test", "--jobs", "1", "--no-color", "--error-format=long", *given, str(suite)]
+    done = deployment.host.run(*command, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_smoke_suite_of_a_deployment(deployment: Deployment) -> None:
+    hurl(deployment, "tests/smoke/deployment.hurl", base_url=URL, admin_token=TOKEN)
+
+
+def test_the_smoke_suite_is_found_where_the_first_guide_had_it(deployment: Deployment) -> None:
+    """`test/smoke` leads to `tests/smoke`."""
+    assert (ROOT / "test" / "smoke").resolve() == SMOKE.resolve()
+
+
+def test_relays_are_asked_at_start(deployment: Deployment) -> None:
+    """By the server itself: both of TEMPEST_CRAWLERS, and they find it under its name."""
+    done = deployment.sh(f"until [ $(grep -c ' {HOSTNAME}$' {deployment.crawls}) -ge 2 ]; do sleep 0.1; done")
+    assert done.returncode == 0
+    assert {line.split()[0] for line in deployment.crawls.read_text().splitlines()} == set(RELAYS)
+
+
+def test_the_smoke_suite_of_the_crawlers(deployment: Deployment, account: dict[str, str]) -> None:
+    before = deployment.crawls.read_text().count("\n")
+    hurl(deployment, "tests/smoke/deployed/crawlers.hurl", base_url=URL, crawler_hostname=HOSTNAME)
+    assert deployment.crawls.read_text().count("\n") >= before + len(RELAYS)
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.stem)
+def test_the_compatibility_profile_passes_through_the_proxy(deployment: Deployment, suite: Path) -> None:
+    hurl(deployment, suite, base_url=URL, admin_token=TOKEN)
+
+
+def test_a_suite_fails_where_the_answer_is_not_what_it_should_be(deployment: Deployment) -> None:
+    """The wrong token: the suite of a deployment does look."""
+    with pytest.raises(AssertionError, match="Assert status code"):
+        hurl(deployment, "tests/smoke/deployment.hurl", base_url=URL, admin_token="another")
+
+
+def test_a_handle_has_its_own_certificate(deployment: Deployment, account: dict[str, str]) -> None:
+    """Caddy asks `/tls-check`, and gets one when the first visitor comes."""
+    done = deployment.sh(f"curl -fsS https://alice.{HOSTNAME}/.well-known/atproto-did")
+    assert (done.returncode, done.stdout) == (0, account["did"])
+
+
+def test_a_name_of_nobody_gets_no_certificate(deployment: Deployment) -> None:
+    deployment.host.add_name(f"nobody.{HOSTNAME}")
+    done = deployment.sh(f"curl -fsS https://nobody.{HOSTNAME}/.well-known/atproto-did")
+    assert done.returncode == 35, done.stderr  # the handshake fails
+
+
+def test_the_public_directory_leads_back_to_the_server(deployment: Deployment, account: dict[str, str]) -> None:
+    done = deployment.sh(f"curl -fsS https://plc.directory/{account['did']}")
+    document = json.loads(done.stdout)
+    assert document["alsoKnownAs"] == [f"at://alice.{HOSTNAME}"]
+    assert [(service["id"], service["serviceEndpoint"]) for service in document["service"]] == [("#atproto_pds", URL)]
+
+
+def test_the_firehose_upgrades_over_https(deployment: Deployment, account: dict[str, str]) -> None:
+    """With websocat, as the guide has it, up to the first frame."""
+    firehose = f"wss://{HOSTNAME}/xrpc/com.atproto.sync.subscribeRepos?cursor=0"
+    done = deployment.sh(f"timeout 20 websocat --binary --one-message --unidirectional-reverse '{firehose}' | base64")
+    assert done.returncode == 0, done.stderr
+    header, event = frame(base64.b64decode(done.stdout))
+    assert (header["op"], event["seq"]) == (1, 1)
+
+
+def frame(message: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    stream = BytesIO(message)
+    return cbor2.load(stream), cbor2.load(stream)
+
+
+def test_http_is_sent_to_https(deployment: Deployment) -> None:
+    done = deployment.sh(f"curl -sS -o /dev/null -w '%{{http_code}} %{{redirect_url}}' http://{HOSTNAME}/xrpc/_health")
+    assert re.fullmatch(rf"308 https://{re.escape(HOSTNAME)}/xrpc/_health", done.stdout), done.stderr
