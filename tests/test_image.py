@@ -72,7 +72,7 @@ def test_the_health_check_finds_the_server(container: Container) -> None:
 
 
 def test_a_command_in_the_container_makes_no_file_of_root_s(root: Root, tmp_path: Path) -> None:
-    """`docker exec` and the consoles of hosts come as root and pass by the entrypoint: `tempest` is the user all the same."""
+    """`docker exec` and the consoles of hosts come as root, and pass by the entrypoint."""
     volume = tmp_path / "data"
     volume.mkdir()
     os.chown(volume, TEMPEST_ID, TEMPEST_ID)
@@ -97,7 +97,7 @@ def test_sigterm_ends_it_and_the_next_start_has_the_data(root: Root, tmp_path: P
         body = {"identifier": account.handle, "password": account.password}
         assert json_request(f"{second.url}/xrpc/com.atproto.server.createSession", body)[0] == 200
         posts = f"/xrpc/com.atproto.repo.listRecords?repo={account.did}&collection=app.bsky.feed.post"
-        status, answer = json_request(second.url + posts)
+        _, answer = json_request(second.url + posts)
         assert isinstance(answer, dict)
         assert [record["value"]["text"] for record in answer["records"]] == ["before the restart"]
         assert owners(volume) == {(TEMPEST_ID, TEMPEST_ID)}

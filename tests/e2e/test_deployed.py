@@ -1,4 +1,4 @@
-"""A deployed server, seen as the internet sees it: by its public names, over HTTPS, through Caddy; and the smoke suites on it."""
+"""A deployed server, as the internet sees it: by its public names, over HTTPS, through Caddy; and the smoke suites."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ def deployment(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def account(deployment: Deployment) -> dict[str, str]:
-    """An account that was made from outside, with an invite code; its host name leads to the server, as `*.` records do."""
+    """An account made from outside, with an invite code. Its host name leads to the server, as `*.` records do."""
     made = deployment.sh(
         f"""
         CODE=$(curl -fsS -u "admin:$ADMIN_TOKEN" {URL}/xrpc/com.atproto.server.createInviteCode \

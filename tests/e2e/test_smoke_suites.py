@@ -1,4 +1,4 @@
-"""The suites for a server on this machine, `tests/smoke/local-compat/`: real Hurl, first against the reference server."""
+"""The suites for a server on this machine, `tests/smoke/local-compat/`: first against the reference server."""
 
 import subprocess
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support.reference import ADMIN_PASSWORD, ReferencePds
 
 SUITES = sorted((SMOKE / "local-compat").glob("*.hurl"))
 OURS = {"firehose", "tempest-basic"}
-"""What the reference server answers otherwise: 401 to a method that nobody has, and to the firehose without a WebSocket."""
+"""What the reference server does otherwise: 401 to a method of nobody's, and to the firehose without a WebSocket."""
 
 
 def admin_token(server: ServerProcess) -> str:

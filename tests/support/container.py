@@ -1,7 +1,7 @@
 """A command in a root of its own, as PID 1, the way a container engine runs an image; needs root and `unshare`.
 
-Two kinds of root take part. `borrowed_root` shows the folders of this machine and the environment of these tests where the
-image has its own: it is there at once. `tests/support/image_build.py` builds one by the Dockerfile.
+Two kinds of root take part. `borrowed_root` shows the folders of this machine and the environment of these tests where
+the image has its own: it is there at once. `tests/support/image_build.py` builds one by the Dockerfile.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Tempest as the operator's guide deploys it: Caddy with the project's own Caddyfile, real names, HTTPS, relays, a PLC directory.
+"""Tempest as the operator's guide deploys it: Caddy with the project's own Caddyfile, real names, HTTPS, relays, PLC.
 
 All on a `LoneHost`, so that `tempest.example.com`, `plc.directory` and the relays are names that lead somewhere.
 """
@@ -117,10 +117,13 @@ def deploy(folder: Path, node: Node, stack: ExitStack, token: str, **settings: s
     }
     run_caddy = [str(caddy_binary), "run", "--config", str(config), "--adapter", "caddyfile"]
     health = "/xrpc/com.atproto.sync.requestCrawl"
-    stack.enter_context(
-        HostedCaddy(host, run_caddy, caddy_env, folder / "caddy", 443, f"https://{RELAYS[0]}{health}")
-    )
-    env = {**filled_in(hash_token(token)), "TEMPEST_DATA_DIR": str(data), "TEMPEST_BIND_ADDRESS": "127.0.0.1", **settings}
+    stack.enter_context(HostedCaddy(host, run_caddy, caddy_env, folder / "caddy", 443, f"https://{RELAYS[0]}{health}"))
+    env = {
+        **filled_in(hash_token(token)),
+        "TEMPEST_DATA_DIR": str(data),
+        "TEMPEST_BIND_ADDRESS": "127.0.0.1",
+        **settings,
+    }
     serve = [sys.executable, "-m", "tempest_pds.cli.main", "serve"]
     tempest = stack.enter_context(HostedProcess(host, serve, env, data, _PORT, f"{URL}/xrpc/_health"))
     return Deployment(host, tempest, token, crawls)

@@ -82,18 +82,14 @@ def health_check() -> list[str]:
 
 def build_context() -> list[Path]:
     """List the files that `.dockerignore` lets into a build, relative to the root of the repository."""
-    patterns = [
-        line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")
-    ]
+    patterns = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     rules = [(not line.startswith("!"), _pattern(line.removeprefix("!"))) for line in patterns]
-    found = []
+    found: list[Path] = []
     for top in ROOT.iterdir():
         if top.name.startswith(".") or top.name == "node_modules":
             continue
-        for path in [top] if top.is_file() else top.rglob("*"):
-            if path.is_file() and not _ignored(path.relative_to(ROOT).as_posix(), rules):
-                found.append(path.relative_to(ROOT))
-    return sorted(found)
+        found += [path.relative_to(ROOT) for path in ([top] if top.is_file() else top.rglob("*")) if path.is_file()]
+    return sorted(path for path in found if not _ignored(path.as_posix(), rules))
 
 
 def _pattern(line: str) -> re.Pattern[str]:

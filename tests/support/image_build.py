@@ -1,6 +1,7 @@
-"""The Dockerfile, carried out step by step in roots that debootstrap makes: what `docker build` does, without an engine.
+"""The Dockerfile, carried out step by step in roots that debootstrap makes: what `docker build` does, with no engine.
 
-The base differs from `python:3.11-slim-bookworm` in one thing: its Python is Debian's own, of the same minor version.
+The base differs from `python:3.11-slim-bookworm` in one thing: its Python, with its headers, is Debian's own, of the
+same minor version.
 """
 
 import shlex
@@ -13,7 +14,7 @@ from tests.support.container import PATH, Root
 from tests.support.dockerfile import ROOT, Stage, build_context, read_dockerfile
 
 _BASE = "python:3.11-slim-bookworm"
-_PACKAGES = "python3,python3-venv,ca-certificates"
+_PACKAGES = "python3,python3-dev,python3-venv,ca-certificates"
 
 
 def build_image(folder: Path) -> Root:

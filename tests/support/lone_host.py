@@ -1,7 +1,7 @@
-"""A host with a network, names and trusted authorities of its own: what a server on the internet looks like, on one machine.
+"""A host with a network, names and trusted authorities of its own: what a server on the internet is, on one machine.
 
-A process in namespaces of its own (`unshare`) has an `/etc/hosts` in which every name of the test is 127.0.0.1, the ports 80
-and 443 to itself, and a list of authorities that takes in the one that Caddy makes up. So the commands of
+A process in namespaces of its own (`unshare`) has an `/etc/hosts` in which every name of the test is 127.0.0.1, the
+ports 80 and 443 to itself, and a list of authorities that takes in the one that Caddy makes up. So the commands of
 `docs/deploying.md` run as they are written, public names and all, and nothing of it is seen outside.
 """
 

@@ -16,8 +16,8 @@ _SECONDS = 5
 def health() -> None:
     """Ask the server on this machine whether it is well.
 
-    Finds it by PORT and TEMPEST_BIND_ADDRESS, as `tempest serve` does, and asks for `/xrpc/_health`. Ends with 0 when it
-    is well, and with 1 when it is not or does not answer.
+    Finds it by PORT and TEMPEST_BIND_ADDRESS, as `tempest serve` does, and asks for `/xrpc/_health`. Ends with 1 when
+    it is not well or does not answer.
     """
     bound = os.environ.get("TEMPEST_BIND_ADDRESS", "").strip()
     address = _EVERY_ADDRESS.get(bound, bound)
