@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from tempest_pds.composition import open_services
+from tempest_pds.http.admin import load_admin_routes
 from tempest_pds.http.application import build_edge
 from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.edge import Edge
 from tempest_pds.http.exchange import Receive, Scope, Send
+from tempest_pds.http.long_tasks import LongTasks
 from tempest_pds.http.methods import load_methods
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.logs import LogWriter, RequestLog
 from tempest_pds.plugins import PluginManager
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.settings import Settings
+from tempest_pds.stores.control_file import Control, ControlFile
 from tempest_pds.telemetry import Instruments, software_version
 
 
@@ -26,10 +31,14 @@ class Tempest:
         settings: checked already.
         environ: what plugins read their settings from.
         log_writer: where request lines go; None when requests are not logged.
+
+    Attributes:
+        control_token: as good as the administrator's own, for as long as this application lives.
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], log_writer: LogWriter | None = None) -> None:
         self.settings = settings
+        self.control_token = secrets.token_urlsafe(32)
         self.startup_error: Exception | None = None
         self._environ = environ
         self._log_writer = log_writer
@@ -51,7 +60,7 @@ class Tempest:
         instruments = Instruments()
         async with AsyncExitStack() as stack:
             lexicons = Lexicons(settings.lexicon_paths)
-            opened = await open_services(settings, self._environ, instruments, lexicons, stack)
+            opened = await open_services(settings, self._environ, instruments, lexicons, stack, self.control_token)
             limiter = RateLimiter(
                 enabled=settings.rate_limits_enabled,
                 bypass_key=settings.rate_limit_bypass_key,
@@ -69,9 +78,13 @@ class Tempest:
             if self._log_writer is not None and settings.log_requests and settings.log_level in {"debug", "info"}:
                 request_log = RequestLog(self._log_writer, settings.log_format)
                 stack.callback(request_log.flush)
+            long_tasks = LongTasks()
+            stack.push_async_callback(long_tasks.close)
             application, edge = build_edge(
                 services=opened.services,
                 methods=load_methods(),
+                admin_routes=load_admin_routes(),
+                long_tasks=long_tasks,
                 lexicons=lexicons,
                 authenticator=authenticator,
                 limiter=limiter,
@@ -93,6 +106,12 @@ class Tempest:
             public_url=settings.public_url,
             version=software_version(),
         )
+
+    def take_commands(self, url: str) -> None:
+        """Let commands on this machine find the server, at a URL of this machine, until it stops."""
+        file = ControlFile(self.settings.data_dir)
+        self._stack.callback(file.remove)
+        file.write(Control(url, self.control_token, os.getpid()))
 
     async def stop(self) -> None:
         """Close everything, in reverse."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from tempest_pds.composition_office import make_office
+from tempest_pds.composition_status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.forwarding import Forwarding
@@ -29,6 +31,7 @@ from tempest_pds.remote.plc_ledger import PlcLedger
 from tempest_pds.remote.relays import Relays
 from tempest_pds.remote.safe_fetch import SafeFetch
 from tempest_pds.selected_adapters import SelectedAdapters
+from tempest_pds.services.account_listing import AccountListing
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
 from tempest_pds.services.admin_token import AdminToken
@@ -103,8 +106,9 @@ async def open_services(
     instruments: Instruments,
     lexicons: Lexicons,
     stack: AsyncExitStack,
+    control_token: str,
 ) -> Opened:
-    """Open the data directory and all services.
+    """Open the data directory and all services; `control_token` is accepted as the administrator's.
 
     Raises TempestError with one line that says what to change: the directory is in use, a plugin cannot be used…
     """
@@ -192,15 +196,6 @@ async def open_services(
     announcer = Announcer(data.accounts, writer, log, data.sequencer.has_commit)
     tokens = Tokens(_token_secret(settings, data.keys), own_did)
     sessions = Sessions(data.accounts, writer, tokens, passwords, dids)
-    upkeep = Upkeep(
-        log=log,
-        sequencer=data.sequencer,
-        stores=data.stores,
-        repo_list=repo_list,
-        blobs=blobs,
-        sessions=sessions,
-        retention_seconds=settings.firehose_retention_hours * 3600,
-    )
     identities = Identities(
         store=data.accounts,
         writer=writer,
@@ -245,6 +240,43 @@ async def open_services(
             ),
         ),
     )
+    whole_repos = Repos(
+        stores=data.stores,
+        repos=repos,
+        keys=data.keys,
+        log=log,
+        blobs=blobs,
+        hosting=hosting,
+        repo_list=repo_list,
+        revs=revs,
+        temporary=data.directory.tmp,
+    )
+    office = make_office(
+        data=data,
+        writer=writer,
+        passwords=passwords,
+        identities=identities,
+        accounts=accounts,
+        announcer=announcer,
+        hooks=plugins,
+        log=log,
+        firehose=firehose,
+        blobs=blobs,
+        blob_store=adapters.blob_store,
+        repos=whole_repos,
+        dids=dids,
+    )
+    upkeep = Upkeep(
+        log=log,
+        sequencer=data.sequencer,
+        stores=data.stores,
+        repo_list=repo_list,
+        blobs=blobs,
+        sessions=sessions,
+        quarantine=office.quarantine,
+        deletions=office.deletion,
+        retention_seconds=settings.firehose_retention_hours * 3600,
+    )
     service_auth = ServiceAuth(data.keys, dids, own_did)
     proxy = Proxy(
         strangers,
@@ -258,6 +290,7 @@ async def open_services(
     stack.push_async_callback(proxy.close)
 
     await announcer.announce_pending()
+    await office.deletion.resume()
     upkeep.start()
     stack.push_async_callback(upkeep.stop)
     relays.notify()
@@ -272,17 +305,10 @@ async def open_services(
         service_auth=service_auth,
         identities=identities,
         records=records,
-        repos=Repos(
-            stores=data.stores,
-            repos=repos,
-            keys=data.keys,
-            log=log,
-            blobs=blobs,
-            hosting=hosting,
-            repo_list=repo_list,
-            revs=revs,
-            temporary=data.directory.tmp,
-        ),
+        repos=whole_repos,
+        administration=office.administration,
+        moderation=office.moderation,
+        account_deletion=office.deletion,
         repo_list=repo_list,
         sync=sync,
         dids=dids,
@@ -290,12 +316,24 @@ async def open_services(
         firehose=firehose,
         preferences=Preferences(data.stores, log),
         proxy=Forwarding(proxy),
+        account_listing=AccountListing(data.accounts, data.stores),
+        status=make_status(
+            settings,
+            data,
+            plugins,
+            adapters.selection,
+            stack,
+            firehose=firehose,
+            repos=repos,
+            relays=relays,
+            upkeep=upkeep,
+        ),
     )
     return Opened(
         services=services,
         sessions=sessions,
         service_tokens=service_auth,
-        admin_tokens=_admin_token(settings, data.keys, passwords),
+        admin_tokens=_admin_token(settings, data.keys, passwords, control_token),
         hosting=hosting,
         directory=_HostedDirectory(data.accounts, documents),
         plugins=plugins,
@@ -315,10 +353,10 @@ def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:
     return keys.load_or_create("secret_key_base")
 
 
-def _admin_token(settings: Settings, keys: KeyFiles, passwords: Passwords) -> AdminToken:
-    if settings.admin_token_hash is not None:
-        return AdminToken(passwords, stored_hash=settings.admin_token_hash)
-    return AdminToken(passwords, stored_hash=None, token=keys.load_or_create("admin_token").hex())
+def _admin_token(settings: Settings, keys: KeyFiles, passwords: Passwords, control_token: str) -> AdminToken:
+    stored_hash = settings.admin_token_hash
+    token = None if stored_hash is not None else keys.load_or_create("admin_token").hex()
+    return AdminToken(passwords, stored_hash=stored_hash, token=token, control_token=control_token)
 
 
 class _HostedDirectory:

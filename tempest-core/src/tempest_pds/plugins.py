@@ -67,6 +67,17 @@ class PluginReport:
     problem: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class PluginInUse:
+    """A loaded plugin, with those of its adapters that are selected (`blob store local`), and the hooks it has."""
+
+    name: str
+    distribution: str
+    version: str
+    adapters: Sequence[str]
+    hooks: Sequence[str]
+
+
 class PluginManager:
     """The loaded plugins. Sound or not, it can be listed; `require_sound` is what refuses."""
 
@@ -128,6 +139,19 @@ class PluginManager:
             for setting in offer.adapter.settings
         }
         return [("core", DISABLED), *declared]
+
+    def in_use(self, selection: Selection) -> list[PluginInUse]:
+        """Return every loaded plugin with what of it this server uses; makes nothing."""
+        selected = set(selection.pairs())
+        used: dict[str, list[str]] = {plugin.name: [] for plugin in self._plugins if plugin.problem is None}
+        for (kind, name), offers in self._offers.items():
+            for offer in offers if (kind, name) in selected else ():
+                used[offer.plugin.name].append(f"{kind.label} {name}")
+        return [
+            PluginInUse(plugin.name, plugin.distribution, plugin.version, used[plugin.name], self._hooks[plugin.name])
+            for plugin in self._plugins
+            if plugin.problem is None
+        ]
 
     def report(
         self, selection: Selection, environment: Mapping[str, str], context: PluginContext

@@ -12,10 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from typing import Any
 
+from tempest_pds.http.admin_routes import AdminRoute
 from tempest_pds.http.application import build_edge
 from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.edge import Edge
+from tempest_pds.http.long_tasks import LongTasks
+from tempest_pds.http.pages.admin_sessions import AdminSessions
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.http.server import bind, make_server
 from tempest_pds.http.xrpc import Method
@@ -149,6 +152,9 @@ async def edge_server(
     json_max_bytes: int = 10_000,
     proxy: Any = None,
     validate_responses: bool = True,
+    admin_routes: Iterable[AdminRoute] = (),
+    long_tasks: LongTasks | None = None,
+    admin_sessions: AdminSessions | None = None,
 ) -> AsyncIterator[EdgeServer]:
     limiter = limiter or RateLimiter(enabled=False)
     log = io.StringIO()
@@ -167,6 +173,9 @@ async def edge_server(
         methods={method.nsid: method for method in methods},
         lexicons=LEXICONS,
         authenticator=authenticator,
+        admin_routes={route.path: route for route in admin_routes},
+        long_tasks=long_tasks or LongTasks(),
+        admin_sessions=admin_sessions,
         limiter=limiter,
         directory=directory,
         instruments=Instruments(),

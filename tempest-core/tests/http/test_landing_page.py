@@ -1,7 +1,7 @@
 """The page that a person sees at `/`."""
 
 from tempest_pds.http.context import ServerInfo
-from tempest_pds.http.pages.landing import landing_page
+from tempest_pds.http.pages.rendering import Templates
 
 
 def page(**more: str | bool) -> str:
@@ -14,7 +14,8 @@ def page(**more: str | bool) -> str:
         "invite_required": True,
         "blob_max_bytes": 1,
     }
-    return landing_page(ServerInfo(**(facts | more)))  # type: ignore[arg-type]
+    server = ServerInfo(**(facts | more))  # type: ignore[arg-type]
+    return Templates().text("landing.html", server=server)
 
 
 def test_it_says_what_somebody_needs_to_sign_in_or_up() -> None:

@@ -106,10 +106,22 @@ class WholeServer:
         """Ask without credentials."""
         return await self.http.get(f"/xrpc/{method}", params=params)
 
+    async def administer(self, method: str, given: Any = None, **params: Any) -> httpx.Response:
+        """Call a method as the administrator: POST when something is given."""
+        auth = httpx.BasicAuth("admin", self.admin_token)
+        if given is None:
+            return await self.http.get(f"/xrpc/{method}", params=params, auth=auth)
+        return await self.http.post(f"/xrpc/{method}", json=given, auth=auth)
+
+    async def set_takedown(self, subject: dict[str, str], *, applied: bool = True) -> None:
+        """Take a subject down, or put it back."""
+        given = {"subject": subject, "takedown": {"applied": applied, "ref": "test"}}
+        answer = await self.administer("com.atproto.admin.updateSubjectStatus", given)
+        assert answer.status_code == 200, answer.text
+
     async def take_down(self, user: User) -> None:
-        """Do what a moderator does, until there is a method for it."""
-        accounts = self._opened[0].services.accounts
-        await accounts._writer.run(accounts._store.accounts.set_takedown, user.did, "test")
+        """Take an account down."""
+        await self.set_takedown({"$type": "com.atproto.admin.defs#repoRef", "did": user.did})
 
     def log_text(self) -> str:
         return self._log.getvalue()

@@ -62,3 +62,38 @@ async def test_without_relays_nothing_is_planned(fetch: SafeFetch) -> None:
     relays = Relays(fetch, "localhost", [])
     relays.notify()
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_it_tells_what_came_of_asking_each_relay(serve: Serve, fetch: SafeFetch) -> None:
+    async def accept(request: web.Request) -> web.StreamResponse:
+        return web.Response()
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": "Banned", "message": "host\nis banned"}, status=400)
+
+    async def refuse_at_length(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=503, text="<html>" + "x" * 5_000)
+
+    urls = [await serve(accept), await serve(refuse), await serve(refuse_at_length), "http://127.0.0.1:1"]
+    relays = Relays(fetch, "pds.example.com", urls)
+    assert {(standing.state, standing.asked_at) for standing in relays.standings()} == {("not asked", None)}
+    accepted, refused, failed, unreachable = await relays.ask_now()
+    assert [standing.relay for standing in relays.standings()] == urls
+    assert (accepted.state, accepted.reason) == ("accepted", None)
+    assert (refused.state, refused.reason) == ("refused", "400 host is banned")
+    assert (failed.state, failed.reason) == ("refused", "503")
+    assert (unreachable.state, bool(unreachable.reason)) == ("unreachable", True)
+    assert all(standing.asked_at for standing in relays.standings())
+
+
+async def test_an_operator_asks_whatever_the_pause(serve: Serve, fetch: SafeFetch) -> None:
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return web.Response()
+
+    relays = Relays(fetch, "pds.example.com", [await serve(handler)], pause=3600)
+    await relays.ask_now()
+    await relays.ask_now()
+    assert len(asked) == 2

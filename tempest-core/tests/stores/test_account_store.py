@@ -71,6 +71,23 @@ def test_many_accounts_may_have_no_handle_and_no_email(accounts: AccountStore) -
     assert accounts.accounts.count() == 3
 
 
+def test_accounts_are_counted_by_the_status_that_counts(accounts: AccountStore) -> None:
+    add(accounts, "did:plc:1")
+    add(accounts, "did:plc:2", deactivated_at=1)
+    add(accounts, "did:plc:3", deactivated_at=1, suspended_at=1)
+    add(accounts, "did:plc:4", takedown_ref="x")
+    add(accounts, "did:plc:5", takedown_ref="x", suspended_at=1, deactivated_at=1)
+    counted = accounts.accounts.count_by_status()
+    assert counted == {
+        AccountStatus.ACTIVE: 1,
+        AccountStatus.DEACTIVATED: 1,
+        AccountStatus.SUSPENDED: 1,
+        AccountStatus.TAKENDOWN: 2,
+    }
+    statuses = [account.status for account in accounts.accounts.page(10)]
+    assert counted == {status: statuses.count(status) for status in AccountStatus}
+
+
 def test_a_deleted_account_frees_its_handle_and_takes_its_secrets_along(accounts: AccountStore) -> None:
     add(accounts, ALICE)
     accounts.refresh_tokens.add("t", ALICE, "s", now=0, expires_at=10**18)

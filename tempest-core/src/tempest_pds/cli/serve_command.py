@@ -18,7 +18,7 @@ from tempest_pds.lean_imports import lean_imports
 with lean_imports():
     from tempest_pds.app import build_app
     from tempest_pds.cli.settings_report import load_or_explain
-    from tempest_pds.http.server import bind, make_server, new_event_loop_factory
+    from tempest_pds.http.server import bind, loopback_url, make_server, new_event_loop_factory
     from tempest_pds.logs import configure_logs
     from tempest_pds.protocol.errors import TempestError
     from tempest_pds.telemetry import software_version
@@ -42,6 +42,7 @@ def serve() -> None:
     app = build_app(settings, os.environ, writer)
 
     def ready() -> None:
+        app.take_commands(loopback_url(listener))
         # What lives from here on lives for good: the collector need not look at it again.
         gc.collect()
         gc.freeze()

@@ -11,12 +11,19 @@ from functools import partial
 
 from blacksheep import Application, Request, Response, Router, WebSocket
 
+from tempest_pds.http.admin_routes import ADMIN_PREFIX, AdminRoute, AdminRouter
 from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.context import Services
 from tempest_pds.http.dispatch import Dispatcher
 from tempest_pds.http.edge import Edge
 from tempest_pds.http.errors import ErrorAnswer, XrpcError
 from tempest_pds.http.exchange import exchange_of
+from tempest_pds.http.long_tasks import LongTasks
+from tempest_pds.http.pages.admin_actions import ACTIONS
+from tempest_pds.http.pages.admin_pages import PAGES
+from tempest_pds.http.pages.admin_sessions import AdminSessions
+from tempest_pds.http.pages.admin_site import SITE, AdminSite
+from tempest_pds.http.pages.rendering import Templates
 from tempest_pds.http.pages.service import Directory, Page, ServicePages
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.http.responses import error_response
@@ -26,24 +33,39 @@ from tempest_pds.logs import RequestLog
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.telemetry import Instruments
 
+_ADMIN = ADMIN_PREFIX.encode()
 
-def build_application(dispatcher: Dispatcher, sockets: SocketServer, pages: Mapping[str, Page]) -> Application:
+
+def build_application(
+    dispatcher: Dispatcher,
+    admin: AdminRouter,
+    sockets: SocketServer,
+    pages: Mapping[str, Page],
+    admin_site: AdminSite,
+) -> Application:
     """Make the application.
 
     Args:
         dispatcher: answers what is below /xrpc/.
+        admin: answers what is below /xrpc/_admin/.
         sockets: answers WebSockets there.
         pages: handlers of GET and HEAD by exact path.
+        admin_site: answers what is at /admin and below.
     """
     with _without_app_variables(), _without_source_lines():
         router = Router()
         application = Application(router=router)
     application.show_error_details = False
 
+    async def below_xrpc(request: Request) -> Response:
+        if request.scope["raw_path"].startswith(_ADMIN):
+            return await admin.handle(request)
+        return await dispatcher.handle(request)
+
     def method_caller() -> Page:
         # One for each route: BlackSheep wraps a handler that stands in several, once for each of them.
         async def call_method(request: Request) -> Response:
-            return await dispatcher.handle(request)
+            return await below_xrpc(request)
 
         return call_method
 
@@ -57,7 +79,9 @@ def build_application(dispatcher: Dispatcher, sockets: SocketServer, pages: Mapp
             return Response(404)
         path: bytes = request.scope["raw_path"]
         if path.startswith(b"/xrpc/"):
-            return await dispatcher.handle(request)
+            return await below_xrpc(request)
+        if path == SITE or path.startswith(SITE + b"/"):
+            return await admin_site.handle(request)
         if path.decode("latin-1") in pages:
             return error_response(
                 ErrorAnswer(405, "InvalidRequest", "Method Not Allowed", ((b"allow", b"GET, HEAD, OPTIONS"),)), []
@@ -112,12 +136,15 @@ def build_edge(
     *,
     services: Services,
     methods: Mapping[str, Method],
+    admin_routes: Mapping[str, AdminRoute],
+    long_tasks: LongTasks,
     lexicons: Lexicons,
     authenticator: Authenticator,
     limiter: RateLimiter,
     directory: Directory,
     instruments: Instruments,
     request_log: RequestLog | None = None,
+    admin_sessions: AdminSessions | None = None,
     trusted_proxies: int = 0,
     json_max_bytes: int = 1_048_576,
     validate_responses: bool = False,
@@ -133,6 +160,16 @@ def build_edge(
         validate_responses=validate_responses,
     )
     sockets = SocketServer(dispatcher, services, limiter, trusted_proxies=trusted_proxies)
-    application = build_application(dispatcher, sockets, ServicePages(services.server, directory).routes())
+    admin = AdminRouter(services, admin_routes, authenticator, limiter, long_tasks)
+    templates = Templates()
+    site = AdminSite(
+        services=services,
+        administrators=authenticator,
+        templates=templates,
+        pages=PAGES + ACTIONS,
+        sessions=admin_sessions or AdminSessions(),
+    )
+    pages = ServicePages(services.server, directory, templates).routes()
+    application = build_application(dispatcher, admin, sockets, pages, site)
     edge = Edge(application, instruments=instruments, request_log=request_log, trusted_proxies=trusted_proxies)
     return application, edge

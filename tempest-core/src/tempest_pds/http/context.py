@@ -14,17 +14,22 @@ if TYPE_CHECKING:
     from tempest_pds.http.exchange import Exchange
     from tempest_pds.protocol.lexicon.lexicons import Lexicons
     from tempest_pds.remote.did_resolver import DidResolver
+    from tempest_pds.services.account_deletion import AccountDeletion
+    from tempest_pds.services.account_listing import AccountListing
     from tempest_pds.services.accounts import Accounts
+    from tempest_pds.services.administration import Administration
     from tempest_pds.services.app_passwords import AppPasswords
     from tempest_pds.services.blobs import Blobs
     from tempest_pds.services.firehose import Firehose
     from tempest_pds.services.hosting import Hosting
     from tempest_pds.services.identities import Identities
     from tempest_pds.services.invites import Invites
+    from tempest_pds.services.moderation import Moderation
     from tempest_pds.services.preferences import Preferences
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
     from tempest_pds.services.repos import Repos
+    from tempest_pds.services.server_status import ServerStatus
     from tempest_pds.services.service_auth import ServiceAuth
     from tempest_pds.services.sessions import Sessions
     from tempest_pds.services.sync_reads import SyncReads
@@ -89,6 +94,11 @@ class Services:
     dids: DidResolver
     repo_list: RepoList
     preferences: Preferences
+    administration: Administration
+    moderation: Moderation
+    account_deletion: AccountDeletion
+    status: ServerStatus
+    account_listing: AccountListing
     proxy: Proxy | None = None
 
 

@@ -47,6 +47,7 @@ _DEFAULT_ALLOWED: Final = b"authorization, content-type, atproto-proxy, atproto-
 _SINGLE: Final = frozenset({b"authorization", b"host", b"content-length", b"content-type", b"content-encoding"})
 _OF_A_BODY: Final = frozenset({b"content-length", b"content-type"})
 _NOT_MODIFIED: Final = 304
+_OWN_PAGES: Final = b"/admin"
 _OTHER: Final = "other"
 _SPAN: Final = "xrpc.request"
 
@@ -100,7 +101,8 @@ class Edge:
         headers: dict[bytes, bytes] = dict(raw_headers)
         exchange = Exchange(scope, receive, headers, client_address(scope, raw_headers, self._trusted_proxies))
         scope[SCOPE_KEY] = exchange
-        extra = [_ALLOW_ORIGIN, _NOSNIFF]
+        # Anybody's page may ask the API. The pages for people are for themselves only.
+        extra = [_NOSNIFF] if scope["raw_path"].startswith(_OWN_PAGES) else [_ALLOW_ORIGIN, _NOSNIFF]
         if b"origin" in headers:
             extra.append(_EXPOSED)
 

@@ -6,6 +6,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any, Final
 
 import uvicorn
@@ -72,6 +73,14 @@ def bind(address: str, port: int) -> socket.socket:
         advice = "; stop what listens there, or set PORT" if error.errno == errno.EADDRINUSE else ""
         raise AddressInUse(f"cannot listen on {address} port {port}: {error.strerror or error}{advice}") from error
     return listener
+
+
+def loopback_url(listener: socket.socket) -> str:
+    """Tell where a listener is reached from this machine: one that takes every address, by the loopback's."""
+    host, port = listener.getsockname()[:2]
+    if ip_address(host).is_unspecified:
+        host = "::1" if ":" in host else "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def make_server(app: Any, on_ready: Callable[[], None] | None = None) -> Server:

@@ -9,6 +9,8 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import structlog
 
@@ -16,8 +18,24 @@ from tempest_pds.remote.errors import RemoteError
 from tempest_pds.remote.safe_fetch import SafeFetch
 
 PAUSE_SECONDS = 20 * 60.0
+_MAX_REASON = 200
 
 _log = structlog.get_logger("tempest_pds.relays")
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStanding:
+    """What came of the last time that a relay was asked.
+
+    Attributes:
+        asked_at: seconds since 1970; None before the first time.
+        reason: why it did not accept, in one line, partly in its own words.
+    """
+
+    relay: str
+    state: Literal["not asked", "accepted", "refused", "unreachable"]
+    asked_at: float | None = None
+    reason: str | None = None
 
 
 class Relays:
@@ -41,6 +59,7 @@ class Relays:
         self._fetch = fetch
         self._hostname = hostname
         self._relays = [relay.rstrip("/") for relay in relays]
+        self._standings = {relay: RelayStanding(relay, "not asked") for relay in self._relays}
         self._pause = pause
         self._clock = clock
         self._not_before = float("-inf")
@@ -56,6 +75,16 @@ class Relays:
         task = asyncio.get_running_loop().create_task(self._request_crawls(delay))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+    def standings(self) -> Sequence[RelayStanding]:
+        """Tell of each relay what came of asking it last."""
+        return list(self._standings.values())
+
+    async def ask_now(self) -> Sequence[RelayStanding]:
+        """Ask every relay at once, whatever the pause, and tell what came of it; for an operator who asks for it."""
+        self._not_before = self._clock() + self._pause
+        await asyncio.gather(*(self._request_crawl(relay) for relay in self._relays))
+        return self.standings()
 
     async def close(self) -> None:
         """Give up on what is under way."""
@@ -73,6 +102,7 @@ class Relays:
         await asyncio.gather(*(self._request_crawl(relay) for relay in self._relays))
 
     async def _request_crawl(self, relay: str) -> None:
+        asked_at = time.time()
         try:
             answer = await self._fetch.fetch(
                 "POST",
@@ -83,8 +113,26 @@ class Relays:
             )
         except RemoteError as error:
             _log.warning("relay.unreachable", relay=relay, error=str(error))
+            self._standings[relay] = RelayStanding(relay, "unreachable", asked_at, _one_line(str(error)))
             return
         if answer.status >= 400:
             _log.warning("relay.refused", relay=relay, status=answer.status)
+            reason = _one_line(f"{answer.status} {_message_of(answer.body)}")
+            self._standings[relay] = RelayStanding(relay, "refused", asked_at, reason)
         else:
             _log.info("relay.asked", relay=relay)
+            self._standings[relay] = RelayStanding(relay, "accepted", asked_at)
+
+
+def _message_of(body: bytes) -> str:
+    """Give what a refusal says for a person to read; nothing when it is not in the protocol's form."""
+    try:
+        refusal = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    message = refusal.get("message") if isinstance(refusal, dict) else None
+    return message if isinstance(message, str) else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_MAX_REASON]

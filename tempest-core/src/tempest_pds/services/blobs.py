@@ -1,7 +1,8 @@
 """Blobs: uploaded, temporary until a record refers to them, public then, and gone when no record does any more.
 
-The bytes lie in the blob store, under `temporary/<did>/<cid>` or `public/<did>/<cid>`: each account has its own copy,
-so that what one account does never takes a blob away from another. What is known of them lies in the account's repo
+The bytes lie in the blob store, under `temporary/<did>/<cid>` or `public/<did>/<cid>`, or after a takedown under
+`quarantine/<did>/<cid>`: each account has its own copy, so that what one account does never takes a blob away from
+another. What is known of them lies in the account's repo
 file.
 
 Whoever changes an account's blobs, or writes a record that refers to one, holds that account's lock, so that a blob is
@@ -43,6 +44,7 @@ from tempest_pds_plugins.errors import BlobNotFound as NothingUnderKey
 
 UNUSED_SECONDS: Final = 24 * 3600
 _SWEEP: Final = 500
+PREFIXES: Final = ("public", "temporary", "quarantine")
 
 _log = structlog.get_logger("tempest_pds.blobs")
 
@@ -211,8 +213,8 @@ class Blobs:
     async def remove_all(self, did: Did) -> None:
         """Remove the bytes of an account that is no more."""
         async with self.held(did):
-            for prefix in (f"public/{did}/", f"temporary/{did}/"):
-                keys = [stat.key async for stat in self._blob_store.list(prefix)]
+            for prefix in PREFIXES:
+                keys = [stat.key async for stat in self._blob_store.list(f"{prefix}/{did}/")]
                 for key in keys:
                     await self._blob_store.delete(key)
 

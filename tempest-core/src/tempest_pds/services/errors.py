@@ -65,6 +65,10 @@ class AccountNotFound(InvalidRequest):
     """No such account on this server."""
 
 
+class NotFound(InvalidRequest):
+    """What an administrator or a moderator asks about is not here."""
+
+
 class AccountMissing(Forbidden):
     """A valid token for an account that is no longer here; clients know it as AccountNotFound."""
 

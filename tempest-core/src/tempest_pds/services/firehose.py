@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol
 
 from tempest_pds.services.errors import InvalidRequest
@@ -145,6 +145,20 @@ class Firehose:
             if subscriber.live and subscriber.cursor < floor:
                 subscriber.too_slow.set()
             subscriber.wake()
+
+    @property
+    def ring_start(self) -> int:
+        """The oldest event that is kept in memory."""
+        return self._ring[0][0] if self._ring else self._last_seq + 1
+
+    def forget(self, seqs: Collection[int]) -> None:
+        """Take events out of memory that were purged from the log; their places in the ring stay, empty."""
+        start = self.ring_start
+        for seq in seqs:
+            if start <= seq <= self._last_seq:
+                self._ring_bytes -= len(self._ring[seq - start][1])
+                self._ring[seq - start] = (seq, b"")
+        self._page = None
 
     async def serve(self, cursor: int | None, sink: Sink) -> None:
         """Send events to a subscriber until it goes away.

@@ -88,19 +88,20 @@ class Identities:
         except RemoteError as error:
             raise HandleNotFound("Unable to resolve handle") from error
 
-    async def check_handle(self, text: str, did: Did | None) -> Handle:
+    async def check_handle(self, text: str, did: Did | None, *, allow_reserved: bool = False) -> Handle:
         """Check a handle that an account is to get.
 
         Args:
             did: of the account; None while it has none, and can only get a handle of ours.
+            allow_reserved: whether it may be a name that is kept from users; the administrator gives those away.
 
         Raises:
             InvalidHandle, HandleNotAvailable: see `HandleRules.parse`.
             UnsupportedDomain: it is not ours to give.
             InvalidRequest: it is somebody's own domain, and does not lead to this DID.
         """
-        handle = self._rules.parse(text)
-        if handle in self._store.reserved_handles:
+        handle = self._rules.parse(text, allow_reserved=allow_reserved)
+        if not allow_reserved and handle in self._store.reserved_handles:
             raise HandleNotAvailable("Reserved handle")
         if self._rules.is_hosted(handle):
             return handle
@@ -114,8 +115,11 @@ class Identities:
             raise InvalidRequest("External handle did not resolve to DID")
         return handle
 
-    async def update_handle(self, did: Did, text: str) -> None:
+    async def update_handle(self, did: Did, text: str, *, allow_reserved: bool = False) -> None:
         """Give an account another handle; the same one again makes the network look anew.
+
+        Args:
+            allow_reserved: as for `check_handle`.
 
         Raises:
             InvalidRequest: one of its kinds; see `check_handle`.
@@ -124,7 +128,7 @@ class Identities:
         account = self._store.accounts.get(did)
         if account is None:
             raise InvalidRequest("Account not found")
-        handle = await self.check_handle(text, did)
+        handle = await self.check_handle(text, did, allow_reserved=allow_reserved)
         existing = self._store.accounts.by_handle(handle)
         if existing is not None and existing.did != did:
             raise HandleNotAvailable(f"Handle already taken: {handle}")

@@ -3,11 +3,11 @@
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
-from tempest_pds.services.errors import InvalidInviteCode, InvalidRequest
+from tempest_pds.services.errors import AccountNotFound, InvalidInviteCode, InvalidRequest
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.invite_codes import InviteCode, InviteCodeUnavailable
@@ -15,6 +15,7 @@ from tempest_pds.stores.account.invite_codes import InviteCode, InviteCodeUnavai
 ADMIN: Final = "admin"
 _BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _MAX_CODES: Final = 1000
+_ORDERS: Final[dict[str, Literal["recent", "usage"]]] = {"recent": "recent", "usage": "usage"}
 _MAX_USES: Final = 1_000_000
 
 
@@ -74,6 +75,47 @@ class Invites:
             if not code.disabled and (include_used or code.uses_left)
         ]
 
+    def page(self, sort: str, limit: int, cursor: str | None) -> tuple[list[InviteCode], str | None]:
+        """List a page of all codes, and the cursor of the next; None for a page that is empty.
+
+        Args:
+            sort: `recent` for the newest first, `usage` for the most used first.
+
+        Raises:
+            InvalidRequest: another order, or a cursor that is not one of ours.
+        """
+        order = _ORDERS.get(sort)
+        if order is None:
+            raise InvalidRequest(f"unknown sort method: {sort}")
+        rows = self._store.invite_codes.page(order, limit, None if cursor is None else _parse_cursor(cursor))
+        codes = [code for code, _ in rows]
+        return (codes, f"{rows[-1][1][0]}::{rows[-1][1][1]}") if rows else ([], None)
+
+    async def disable(self, codes: Sequence[str], accounts: Sequence[str]) -> None:
+        """Disable codes, and every code of some accounts.
+
+        Raises:
+            InvalidRequest: those of the administrator, which can only be named one by one.
+        """
+        if ADMIN in accounts:
+            raise InvalidRequest("cannot disable admin invite codes")
+        await self._writer.run(self._store.invite_codes.disable, codes, accounts)
+
+    async def set_allowed(self, did: Did, *, allowed: bool, note: str | None = None) -> None:
+        """Say whether an account may invite, and why; raise AccountNotFound.
+
+        The codes of an account that may not are worth nothing, until it may again.
+        """
+        if not await self._writer.run(self._store.accounts.set_invites, did, disabled=not allowed, note=note):
+            raise AccountNotFound("Account not found")
+
     def _generate(self) -> str:
         letters = "".join(secrets.choice(_BASE32) for _ in range(10))
         return f"{self._prefix}-{letters[:5]}-{letters[5:]}"
+
+
+def _parse_cursor(cursor: str) -> tuple[int, str]:
+    number, separator, code = cursor.partition("::")
+    if not separator or not number.isdecimal() or len(number) > 18 or not code:
+        raise InvalidRequest("Malformed cursor")
+    return int(number), code

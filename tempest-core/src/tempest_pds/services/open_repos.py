@@ -107,6 +107,10 @@ class OpenRepos:
         self._open: OrderedDict[Did, OpenRepo] = OrderedDict()
         self._locked_out: set[Did] = set()
 
+    def not_writable(self) -> list[Did]:
+        """Name the repositories that nobody can write to until they are mended."""
+        return sorted(self._unfit | {did for did, repo in self._open.items() if repo.behind})
+
     def open(self, did: Did) -> OpenRepo:
         """Load a repository's head.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -149,12 +149,21 @@ class Repos:
 
     # The end
 
-    async def remove(self, did: Did) -> None:
-        """Delete a repository with its key and its blobs; no error when there is none."""
-        await finish(self._remove(did))
+    async def remove(self, did: Did, first: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Delete a repository with its key and its blobs; no error when there is none.
 
-    async def _remove(self, did: Did) -> None:
+        Args:
+            first: awaited once no write is under way and none can begin; what it raises ends the removal.
+
+        Raises:
+            RepoBusy: it is being replaced or removed already.
+        """
+        await finish(self._remove(did, first))
+
+    async def _remove(self, did: Did, first: Callable[[], Awaitable[None]] | None) -> None:
         async with self._repos.locked_out(did):
+            if first is not None:
+                await first()
             try:
                 store = self._stores.open(did)
             except NoRepoFile:

@@ -11,7 +11,7 @@ born deactivated: what it was is still there, and here nobody is told of it befo
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self
+from typing import Any, Literal, Self
 
 import structlog
 
@@ -35,14 +35,14 @@ from tempest_pds.services.errors import (
     AuthenticationRequired,
     HandleNotAvailable,
     InvalidInviteCode,
-    InvalidPassword,
     InvalidRequest,
     UnsupportedDomain,
 )
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.new_repositories import FirstCommit, create_repository
-from tempest_pds.services.passwords import MAX_LENGTH, Passwords
+from tempest_pds.services.password_rules import MIN_PASSWORD_LENGTH, check_new_password
+from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.sessions import Session, Sessions
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.services.tokens import TokenPair
@@ -52,7 +52,6 @@ from tempest_pds.stores.account.invite_codes import InviteCodeUnavailable
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.key_files import KeyFiles
 
-MIN_PASSWORD_LENGTH: Final = 8
 _log = structlog.get_logger("tempest_pds.sign_up")
 
 
@@ -177,7 +176,7 @@ class SignUp:
             return await self._create(applicant)
 
     async def _check(self, new: NewAccount, requester: Did | None, client_ip: str | None) -> _Applicant:
-        password = self._check_password(new.password)
+        password = check_new_password(new.password, self._rules.min_password_length)
         if self._rules.invite_required and not new.invite_code:
             raise InvalidInviteCode("No invite code provided")
         if not new.email:
@@ -195,6 +194,9 @@ class SignUp:
             raise InvalidRequest(f"Email already taken: {email}")
         if did is not None and self._store.accounts.get(did) is not None:
             raise AlreadyExists("Repo already exists")
+        coming = did or named_by
+        if coming is not None and self._store.account_deletions.get(coming) is not None:
+            raise InvalidRequest("The account that this DID had here is still being deleted. Try again later.")
         refusal = self._hooks.first_refusal(
             "check_sign_up",
             handle=str(handle),
@@ -212,17 +214,6 @@ class SignUp:
             invite_code=new.invite_code or None,
             recovery_key=_parse_recovery_key(new.recovery_key),
         )
-
-    def _check_password(self, password: str | None) -> str:
-        if not password:
-            raise InvalidPassword("Password is required")
-        if len(password) < self._rules.min_password_length:
-            raise InvalidPassword(
-                f"Password too short. Minimum length is {self._rules.min_password_length} characters."
-            )
-        if len(password) > MAX_LENGTH:
-            raise InvalidPassword(f"Password too long. Maximum length is {MAX_LENGTH} characters.")
-        return password
 
     @contextmanager
     def _claim(self, handle: Handle, email: str) -> Iterator[None]:

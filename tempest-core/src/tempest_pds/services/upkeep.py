@@ -10,10 +10,13 @@ from typing import Final
 import structlog
 
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.account_deletion import AccountDeletion
 from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.sessions import Sessions
+from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.sequencer.store import SequencerStore
 
@@ -29,6 +32,9 @@ class Upkeep:
 
     Args:
         retention_seconds: how long events are kept.
+
+    Attributes:
+        swept_at: when the last sweep ended, in microseconds since 1970; None before the first since the start.
     """
 
     def __init__(
@@ -40,6 +46,8 @@ class Upkeep:
         repo_list: RepoList,
         blobs: Blobs,
         sessions: Sessions,
+        quarantine: Quarantine,
+        deletions: AccountDeletion,
         retention_seconds: float,
     ) -> None:
         self._log = log
@@ -48,8 +56,11 @@ class Upkeep:
         self._repo_list = repo_list
         self._blobs = blobs
         self._sessions = sessions
+        self._quarantine = quarantine
+        self._deletions = deletions
         self._retention = retention_seconds
         self._tasks: list[asyncio.Task[None]] = []
+        self.swept_at: int | None = None
 
     def start(self) -> None:
         """Begin; to be called on the event loop."""
@@ -76,10 +87,13 @@ class Upkeep:
         before = int((time.time() - self._retention) * 1_000_000)
         await self._log.call(lambda: self._sequencer.prune_before(before))
         await self._sessions.forget_expired()
+        await self._deletions.resume()
         for did in await asyncio.to_thread(lambda: list(self._stores.dids())):
+            await self._quarantine.sweep(Did(did))
             await self._blobs.collect_garbage(Did(did))
             await asyncio.sleep(_PAUSE_BETWEEN_ACCOUNTS)
         await self._blobs.clear_strays()
+        self.swept_at = now_us()
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tempest_pds.http.account_views import invite_view
 from tempest_pds.http.answers import Answer
+from tempest_pds.http.audit import audit
 from tempest_pds.http.auth import ACCESS, ADMIN, FULL, NONE, OPTIONAL_SERVICE, REFRESH, REFRESH_EVEN_EXPIRED
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Call
@@ -13,7 +15,6 @@ from tempest_pds.http.xrpc import procedure, query
 from tempest_pds.services.credentials import Credentials, Scope
 from tempest_pds.services.sessions import Session
 from tempest_pds.services.sign_up import NewAccount
-from tempest_pds.services.timestamps import to_datetime
 
 _MAX_COUNTED: Final = 320
 
@@ -185,6 +186,7 @@ async def create_invite_code(call: Call) -> Answer:
     """Make one invite code."""
     given = call.input
     made = await call.services.invites.create(given["useCount"], accounts=[given.get("forAccount", "admin")])
+    audit(call, made[0].account, uses=given["useCount"], count=1)
     return {"code": made[0].codes[0]}
 
 
@@ -195,6 +197,7 @@ async def create_invite_codes(call: Call) -> Answer:
     made = await call.services.invites.create(
         given["useCount"], count=given["codeCount"], accounts=given.get("forAccounts") or ["admin"]
     )
+    audit(call, [batch.account for batch in made], uses=given["useCount"], count=given["codeCount"])
     return {"codes": [{"account": batch.account, "codes": list(batch.codes)} for batch in made]}
 
 
@@ -202,20 +205,7 @@ async def create_invite_codes(call: Call) -> Answer:
 async def get_account_invite_codes(call: Call) -> Answer:
     """List the invite codes that an account may give away."""
     found = call.services.invites.list_for(_caller(call).account, include_used=call.params["includeUsed"])
-    return {
-        "codes": [
-            {
-                "code": code.code,
-                "available": code.available_uses,
-                "disabled": code.disabled,
-                "forAccount": code.for_account,
-                "createdBy": code.created_by,
-                "createdAt": to_datetime(code.created_at),
-                "uses": [{"usedBy": use.used_by, "usedAt": to_datetime(use.used_at)} for use in code.uses],
-            }
-            for code in found
-        ]
-    }
+    return {"codes": [invite_view(code) for code in found]}
 
 
 @procedure("com.atproto.server.reserveSigningKey", auth=NONE, limits=(RESERVATIONS,))

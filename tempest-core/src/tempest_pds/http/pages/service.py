@@ -11,7 +11,7 @@ from blacksheep import Content, Request, Response
 from tempest_pds.http.answers import JSON
 from tempest_pds.http.context import ServerInfo
 from tempest_pds.http.errors import XrpcError, answer_to
-from tempest_pds.http.pages.landing import landing_page
+from tempest_pds.http.pages.rendering import PUBLIC, Templates
 from tempest_pds.http.query_string import parse_query_string
 from tempest_pds.http.responses import error_response
 from tempest_pds.protocol.data_model import lex_json
@@ -23,12 +23,6 @@ from tempest_pds.protocol.syntax.handle import Handle
 Page = Callable[[Request], Awaitable[Response]]
 
 _TEXT: Final = b"text/plain; charset=utf-8"
-_HTML: Final = b"text/html; charset=utf-8"
-_HTML_HEADERS: Final = (
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-)
 _ROBOTS: Final = b"# Crawling the public API is allowed\nUser-agent: *\nAllow: /\n"
 
 _log = structlog.get_logger()
@@ -53,10 +47,10 @@ class Directory(Protocol):
 class ServicePages:
     """Landing page, health, robots, TLS check, and the well-known documents."""
 
-    def __init__(self, server: ServerInfo, directory: Directory) -> None:
+    def __init__(self, server: ServerInfo, directory: Directory, templates: Templates) -> None:
         self._server = server
         self._directory = directory
-        self._landing = landing_page(server).encode()
+        self._templates = templates
         self._service_document = lex_json.dumps(_service_document(server))
 
     def routes(self) -> Mapping[str, Page]:
@@ -71,8 +65,8 @@ class ServicePages:
         }
 
     async def landing(self, request: Request) -> Response:
-        """Tell a person what this is."""
-        return Response(200, list(_HTML_HEADERS), Content(_HTML, self._landing))
+        """Tell a person, who opens the server or the host name of a handle in a browser, what this is."""
+        return self._templates.page("landing.html", PUBLIC, server=self._server)
 
     async def robots(self, request: Request) -> Response:
         """Let crawlers in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tempest_pds.stores.account.account_deletions import AccountDeletions
 from tempest_pds.stores.account.accounts import Accounts
 from tempest_pds.stores.account.app_passwords import AppPasswords
 from tempest_pds.stores.account.email_tokens import EmailTokens
@@ -26,6 +27,7 @@ class AccountStore:
     def __init__(self, path: Path, *, synchronous: Synchronous = "FULL", observe: QueryObserver | None = None) -> None:
         self.database = Database(path, SCHEMA, synchronous=synchronous, cache_kib=2048, observe=observe)
         self.accounts = Accounts(self.database)
+        self.account_deletions = AccountDeletions(self.database)
         self.refresh_tokens = RefreshTokens(self.database)
         self.app_passwords = AppPasswords(self.database, self.refresh_tokens)
         self.invite_codes = InviteCodes(self.database)

@@ -32,6 +32,17 @@ _SET_TAKEDOWN = update_where(ACCOUNT, ["takedown_ref"], ACCOUNT.c.did)
 _SET_INVITES = update_where(ACCOUNT, ["invites_disabled", "invite_note"], ACCOUNT.c.did)
 _DELETE = delete_where(ACCOUNT, ACCOUNT.c.did)
 _COUNT = Statement(select(func.count()).select_from(ACCOUNT))
+# In the order of `Account.status`: a takedown hides a suspension, which hides a deactivation.
+_COUNT_BY_STATUS = Statement(
+    select(
+        func.count(),
+        func.count().filter(ACCOUNT.c.takedown_ref.is_not(None)),
+        func.count().filter(ACCOUNT.c.takedown_ref.is_(None), ACCOUNT.c.suspended_at.is_not(None)),
+        func.count().filter(
+            ACCOUNT.c.takedown_ref.is_(None), ACCOUNT.c.suspended_at.is_(None), ACCOUNT.c.deactivated_at.is_not(None)
+        ),
+    ).select_from(ACCOUNT)
+)
 _DUE = Statement(
     select(ACCOUNT.c.did).where(ACCOUNT.c.delete_after <= bindparam("now")).order_by(ACCOUNT.c.delete_after), "now"
 )
@@ -161,6 +172,17 @@ class Accounts:
         """Count all accounts, whatever their status."""
         row = self._database.one(_COUNT)
         return int(row[0]) if row else 0
+
+    def count_by_status(self) -> dict[AccountStatus, int]:
+        """Count the accounts of each status; looks at every row."""
+        row = self._database.one(_COUNT_BY_STATUS)
+        total, takendown, suspended, deactivated = row or (0, 0, 0, 0)
+        return {
+            AccountStatus.ACTIVE: total - takendown - suspended - deactivated,
+            AccountStatus.DEACTIVATED: deactivated,
+            AccountStatus.SUSPENDED: suspended,
+            AccountStatus.TAKENDOWN: takendown,
+        }
 
     def page(self, limit: int, after: tuple[int, str] | None = None) -> list[Account]:
         """Return up to `limit` accounts in order of (created_at, did), after that pair."""

@@ -31,6 +31,7 @@ _PUT = Statement(
 )
 _BY_HASH = select_where(EMAIL_TOKEN, _T.purpose, _T.token_hash)
 _DELETE = delete_where(EMAIL_TOKEN, _T.did, _T.purpose)
+_DELETE_ALL = delete_where(EMAIL_TOKEN, _T.did)
 _DELETE_OLD = Statement(delete(EMAIL_TOKEN).where(_T.created_at < bindparam("before")), "before")
 
 
@@ -81,6 +82,11 @@ class EmailTokens:
         """Forget a code, once it was used."""
         with self._database.transaction() as transaction:
             return transaction.run(_DELETE, (did, purpose.value)) > 0
+
+    def delete_all(self, did: str) -> int:
+        """Forget every code of an account, as when its mail goes elsewhere; return how many."""
+        with self._database.transaction() as transaction:
+            return transaction.run(_DELETE_ALL, (did,))
 
     def delete_older_than(self, before: int) -> int:
         """Sweep out what nobody used; return how many."""

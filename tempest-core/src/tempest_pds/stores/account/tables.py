@@ -129,4 +129,14 @@ REPO_HEAD: Final = Table(
     sqlite_with_rowid=False,
 )
 
-SCHEMA: Final = Schema("account", METADATA, head="account_0001")
+# Of accounts whose row is gone already; no foreign key therefore.
+ACCOUNT_DELETION: Final = Table(
+    "account_deletion",
+    METADATA,
+    Column("did", Text, primary_key=True, nullable=False),
+    Column("handle", Text),
+    Column("deleted_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+SCHEMA: Final = Schema("account", METADATA, head="account_0002")

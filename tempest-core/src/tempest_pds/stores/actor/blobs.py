@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.stores.actor.tables import BLOB, RECORD, RECORD_BLOB
 from tempest_pds.stores.database import Database
-from tempest_pds.stores.statement import Statement, paged
+from tempest_pds.stores.statement import Statement, paged, update_where
 
 TEMPORARY: Final = "temporary"
 PUBLIC: Final = "public"
@@ -50,7 +50,9 @@ _FORGET = Statement(delete(BLOB).where(BLOB.c.cid == _cid, BLOB.c.takedown_ref.i
 _UNUSED = Statement(
     paged(
         select(*_columns)
-        .where(BLOB.c.changed_at < bindparam("before"), BLOB.c.status != _is_public, ~_used)
+        .where(
+            BLOB.c.changed_at < bindparam("before"), BLOB.c.status != _is_public, BLOB.c.takedown_ref.is_(None), ~_used
+        )
         .order_by(BLOB.c.changed_at)
     ),
     "before",
@@ -79,6 +81,8 @@ _MISSING = Statement(
     "count",
 )
 _COUNT_EXPECTED = Statement(select(func.count(distinct(RECORD_BLOB.c.cid))))
+_SET_TAKEDOWN = update_where(BLOB, ["takedown_ref"], BLOB.c.cid)
+_TAKEN_DOWN = Statement(select(*_columns).where(BLOB.c.takedown_ref.is_not(None)))
 _COUNT_STORED = Statement(select(func.count()).select_from(BLOB))
 
 
@@ -119,8 +123,20 @@ class BlobTable:
         with self._database.transaction() as transaction:
             return transaction.run(_FORGET, (cid.raw,)) > 0
 
+    def set_takedown(self, cid: CID, reference: str | None) -> bool:
+        """Take a blob down, or with None let it be read again; False when it was never uploaded."""
+        with self._database.transaction() as transaction:
+            return transaction.run(_SET_TAKEDOWN, (reference, cid.raw)) > 0
+
+    def taken_down(self) -> list[BlobRow]:
+        """Return the blobs that a moderator took down."""
+        return [BlobRow(CID(row[0]), *row[1:]) for row in self._database.all(_TAKEN_DOWN)]
+
     def unused(self, before_us: int, limit: int) -> list[BlobRow]:
-        """Return blobs that no record refers to and that have not changed since a moment in µs since 1970."""
+        """Return blobs that no record refers to and that have not changed since a moment in µs since 1970.
+
+        What was taken down is kept, or it could be uploaded again.
+        """
         rows = self._database.all(_UNUSED, (before_us, limit))
         return [BlobRow(CID(row[0]), *row[1:]) for row in rows]
 

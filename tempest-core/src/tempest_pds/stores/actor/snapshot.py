@@ -52,6 +52,11 @@ class Snapshot:
         """Let go of the state; may be called twice."""
         self._connection.close()
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, for other reads of the same state."""
+        return self._connection
+
     def head(self) -> Root | None:
         """Return where the repo stood; None before its first commit."""
         return self._root

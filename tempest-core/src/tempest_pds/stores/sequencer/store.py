@@ -62,6 +62,14 @@ _HAS_COMMIT = Statement(
     "count",
 )
 _PRUNE = Statement(delete(EVENT).where(EVENT.c.seq < bindparam("seq"), EVENT.c.seq >= bindparam("low")), "seq", "low")
+_SEQS_OF = Statement(
+    select(EVENT.c.seq)
+    .where(EVENT.c.did == bindparam("did"), EVENT.c.seq >= bindparam("low"), EVENT.c.seq < bindparam("seq"))
+    .order_by(EVENT.c.seq),
+    "did",
+    "low",
+    "seq",
+)
 _PURGE = Statement(delete(EVENT).where(EVENT.c.did == bindparam("did"), EVENT.c.seq < bindparam("seq")), "did", "seq")
 _GET_META = Statement(select(META.c.value).where(META.c.key == bindparam("key")), "key")
 _set_meta = insert(META).values(key=bindparam("key"), value=bindparam("value"))
@@ -211,6 +219,10 @@ class SequencerStore:
                 deleted += transaction.run(_PRUNE, (upper, first))
             first = upper
         return deleted
+
+    def seqs_of(self, did: str, below_seq: int, from_seq: int = 0) -> list[int]:
+        """Return the numbers of an account's events in a range, in order."""
+        return [row[0] for row in self.database.all(_SEQS_OF, (did, from_seq, below_seq))]
 
     def purge_account(self, did: str, keep_from_seq: int) -> int:
         """Delete the events of a deleted account below `keep_from_seq`; return how many."""

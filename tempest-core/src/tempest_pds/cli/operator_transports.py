@@ -1,0 +1,231 @@
+"""Two ways to ask the server: over HTTP where one runs, and in this process where none does."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from tempest_pds.app import build_app
+from tempest_pds.http.exchange import Message, Scope
+from tempest_pds.protocol.errors import TempestError
+from tempest_pds.settings import Settings
+from tempest_pds.stores.control_file import Control
+
+_CHUNK = 65_536
+_SECONDS_TO_GREET = 5.0
+
+
+class ServerUnreachable(TempestError):
+    """The server went away before it had answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer whose body is still to be read: `chunks` raises ServerUnreachable where it breaks off."""
+
+    status: int
+    chunks: Generator[bytes, None, None]
+
+
+class Transport(Protocol):
+    """Asks one server, one request after the other."""
+
+    def ask(self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Reply:
+        """Send a request; its length stands in the headers, or it is sent in chunks."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class RunningServer:
+    """The server that runs on the data directory, over loopback."""
+
+    def __init__(self, control: Control) -> None:
+        self._address = urlsplit(control.url)
+        self._headers = {"Authorization": f"Bearer {control.token}"}
+
+    def ask(self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Reply:
+        """Send a request over a connection of its own."""
+        # No timeout: it is the server that bounds what it does, and a long task may be silent for long.
+        return self._ask(method, target, headers, body, None)
+
+    def greet(self) -> Reply:
+        """Ask who answers; raise ServerUnreachable if nobody does in time."""
+        return self._ask("GET", "/xrpc/_admin/control", {}, (), _SECONDS_TO_GREET)
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+    def _ask(
+        self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes], timeout: float | None
+    ) -> Reply:
+        connection = http.client.HTTPConnection(
+            self._address.hostname or "127.0.0.1", self._address.port, timeout=timeout
+        )
+        try:
+            chunked = method == "POST" and "Content-Length" not in headers
+            more = {"Transfer-Encoding": "chunked"} if chunked else {}
+            connection.request(
+                method,
+                target,
+                iter(body) if method == "POST" else None,
+                {**headers, **more, **self._headers},
+                encode_chunked=chunked,
+            )
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise ServerUnreachable(f"the server does not answer: {error}") from error
+        return Reply(response.status, _chunks(connection, response))
+
+
+def _chunks(connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Generator[bytes, None, None]:
+    try:
+        while chunk := response.read1(_CHUNK):
+            yield chunk
+        if response.length:
+            raise ServerUnreachable("the server's answer broke off")
+    except (OSError, http.client.HTTPException) as error:
+        raise ServerUnreachable("the server's answer broke off") from error
+    finally:
+        connection.close()
+
+
+class InThisProcess:
+    """The application itself, opened on the data directory, which is this process's own until `close`.
+
+    It listens nowhere, tells no crawler, exports no telemetry, and limits no rates. Raises what opening the server
+    raises: DataDirectoryInUse above all.
+    """
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        settings = replace(settings, crawlers=(), rate_limits_enabled=False)
+        environ = {name: value for name, value in environ.items() if name != "TEMPEST_TELEMETRY"}
+        self._app = build_app(settings, environ)
+        self._runner = asyncio.Runner()
+        try:
+            self._runner.run(self._app.start())
+        except BaseException:
+            self._runner.close()
+            raise
+
+    def ask(self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Reply:
+        """Send a request through the application; the loop runs while the answer is read."""
+        path, _, query = target.partition("?")
+        more = {} if method == "GET" or "Content-Length" in headers else {"Transfer-Encoding": "chunked"}
+        sent = {**headers, **more, "Authorization": f"Bearer {self._app.control_token}", "Host": "localhost"}
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode("ascii"),
+            "query_string": query.encode("ascii"),
+            "root_path": "",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
+            "client": ("127.0.0.1", 0),
+            "server": ("127.0.0.1", 0),
+        }
+        exchange = _Exchange(self._app, scope, iter(body))
+        status = self._runner.run(exchange.begin())
+        return Reply(status, self._answer(exchange))
+
+    def close(self) -> None:
+        """Close all that was opened, and let go of the directory."""
+        try:
+            self._runner.run(self._app.stop())
+        finally:
+            self._runner.close()
+
+    def _answer(self, exchange: _Exchange) -> Generator[bytes, None, None]:
+        try:
+            while (chunk := self._runner.run(exchange.next_chunk())) is not None:
+                if chunk:
+                    yield chunk
+        finally:
+            self._runner.run(exchange.end())
+
+
+class _Exchange:
+    """One request through an ASGI application, and its answer as it comes."""
+
+    def __init__(self, app: object, scope: Scope, body: Iterator[bytes]) -> None:
+        self._app = app
+        self._scope = scope
+        self._body = body
+        self._sent = False
+        self._complete = False
+        self._gone = asyncio.Event()
+        # Of one place: the application waits for whoever reads, as it would for a socket.
+        self._messages: asyncio.Queue[Message | None] = asyncio.Queue(1)
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self) -> int:
+        self._task = asyncio.create_task(self._run())
+        first = await self._messages.get()
+        if first is None:
+            await self._task
+            raise ServerUnreachable("the answer broke off")
+        status: int = first["status"]
+        return status
+
+    async def next_chunk(self) -> bytes | None:
+        if self._complete:
+            return None
+        message = await self._messages.get()
+        if message is None:
+            assert self._task is not None, "begun before it is read"
+            await self._task
+            raise ServerUnreachable("the answer broke off")
+        self._complete = not message.get("more_body")
+        chunk: bytes = message.get("body", b"")
+        return chunk
+
+    async def end(self) -> None:
+        """Go away: the application hears of it as it does of a client that closes its connection."""
+        self._gone.set()
+        while self._task is not None and not self._task.done():
+            while not self._messages.empty():
+                self._messages.get_nowait()
+            await asyncio.wait((self._task,), timeout=0.05)
+
+    async def _run(self) -> None:
+        try:
+            await self._app(self._scope, self._receive, self._send)  # type: ignore[operator]  # an ASGI application
+        finally:
+            if not self._gone.is_set():
+                await self._messages.put(None)
+
+    async def _receive(self) -> Message:
+        if self._sent:
+            await self._gone.wait()
+            return {"type": "http.disconnect"}
+        chunk = next(self._body, None)
+        self._sent = chunk is None
+        return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
+
+    async def _send(self, message: Message) -> None:
+        if not self._gone.is_set():
+            await self._messages.put(message)
+
+
+def owned_by_somebody_else(settings: Settings) -> str | None:
+    """Give the owner of the data directory as text, if it is not who runs this process."""
+    owner = settings.data_dir.stat().st_uid
+    if owner == os.geteuid():
+        return None
+    import pwd
+
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return f"#{owner}"

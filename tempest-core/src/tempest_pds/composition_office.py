@@ -1,0 +1,86 @@
+"""What the administrator and moderators work with, made in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tempest_pds.opened_data import OpenedData
+from tempest_pds.remote.did_resolver import DidResolver
+from tempest_pds.services.account_deletion import AccountDeletion
+from tempest_pds.services.account_hooks import AccountHooks
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.accounts import Accounts
+from tempest_pds.services.administration import Administration, Outbox
+from tempest_pds.services.announcer import Announcer
+from tempest_pds.services.blobs import Blobs
+from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.firehose import Firehose
+from tempest_pds.services.identities import Identities
+from tempest_pds.services.moderation import Moderation
+from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.quarantine import Quarantine
+from tempest_pds.services.repos import Repos
+from tempest_pds_plugins.blob_store import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The services of those who run the server, rather than use it."""
+
+    administration: Administration
+    moderation: Moderation
+    deletion: AccountDeletion
+    quarantine: Quarantine
+
+
+def make_office(
+    *,
+    data: OpenedData,
+    writer: AccountWriter,
+    passwords: Passwords,
+    identities: Identities,
+    accounts: Accounts,
+    announcer: Announcer,
+    hooks: AccountHooks,
+    log: CommitLog,
+    firehose: Firehose,
+    blobs: Blobs,
+    blob_store: BlobStore,
+    repos: Repos,
+    dids: DidResolver,
+    outbox: Outbox | None = None,
+) -> Office:
+    """Make the office; nothing is opened."""
+    quarantine = Quarantine(stores=data.stores, log=log, blobs=blobs, blob_store=blob_store)
+    return Office(
+        administration=Administration(
+            store=data.accounts,
+            writer=writer,
+            passwords=passwords,
+            identities=identities,
+            hooks=hooks,
+            outbox=outbox,
+        ),
+        moderation=Moderation(
+            store=data.accounts,
+            writer=writer,
+            accounts=accounts,
+            announcer=announcer,
+            hooks=hooks,
+            stores=data.stores,
+            log=log,
+            quarantine=quarantine,
+        ),
+        deletion=AccountDeletion(
+            store=data.accounts,
+            writer=writer,
+            repos=repos,
+            log=log,
+            sequencer=data.sequencer,
+            firehose=firehose,
+            announcer=announcer,
+            dids=dids,
+            hooks=hooks,
+        ),
+        quarantine=quarantine,
+    )

@@ -1,0 +1,73 @@
+"""What the operator does from the pages: each the target of one form, noted in the log, answered with a notice.
+
+A password and an invite code are shown once, on the page that the form leads to; nothing keeps them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+from urllib.parse import quote
+
+from blacksheep import Response
+
+from tempest_pds.http.pages.admin_login import HOME
+from tempest_pds.http.pages.admin_visit import AdminPage, Visit, admin_page
+from tempest_pds.protocol.syntax.did import Did
+
+_ACCOUNTS: Final = "/admin/accounts"
+_MAX_REFERENCE: Final = 200
+
+
+@admin_page("POST", "/admin/crawl")
+async def request_crawl(visit: Visit) -> Response:
+    """Ask the relays to crawl this server."""
+    relays = await visit.services.status.request_crawls()
+    visit.audit([relay["url"] for relay in relays])
+    if not relays:
+        return visit.done("There is no relay to ask: see TEMPEST_CRAWLERS.", HOME)
+    accepted = sum(relay["state"] == "accepted" for relay in relays)
+    return visit.done(f"{accepted} of {len(relays)} relays will crawl this server.", HOME)
+
+
+@admin_page("POST", "/admin/invites")
+async def make_invite_code(visit: Visit) -> Response:
+    """Make a code for one account, and show it."""
+    [batch] = await visit.services.invites.create(1)
+    visit.audit("invite code")
+    [code] = batch.codes
+    return visit.page("admin/made.html", what="Invite code", label="For one account", made=code, back=_ACCOUNTS)
+
+
+@admin_page("POST", "/admin/accounts/*/takedown")
+async def take_down(visit: Visit) -> Response:
+    """Hide an account from everybody."""
+    reference = " ".join(visit.form.get("reference", "").split())[:_MAX_REFERENCE] or None
+    await visit.services.moderation.take_down_account(visit.did, reference)
+    visit.audit(visit.did, reference=reference)
+    return visit.done("The account is taken down.", _account(visit.did))
+
+
+@admin_page("POST", "/admin/accounts/*/restore")
+async def restore(visit: Visit) -> Response:
+    """Undo a takedown."""
+    await visit.services.moderation.restore_account(visit.did)
+    visit.audit(visit.did)
+    return visit.done("The takedown is undone.", _account(visit.did))
+
+
+@admin_page("POST", "/admin/accounts/*/password")
+async def reset_password(visit: Visit) -> Response:
+    """Make up a password for an account, end its sessions, and show the password."""
+    password = secrets.token_urlsafe(15)
+    await visit.services.administration.set_password(visit.did, password)
+    visit.audit(visit.did)
+    label = "Give it to the owner of the account by a way that you trust. All sessions of the account have ended."
+    return visit.page("admin/made.html", what="New password", label=label, made=password, back=_account(visit.did))
+
+
+def _account(did: Did) -> str:
+    return f"{_ACCOUNTS}/{quote(did, safe=':')}"
+
+
+ACTIONS: Final[tuple[AdminPage, ...]] = (request_crawl, make_invite_code, take_down, restore, reset_password)
