@@ -18,7 +18,7 @@ _EXIT_CODES = """
 | Code | Meaning |
 |---|---|
 | 0 | Done. `tempest serve` was told to stop, and did. |
-| 1 | `tempest plugins` found something that would keep the server from starting. |
+| 1 | `tempest plugins` found what would keep the server from starting, or `tempest health` no server that is well. |
 | 2 | A mistake in the command line, the settings, the plugins or the data directory; one line says what to change. |
 | 130 | Interrupted. |
 """

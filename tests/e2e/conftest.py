@@ -1,9 +1,12 @@
 """The servers under test. A scenario runs against the reference server first, which proves it, then Tempest."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.support.deployment import Deployment, deploy
+from tests.support.lone_host import require_lone_host
 from tests.support.node import Node
 from tests.support.process import ServerProcess
 from tests.support.reference import PlcDirectory, ReferencePds
@@ -50,3 +53,11 @@ def lone_tempest(tmp_path: Path) -> Iterator[Tempest]:
     yield server
     if server.running:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def deployment(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Tempest deployed as the operator's guide says, on a host where its public names and HTTPS work."""
+    require_lone_host()
+    with ExitStack() as stack:
+        yield deploy(tmp_path_factory.mktemp("deployed"), node, stack, "the-administrator's-token-of-the-tests")

@@ -3,29 +3,17 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import cbor2
 import pytest
-from tests.support.deployment import HOSTNAME, RELAYS, URL, Deployment, deploy
+from tests.support.deployment import HOSTNAME, RELAYS, URL, Deployment
 from tests.support.dockerfile import ROOT
 from tests.support.hurl import SMOKE, require_hurl
-from tests.support.lone_host import require_lone_host
-from tests.support.node import Node
 
-TOKEN = "the-administrator's-token-of-this-test"
 SUITES = sorted((SMOKE / "local-compat").glob("*.hurl"))
-
-
-@pytest.fixture(scope="module")
-def deployment(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    require_lone_host()
-    with ExitStack() as stack:
-        yield deploy(tmp_path_factory.mktemp("deployed"), node, stack, TOKEN)
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +24,14 @@ def account(deployment: Deployment) -> dict[str, str]:
         CODE=$(curl -fsS -u "admin:$ADMIN_TOKEN" {URL}/xrpc/com.atproto.server.createInviteCode \
           -H 'Content-Type: application/json' -d '{{"useCount": 1}}' | cut -d'"' -f4)
         curl -fsS {URL}/xrpc/com.atproto.server.createAccount -H 'Content-Type: application/json' -d "{{
-          \\"handle\\": \\"alice.{HOSTNAME}\\", \\"email\\": \\"alice@example.com\\", \\"password\\": \\"correct horse\\",
+          \\"handle\\": \\"bob.{HOSTNAME}\\", \\"email\\": \\"bob@example.com\\",
+          \\"password\\": \\"correct horse\\",
           \\"inviteCode\\": \\"$CODE\\"}}"
         """,
-        ADMIN_TOKEN=TOKEN,
+        {"ADMIN_TOKEN": deployment.token},
     )
     assert made.returncode == 0, made.stderr
-    deployment.host.add_name(f"alice.{HOSTNAME}")
+    deployment.host.add_name(f"bob.{HOSTNAME}")
     answer: dict[str, str] = json.loads(made.stdout)
     return answer
 
@@ -56,10 +45,10 @@ def hurl(deployment: Deployment, suite: Path | str, **variables: str) -> None:
 
 
 def test_the_smoke_suite_of_a_deployment(deployment: Deployment) -> None:
-    hurl(deployment, "tests/smoke/deployment.hurl", base_url=URL, admin_token=TOKEN)
+    hurl(deployment, "tests/smoke/deployment.hurl", base_url=URL, admin_token=deployment.token)
 
 
-def test_the_smoke_suite_is_found_where_the_first_guide_had_it(deployment: Deployment) -> None:
+def test_the_suites_are_found_where_the_first_guide_had_them() -> None:
     """`test/smoke` leads to `tests/smoke`."""
     assert (ROOT / "test" / "smoke").resolve() == SMOKE.resolve()
 
@@ -79,7 +68,7 @@ def test_the_smoke_suite_of_the_crawlers(deployment: Deployment, account: dict[s
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.stem)
 def test_the_compatibility_profile_passes_through_the_proxy(deployment: Deployment, suite: Path) -> None:
-    hurl(deployment, suite, base_url=URL, admin_token=TOKEN)
+    hurl(deployment, suite, base_url=URL, admin_token=deployment.token)
 
 
 def test_a_suite_fails_where_the_answer_is_not_what_it_should_be(deployment: Deployment) -> None:
@@ -90,7 +79,7 @@ def test_a_suite_fails_where_the_answer_is_not_what_it_should_be(deployment: Dep
 
 def test_a_handle_has_its_own_certificate(deployment: Deployment, account: dict[str, str]) -> None:
     """Caddy asks `/tls-check`, and gets one when the first visitor comes."""
-    done = deployment.sh(f"curl -fsS https://alice.{HOSTNAME}/.well-known/atproto-did")
+    done = deployment.sh(f"curl -fsS https://bob.{HOSTNAME}/.well-known/atproto-did")
     assert (done.returncode, done.stdout) == (0, account["did"])
 
 
@@ -103,7 +92,7 @@ def test_a_name_of_nobody_gets_no_certificate(deployment: Deployment) -> None:
 def test_the_public_directory_leads_back_to_the_server(deployment: Deployment, account: dict[str, str]) -> None:
     done = deployment.sh(f"curl -fsS https://plc.directory/{account['did']}")
     document = json.loads(done.stdout)
-    assert document["alsoKnownAs"] == [f"at://alice.{HOSTNAME}"]
+    assert document["alsoKnownAs"] == [f"at://bob.{HOSTNAME}"]
     assert [(service["id"], service["serviceEndpoint"]) for service in document["service"]] == [("#atproto_pds", URL)]
 
 

@@ -3,9 +3,10 @@
 All on a `LoneHost`, so that `tempest.example.com`, `plc.directory` and the relays are names that lead somewhere.
 """
 
-import shlex
+import functools
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ def filled_in(token_hash: str) -> dict[str, str]:
     return read_env(ROOT / ".env.example") | values
 
 
+@functools.cache
 def hash_token(token: str) -> str:
     command = [sys.executable, "-m", "tempest_pds.cli.main", "hash-token"]
     return subprocess.run(command, input=f"{token}\n", capture_output=True, text=True, check=True).stdout.strip()
@@ -79,7 +81,9 @@ class Deployment:
     crawls: Path
     """What the relays found: a line `RELAY HOSTNAME` for each request."""
 
-    def sh(self, script: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    def sh(
+        self, script: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT
+    ) -> subprocess.CompletedProcess[str]:
         """Run commands in bash on the host, the first that fails being the last."""
         return self.host.run("bash", "-euo", "pipefail", "-c", script, env=env, cwd=cwd, timeout=120)
 
@@ -127,8 +131,3 @@ def deploy(folder: Path, node: Node, stack: ExitStack, token: str, **settings: s
     serve = [sys.executable, "-m", "tempest_pds.cli.main", "serve"]
     tempest = stack.enter_context(HostedProcess(host, serve, env, data, _PORT, f"{URL}/xrpc/_health"))
     return Deployment(host, tempest, token, crawls)
-
-
-def quoted(**variables: str) -> str:
-    """Write exports for a shell."""
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())

@@ -10,7 +10,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -71,7 +70,7 @@ class LoneHost:
         assert self._holder is not None, "not started"
         [inside] = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children").read_text().split()
         user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-        return ["nsenter", "--target", inside, *user, "--mount", "--net", f"--wd={os.getcwd()}", "--", *command]  # noqa: PTH109
+        return ["nsenter", "--target", inside, *user, "--mount", "--net", f"--wd={Path.cwd()}", "--", *command]
 
     def run(
         self, *command: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 60
@@ -124,12 +123,3 @@ class HostedProcess(ServerProcess):
 
     def healthy(self) -> bool:
         return self._host.run("curl", "--silent", "--fail", "--output", "/dev/null", self._health).returncode == 0
-
-
-def wait_for(path: Path, seconds: float = 30) -> Path:
-    """Wait until a server has made a file."""
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} was not made"
-        time.sleep(0.02)
-    return path

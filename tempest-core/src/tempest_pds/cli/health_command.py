@@ -23,7 +23,7 @@ def health() -> None:
     address = _EVERY_ADDRESS.get(bound, bound)
     port = os.environ.get("PORT", "").strip() or "4000"
     if not port.isdecimal() or int(port) > 65_535:
-        raise click.ClickException("PORT must be a whole number, at most 65535")
+        _fail("PORT must be a whole number, at most 65535")
     connection = http.client.HTTPConnection(address, int(port), timeout=_SECONDS)
     try:
         connection.request("GET", "/xrpc/_health", headers={"Host": "localhost"})
