@@ -71,6 +71,12 @@ def test_the_health_check_finds_the_server(container: Container) -> None:
     assert done.stdout.endswith(" is well\n")
 
 
+def test_every_adapter_is_in_it(container: Container) -> None:
+    done = container.execute("tempest", "plugins")
+    assert done.returncode == 0, done.stderr
+    assert {"blob-s3", "backup-s3", "smtp", "otel"} <= {line.split()[0] for line in done.stdout.splitlines()}
+
+
 def test_a_command_in_the_container_makes_no_file_of_root_s(root: Root, tmp_path: Path) -> None:
     """`docker exec` and the consoles of hosts come as root, and pass by the entrypoint."""
     volume = tmp_path / "data"

@@ -14,16 +14,28 @@ from tests.support.container import PATH, Root
 from tests.support.dockerfile import ROOT, Stage, build_context, read_dockerfile
 
 _BASE = "python:3.11-slim-bookworm"
-_PACKAGES = "python3,python3-dev,python3-venv,ca-certificates"
+_PACKAGES = ("python3", "python3-dev", "python3-venv", "ca-certificates")
+
+
+def make_base(folder: Path, *packages: str) -> Path:
+    """Make a root of Debian with Python, and *packages* of it, at `folder / "base"`."""
+    if shutil.which("debootstrap") is None:
+        pytest.skip("no debootstrap: the Debian package of that name brings it")
+    base = folder / "base"
+    included = ",".join((*_PACKAGES, *packages))
+    _run(["debootstrap", "--variant=minbase", f"--include={included}", "bookworm", str(base)])
+    return base
+
+
+def root_of(folder: Path) -> Root:
+    """Make a root of a folder that holds a whole system."""
+    quoted = shlex.quote(str(folder))
+    return Root(folder, f"mount --bind {quoted} {quoted}")
 
 
 def build_image(folder: Path) -> Root:
     """Build the image below *folder*; return the root of its last stage."""
-    if shutil.which("debootstrap") is None:
-        pytest.skip("no debootstrap")
-    base = folder / "base"
-    command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", str(base)]
-    _run(command)
+    base = make_base(folder)
     (base / "usr" / "local" / "bin" / "python").symlink_to("/usr/bin/python3")
     stages: dict[str, Path] = {}
     for number, stage in enumerate(read_dockerfile()):
@@ -32,8 +44,7 @@ def build_image(folder: Path) -> Root:
         _run(["cp", "--archive", str(base), str(root)])
         _carry_out(stage, root, stages)
         stages[stage.name or str(number)] = root
-    setup = f"mount --bind {shlex.quote(str(root))} {shlex.quote(str(root))}"
-    return Root(root, setup)
+    return root_of(root)
 
 
 def _carry_out(stage: Stage, root: Path, stages: dict[str, Path]) -> None:
@@ -47,7 +58,7 @@ def _carry_out(stage: Stage, root: Path, stages: dict[str, Path]) -> None:
             source, target = instruction.rest.split()
             _copy(source, root / (work / target).relative_to("/"), stages.get(instruction.flags.get("from", "")))
         elif instruction.word == "RUN":
-            _run_inside(root, work, environment, instruction.rest)
+            run_inside(root, work, environment, instruction.rest)
 
 
 def _copy(source: str, target: Path, stage: Path | None) -> None:
@@ -62,13 +73,17 @@ def _copy(source: str, target: Path, stage: Path | None) -> None:
         shutil.copy(ROOT / path, place)
 
 
-def _run_inside(root: Path, work: Path, environment: dict[str, str], command: str) -> None:
-    """Run a shell command in the root, with this machine's name service, certificates and package index settings."""
+def run_inside(root: Path, work: Path, environment: dict[str, str], command: str, source: Path | None = None) -> None:
+    """Run a shell command in the root, with this machine's name service, certificates and package index settings.
+
+    *source* is a folder of this machine that is seen at *work*, for reading only.
+    """
     lines = [
         "set -eu",
         f"R={shlex.quote(str(root))}",
         "mount -t proc proc $R/proc",
         "mount --rbind /dev $R/dev",
+        *([f"mkdir -p $R{work} && mount --bind -o ro {shlex.quote(str(source))} $R{work}"] if source else []),
         *(f"cp /etc/{name} $R/etc/{name}" for name in ("resolv.conf", "hosts", "ssl/certs/ca-certificates.crt")),
         "if [ -f /etc/pip.conf ]; then cp /etc/pip.conf $R/etc/pip.conf; fi",
         "if [ -f ~/.config/pip/pip.conf ]; then cp ~/.config/pip/pip.conf $R/etc/pip.conf; fi",
