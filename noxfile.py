@@ -114,7 +114,7 @@ def long(session: nox.Session) -> None:
 @nox.parametrize("folder", PACKAGES, ids=PACKAGES)
 def package(session: nox.Session, folder: str) -> None:
     """Run the tests of one package with nothing installed but what it says it needs: the core without `speed`."""
-    tools = group("core-test" if folder == CORE else "package-test")
+    tools = group({CORE: "core-test", "tempest-smtp": "smtp-test"}.get(folder, "package-test"))
     # As paths, or pip takes them for names on the index.
     install(session, f"./{CONTRACT}[testing]", *(() if folder == CONTRACT else (f"./{folder}",)), *tools)
     session.run("pytest", f"{folder}/tests", *session.posargs)

@@ -14,7 +14,7 @@ FOLDERS = ("plugins", "tempest-core", "tempest-blob-s3", "tempest-backup-s3", "t
 # uvicorn's WebSocket protocol, which the core extends, is written upon it.
 NEEDED_BY_WHAT_IS_IMPORTED = {"websockets"}
 # Their adapters carry registration and settings only, so far.
-NOT_USED_YET = {"tempest-blob-s3", "tempest-backup-s3", "tempest-smtp", "tempest-otel"}
+NOT_USED_YET = {"tempest-blob-s3", "tempest-backup-s3", "tempest-otel"}
 
 
 def imported(folder: str) -> dict[str, str]:

@@ -5,8 +5,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from tempest_pds.http.admin import load_admin_routes
 from tempest_pds.http.auth import Auth
 from tempest_pds.http.methods import load_methods
+from tempest_pds.http.pages.admin_actions import ACTIONS
+from tempest_pds.http.pages.admin_login import LOGIN, LOGOUT, AdminLogin
+from tempest_pds.http.pages.admin_pages import PAGES
 from tempest_pds.http.pages.service import ServicePages
 from tempest_pds.http.rate_limits import DAY, GLOBAL, HOUR, MINUTE, WRITES_PER_DAY, WRITES_PER_HOUR, Limit
 from tempest_pds.http.xrpc import Method
@@ -43,6 +47,16 @@ Not methods of the protocol, and not limited:
 
 | Path | What it does |
 |---|---|
+"""
+_OPERATOR = """
+## The operator's
+
+Not methods of the protocol. Below `/xrpc/_admin/` the administrator's token is asked for as it is above. Below `/admin`
+are pages for a browser: whoever is not signed in is sent to the login, or refused if it was a form; `*` stands for the
+DID of an account.
+
+| | Path | What it does |
+|---|---|---|
 """
 _PASSED_ON = """
 ## Passed on
@@ -81,6 +95,8 @@ def endpoints_page() -> str:
         parts += map(_row, own)
     parts.append(_PAGES)
     parts += [f"| `{path}` | {_sentence(page).partition(': https:')[0].rstrip('.')}. |\n" for path, page in _pages()]
+    parts.append(_OPERATOR)
+    parts += [f"| {verb} | `{path}` | {_sentence(made).rstrip('.')}. |\n" for verb, path, made in _operators()]
     parts.append(_PASSED_ON)
     kinds = {nsid: kind for nsid, kind in _all_kinds(lexicons) if nsid not in methods}
     # A WebSocket is never passed on.
@@ -170,6 +186,16 @@ def _pages() -> Iterable[tuple[str, Callable[..., Any]]]:
     # The routes are bound methods; what is needed of them is their docstrings, which need no server.
     pages = ServicePages.__new__(ServicePages)
     return pages.routes().items()
+
+
+def _operators() -> Iterable[tuple[str, str, Callable[..., Any]]]:
+    for route in sorted(load_admin_routes().values(), key=lambda route: route.path):
+        yield route.http_method, route.path, route.handler
+    yield "GET", LOGIN, AdminLogin.show
+    yield "POST", LOGIN, AdminLogin.sign_in
+    yield "POST", LOGOUT, AdminLogin.sign_out
+    for page in PAGES + ACTIONS:
+        yield page.http_method, page.path, page.handler
 
 
 def _passed_on(nsids: Sequence[str]) -> Iterable[str]:

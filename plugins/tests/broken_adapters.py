@@ -83,6 +83,19 @@ class MailerHasOneDraft(MemoryMailer):
         self.sent.append(self._draft)
 
 
+@caught_by("test_same_mail_may_be_sent_again")
+class MailerTakesEachIdOnce(MemoryMailer):
+    async def send(self, mail: Mail) -> None:
+        if mail.id not in [sent.id for sent in self.sent]:
+            self.sent.append(mail)
+
+
+@caught_by("test_check_sends_nothing")
+class MailerChecksByMail(MemoryMailer):
+    async def check(self) -> None:
+        await self.send(Mail("postmaster@example.com", "a check", "text"))
+
+
 @caught_by("test_stop_may_be_repeated")
 class ExporterStopsOnce(MemoryTelemetryExporter):
     async def stop(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from tempest_pds.logs import LogWriter, RequestLog, configure_logs, redact_text
+from tempest_pds.logs import LogWriter, RequestLog, configure_logs, redact_path, redact_text
 
 
 @pytest.fixture(autouse=True)
@@ -123,3 +123,38 @@ def test_a_broken_stream_stops_nothing() -> None:
 )
 def test_texts_lose_what_looks_like_a_secret(text: str) -> None:
     assert "s3cret" not in redact_text(text)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/admin/accounts",
+        "/xrpc/com.atproto.server.getSession",
+        "/wp-login.php",
+        "/.well-known/oauth-authorization-server",
+        "/api/v1/",
+        "//a",
+    ],
+)
+def test_an_address_that_leads_nowhere_is_logged(path: str) -> None:
+    assert redact_path(path) == path
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "9f86d081884c7d659a2feaa0c55ad015",
+        "eyJhbGciOi.eyJzdWIi.c2ln",
+        "T6RnebyjBMksiSqkKp2taDp6SItdXeVvXs1PDaoxIDw",
+        "abcd-efgh-ijkl-mnop",
+        "localhost-ab2de-fghij",
+        "pds-example-com-abcde-fghij",
+        "ABCDE-FGHIJ",
+        "correct%20horse",
+        "correcthorsebatterystaple",
+        "p\xe4ssword",
+    ],
+)
+def test_what_may_be_a_secret_in_it_is_not(secret: str) -> None:
+    assert redact_path(f"/xrpc/{secret}/x") == "/xrpc/[redacted]/x"

@@ -1,4 +1,4 @@
-"""The registration of tempest-pds-smtp: light, honest, and clear about its settings."""
+"""The registration of tempest-pds-smtp: light, and clear about its settings."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tempest_pds_plugins import Adapter, AdapterNotCarried, InvalidSettings, Mailer, PluginContext
+from tempest_pds_plugins import Adapter, InvalidSettings, Mailer, PluginContext
 from tempest_pds_plugins.settings import declared, read
 from tempest_pds_smtp.plugin import register_mailers
 from tempest_pds_smtp.settings import SmtpSettings
@@ -19,25 +19,52 @@ COMPLETE = {
 }
 
 
+@pytest.fixture
+def adapter() -> Adapter[Mailer]:
+    [adapter] = register_mailers()
+    return adapter
+
+
 def test_registration_imports_nothing_heavy() -> None:
     """A server that has it installed, and not selected, pays for two small modules."""
     probe = "import tempest_pds_smtp.plugin as p, sys; p.register_mailers(); print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.split()
-    for heavy in ("aiosmtplib",):
+    for heavy in ("aiosmtplib", "idna", "ssl"):
         assert heavy not in loaded
 
 
-@pytest.mark.parametrize("adapter", register_mailers(), ids=lambda adapter: adapter.name)
-def test_selecting_it_refuses_in_one_line(adapter: Adapter[Mailer], tmp_path: Path) -> None:
-    with pytest.raises(AdapterNotCarried) as caught:
-        adapter.create(COMPLETE, PluginContext(data_dir=tmp_path))
-    assert "this version of tempest-pds-smtp" in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_it_is_made_from_its_settings_without_touching_anything(adapter: Adapter[Mailer], tmp_path: Path) -> None:
+    environment = {**COMPLETE, "TEMPEST_SMTP_CA_FILE": str(tmp_path / "absent.pem")}
+    assert isinstance(adapter.create(environment, PluginContext(data_dir=tmp_path)), Mailer)
+
+
+async def test_certificates_that_cannot_be_read_are_told_when_it_is_opened(
+    adapter: Adapter[Mailer], tmp_path: Path
+) -> None:
+    (tmp_path / "wrong.pem").write_text("no certificate")
+    for name in ("absent.pem", "wrong.pem"):
+        environment = {**COMPLETE, "TEMPEST_SMTP_CA_FILE": str(tmp_path / name)}
+        mailer = adapter.create(environment, PluginContext(data_dir=tmp_path))
+        with pytest.raises(InvalidSettings, match="TEMPEST_SMTP_CA_FILE"):
+            await mailer.open()
+
+
+async def test_it_opens_without_its_mail_server(adapter: Adapter[Mailer], tmp_path: Path) -> None:
+    environment = {**COMPLETE, "TEMPEST_SMTP_HOST": "mail.invalid"}
+    await adapter.create(environment, PluginContext(data_dir=tmp_path)).open()
 
 
 def test_settings_are_read() -> None:
     settings = read(SmtpSettings, COMPLETE)
-    assert (settings.host, settings.port, settings.tls, settings.ssl) == ("mail.example.com", 587, True, False)
+    assert (settings.host, settings.tls, settings.ssl) == ("mail.example.com", True, False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "port"),
+    [({}, 587), ({"TEMPEST_SMTP_SSL": "true"}, 465), ({"TEMPEST_SMTP_SSL": "true", "TEMPEST_SMTP_PORT": "25"}, 25)],
+)
+def test_the_port_is_the_usual_one_unless_it_is_set(settings: dict[str, str], port: int) -> None:
+    assert read(SmtpSettings, COMPLETE | settings).port_in_use == port
 
 
 def test_settings_that_are_missing_are_named() -> None:
@@ -57,9 +84,15 @@ def test_no_secret_is_shown() -> None:
     [
         ("TEMPEST_SMTP_PORT", "0"),
         ("TEMPEST_SMTP_PORT", "many"),
+        ("TEMPEST_SMTP_HOST", "smtp://mail.example.com"),
+        ("TEMPEST_SMTP_HOST", "mail.example.com:587"),
         ("TEMPEST_SMTP_FROM_ADDRESS", "nobody"),
+        ("TEMPEST_SMTP_FROM_ADDRESS", "Tempest <pds@example.com>"),
+        ("TEMPEST_SMTP_FROM_ADDRESS", "pds@example.com,other@example.com"),
+        ("TEMPEST_SMTP_FROM_NAME", "Tempest\r\nBcc: all@example.com"),
         ("TEMPEST_SMTP_PASSWORD", ""),
         ("TEMPEST_SMTP_SSL", "perhaps"),
+        ("TEMPEST_SMTP_TIMEOUT", "0"),
     ],
 )
 def test_wrong_setting_is_named(name: str, value: str) -> None:

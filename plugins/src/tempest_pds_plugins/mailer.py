@@ -15,6 +15,8 @@ class Mail:
         subject: One line.
         text: The plain text, lines ended by a line feed.
         html: The same as HTML, or nothing.
+        id: What stays the same when the same mail is handed over again, or nothing: letters, digits and ``. _ -``. A
+            mailer passes it on where it can, so that a mail that was sent twice can be told from two mails.
 
     Raises `InvalidMail` where a header would be broken by what it is given.
     """
@@ -23,6 +25,7 @@ class Mail:
     subject: str
     text: str
     html: str = ""
+    id: str = ""
 
     def __post_init__(self) -> None:
         if any(ord(character) < 32 or ord(character) == 127 for character in self.to + self.subject):
@@ -32,6 +35,10 @@ class Mail:
             raise InvalidMail("a mail goes to one plain address")
         if not self.text:
             raise InvalidMail("a mail has a text")
+        if any("\ud800" <= character <= "\udfff" for character in self.to + self.subject + self.text + self.html):
+            raise InvalidMail("a mail is of whole characters, and half of a surrogate pair is none")
+        if not all(character.isascii() and (character.isalnum() or character in "._-") for character in self.id):
+            raise InvalidMail("a mail's id is of letters, digits, dots, hyphens and underscores")
 
 
 class Mailer(ABC):
@@ -49,4 +56,10 @@ class Mailer(ABC):
 
         Raises `MailRefused` when it never will be, `MailUnavailable` when it may be later. Neither message quotes the
         text of the mail: it holds the codes that open accounts.
+        """
+
+    async def check(self) -> None:  # noqa: B027 - nothing to look at, for a mailer that needs nobody
+        """Go as far as sending would, without a mail: reach the mail server, and sign in to it.
+
+        Raises `MailUnavailable` where a mail could not be handed over now. Does nothing unless a mailer says otherwise.
         """

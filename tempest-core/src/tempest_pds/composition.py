@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from tempest_pds.composition_mail import open_mail
+from tempest_pds.composition_maintenance import make_maintenance
 from tempest_pds.composition_office import make_office
 from tempest_pds.composition_status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
@@ -45,6 +47,7 @@ from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.hosting import Hosting
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.invites import Invites
+from tempest_pds.services.mail_report import mail_report
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.preferences import Preferences
@@ -251,6 +254,7 @@ async def open_services(
         revs=revs,
         temporary=data.directory.tmp,
     )
+    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack)
     office = make_office(
         data=data,
         writer=writer,
@@ -265,6 +269,7 @@ async def open_services(
         blob_store=adapters.blob_store,
         repos=whole_repos,
         dids=dids,
+        outbox=mail,
     )
     upkeep = Upkeep(
         log=log,
@@ -315,6 +320,17 @@ async def open_services(
         blobs=blobs,
         firehose=firehose,
         preferences=Preferences(data.stores, log),
+        maintenance=make_maintenance(
+            data=data,
+            repos=repos,
+            log=log,
+            blobs=blobs,
+            blob_store=adapters.blob_store,
+            hosting=hosting,
+            repo_list=repo_list,
+            revs=revs,
+        ),
+        mail=mail,
         proxy=Forwarding(proxy),
         account_listing=AccountListing(data.accounts, data.stores),
         status=make_status(
@@ -327,6 +343,7 @@ async def open_services(
             repos=repos,
             relays=relays,
             upkeep=upkeep,
+            mail=lambda: mail_report(mail.standing(), adapters.selection.mailer),
         ),
     )
     return Opened(

@@ -48,7 +48,7 @@ def make_office(
     blob_store: BlobStore,
     repos: Repos,
     dids: DidResolver,
-    outbox: Outbox | None = None,
+    outbox: Outbox,
 ) -> Office:
     """Make the office; nothing is opened."""
     quarantine = Quarantine(stores=data.stores, log=log, blobs=blobs, blob_store=blob_store)

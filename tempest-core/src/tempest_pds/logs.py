@@ -32,6 +32,10 @@ _PRIVATE_TEXT: Final = re.compile(
     r"|(?<=token=)[^&\s\"']+|(?<=password=)[^&\s\"']+|(?<=secret=)[^&\s\"']+|(?<=code=)[^&\s\"']+",
     re.IGNORECASE,
 )
+# What names in addresses look like. What chance has made has digits among its letters, or goes on and on.
+_NAME: Final = re.compile(r"\.?[A-Za-z]{1,20}(?:[._-][A-Za-z]{1,20})*|v\d")
+# App passwords, invite codes, codes in mails: those that chance gave no digit.
+_CODE: Final = re.compile(r"(?:.*-)?[a-z]{4,5}(?:-[a-z]{4,5})+", re.IGNORECASE)
 _FLUSH_LINES: Final = 200
 _NOISY: Final = {
     "blacksheep.server": logging.CRITICAL,  # logs every handled error with its full URL
@@ -158,6 +162,15 @@ def _redact_value(value: Any) -> Any:
 def redact_text(text: str) -> str:
     """Take what looks like a token or a password out of a text."""
     return _PRIVATE_TEXT.sub(_REDACTED, text)
+
+
+def redact_path(path: str) -> str:
+    """Keep of a path that leads nowhere what are plain names: into the rest somebody may have pasted anything."""
+    return "/".join(part if not part or _is_name(part) else _REDACTED for part in path.split("/"))
+
+
+def _is_name(part: str) -> bool:
+    return _NAME.fullmatch(part) is not None and _CODE.fullmatch(part) is None
 
 
 class _WriterLogger:

@@ -203,6 +203,14 @@ class Settings:
         section=_ADAPTERS,
         default_text="`log`, or `smtp` with TEMPEST_SMTP_ENABLED",
     )
+    mail_retry_seconds: int = setting(
+        "TEMPEST_MAIL_RETRY_SECONDS",
+        "After how many seconds a mail that could not be sent is tried again; then after twice as many each time, up "
+        "to half an hour, for a day.",
+        section=_ADAPTERS,
+        default=30,
+        minimum=1,
+    )
     telemetry: tuple[str, ...] = setting(
         "TEMPEST_TELEMETRY", "The telemetry exporters to start, by plugin name.", section=_ADAPTERS, default=("none",)
     )

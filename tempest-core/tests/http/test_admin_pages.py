@@ -104,7 +104,15 @@ async def test_the_report_keeps_its_form(server: WholeServer, alice: User) -> No
         "upkeep": {"sweptAt": "NoneType"},
         "relays": [{"url": "str", "state": "str", "askedAt": "str", "reason": "str"}],
         "backups": "NoneType",
-        "mail": "NoneType",
+        "mail": {
+            "mailer": "str",
+            "waiting": "int",
+            "oldestPostedAt": "NoneType",
+            "failingSinceAt": "NoneType",
+            "lastError": "NoneType",
+            "givenUp": "int",
+            "problems": [],
+        },
         "plugins": [{"name": "str", "distribution": "str", "version": "str", "adapters": [], "hooks": []}],
         "problems": ["str"],
     }

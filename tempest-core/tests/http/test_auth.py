@@ -97,7 +97,7 @@ async def call(server: EdgeServer, nsid: str, authorization: str | None) -> tupl
         ("app.bsky.actor.getPreferences", "Bearer wrong", 401, "AuthenticationRequired"),
         ("app.bsky.actor.getPreferences", "Basic YWRtaW46d3Jvbmc=", 401, "AuthenticationRequired"),
         ("app.bsky.actor.getPreferences", "Basic !!!", 401, "AuthenticationRequired"),
-        ("app.bsky.actor.getPreferences", None, 401, "AuthMissing"),
+        ("app.bsky.actor.getPreferences", None, 401, "AuthenticationRequired"),
         ("com.atproto.identity.getRecommendedDidCredentials", f"Bearer {_jwt({}, head='mod')}", 200, "moderator"),
         ("com.atproto.identity.getRecommendedDidCredentials", f"Bearer {_jwt({})}", 401, "UntrustedIss"),
         ("com.atproto.identity.getRecommendedDidCredentials", ADMIN, 200, "admin"),
@@ -129,8 +129,26 @@ async def test_the_status_of_the_account_is_checked_where_declared(status: str |
     async with edge_server(METHODS, status=status, validate_responses=False) as server:
         _, body = await call(server, "com.atproto.server.checkAccountStatus", "Bearer access")
         assert body.get("kind", body.get("error")) == expected
-        _, body = await call(server, "com.atproto.server.getSession", "Bearer access")
-        assert body["kind"] == "access"
+
+
+@pytest.mark.parametrize(
+    ("nsid", "token", "expected"),
+    [
+        ("com.atproto.server.getSession", "access", "AccountTakedown"),
+        ("com.atproto.server.getSession", "app", "AccountTakedown"),
+        ("chat.bsky.actor.exportAccountData", "access", "access"),
+        ("chat.bsky.actor.exportAccountData", "app", "AccountTakedown"),
+        ("chat.bsky.actor.exportAccountData", "takendown", "access"),
+        ("com.atproto.server.describeServer", "access", "access"),
+    ],
+)
+@pytest.mark.parametrize("status", ["takendown", "suspended"])
+async def test_a_session_from_before_a_takedown_does_no_more_than_one_from_after_it(
+    status: str, nsid: str, token: str, expected: str
+) -> None:
+    async with edge_server(METHODS, status=status, validate_responses=False) as server:
+        _, body = await call(server, nsid, f"Bearer {token}")
+        assert body.get("kind", body.get("error")) == expected
 
 
 async def test_answers_to_authorised_calls_are_private(server: EdgeServer) -> None:

@@ -17,6 +17,7 @@ from edge_server import serving
 
 from tempest_pds.app import build_app
 from tempest_pds.composition import Opened, open_services
+from tempest_pds.http.context import Services
 from tempest_pds.logs import configure_logs
 from tempest_pds.settings_loading import load_settings
 from tempest_pds.stores.key_files import KeyFiles
@@ -94,6 +95,11 @@ class WholeServer:
     @property
     def admin_token(self) -> str:
         return KeyFiles(self.folder / "keys").load_or_create("admin_token").hex()
+
+    @property
+    def services(self) -> Services:
+        """What is behind the methods, for what no client can see."""
+        return self._opened[0].services
 
     async def sign_up(self, name: str, **more: Any) -> User:
         given = {"handle": f"{name}.test", "email": f"{name}@example.com", "password": PASSWORD, **more}

@@ -180,6 +180,15 @@ def test_report_tells_of_all_there_is(make_plugin: MakePlugin, context: PluginCo
     assert [report.problem is None for report in reports] == [True] * 7 + [False]
 
 
+def test_what_is_in_use_is_told_without_making_it(make_plugin: MakePlugin) -> None:
+    source = MEMORY_STORE.replace("MemoryBlobStore()", "1 / 0") + "@hookimpl\ndef server_started(): ..."
+    manager = load(make_plugin("mine", source), make_plugin("broken", "1 / 0"))
+    [used] = manager.in_use(Selection(blob_store="memory"))
+    assert (used.name, used.adapters, used.hooks) == ("mine", ["blob store memory"], ["server_started"])
+    [unused] = manager.in_use(Selection())
+    assert (unused.adapters, unused.hooks) == ([], ["server_started"])
+
+
 def test_report_knows_versions_and_distributions(context: PluginContext) -> None:
     reports = PluginManager.load({}).report(Selection(), {}, context)
     assert PluginReport("core", "0.1.0", "tempest-pds", "blob store", "local", True, None) in reports

@@ -24,6 +24,7 @@ from tempest_pds.protocol.syntax.tid import TidClock
 from tempest_pds.repo.block_source import MemoryBlockSource
 from tempest_pds.repo.verify import verify_repo
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.blob_scrub import BlobScrub
 from tempest_pds.services.blobs import Blobs, UploadedBlob
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.firehose import Firehose
@@ -33,7 +34,9 @@ from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.record_writes import RequestedWrite, WriteChecker
 from tempest_pds.services.records import Records, WriteOutcome
 from tempest_pds.services.recovery import Replayed, catch_up, replay
+from tempest_pds.services.repo_checks import RepoChecks
 from tempest_pds.services.repo_list import RepoList
+from tempest_pds.services.repo_rebuild import RepoRebuild
 from tempest_pds.services.repos import Repos
 from tempest_pds.services.sync_reads import SyncReads
 from tempest_pds.stores.account.account_store import AccountStore
@@ -66,6 +69,9 @@ class WritePath:
     blob_store: DiskBlobStore
     sync: SyncReads
     repos: Repos
+    rebuild: RepoRebuild
+    scrub: BlobScrub
+    checks: RepoChecks
     repo_list: RepoList
     revs: TidClock
     replayed: Replayed
@@ -262,6 +268,19 @@ async def _open(
             revs=revs,
             temporary=directory.tmp,
         )
+        scrub = BlobScrub(accounts=accounts.accounts, stores=stores, blobs=blobs, blob_store=blob_store)
+        rebuild = RepoRebuild(
+            stores=stores,
+            repos=open_repos,
+            keys=keys,
+            log=log,
+            sequencer=sequencer,
+            blobs=blobs,
+            hosting=Hosting(accounts.accounts),
+            repo_list=repo_list,
+            revs=revs,
+            temporary=directory.tmp,
+        )
         return WritePath(
             directory=directory,
             accounts=accounts,
@@ -276,6 +295,9 @@ async def _open(
             blob_store=blob_store,
             sync=SyncReads(stores, open_repos),
             repos=repos,
+            rebuild=rebuild,
+            scrub=scrub,
+            checks=RepoChecks(accounts=accounts.accounts, stores=stores, keys=keys, scrub=scrub),
             repo_list=repo_list,
             revs=revs,
             replayed=replayed,

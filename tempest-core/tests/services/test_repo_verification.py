@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from conftest import ALICE, OpenWritePath, WritePath
+from damage import change, flip_a_byte_in_a_record
 
 from tempest_pds.protocol.crypto.keys import generate_k256
 from tempest_pds.protocol.data_model import dag_cbor
@@ -80,16 +81,8 @@ async def test_what_is_written_meanwhile_does_not_confuse(full: WritePath) -> No
     assert told >= 62
 
 
-def change(store: ActorStore, statement: str, *values: object) -> None:
-    store.database.writer.execute("BEGIN")
-    assert store.database.writer.execute(statement, values).rowcount > 0
-    store.database.writer.execute("COMMIT")
-
-
-def flip_a_byte_in_a_record(store: ActorStore) -> None:
-    _, value = store.get_record("app.bsky.feed.post/post-007") or (None, b"")
-    flipped = value[:-3] + bytes([value[-3] ^ 1]) + value[-2:]
-    change(store, "UPDATE record SET value = ? WHERE path = 'app.bsky.feed.post/post-007'", flipped)
+def flip_a_byte_in_a_post(store: ActorStore) -> None:
+    flip_a_byte_in_a_record(store, "app.bsky.feed.post/post-007")
 
 
 def flip_a_byte_in_a_node(store: ActorStore) -> None:
@@ -167,7 +160,7 @@ def spoil_a_page(store: ActorStore) -> None:
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (flip_a_byte_in_a_record, "the bytes of app.bsky.feed.post/post-007 are not those"),
+        (flip_a_byte_in_a_post, "the bytes of app.bsky.feed.post/post-007 are not those"),
         (flip_a_byte_in_a_node, "the bytes of node"),
         (delete_a_node, "the tree: missing block"),
         (add_a_node, "1 nodes are in the file that the tree does not name"),

@@ -1,16 +1,15 @@
 """The registration of the SMTP mailer. Every server with it installed loads this: nothing heavy here."""
 
-from tempest_pds_plugins import Adapter, AdapterNotCarried, Environment, Mailer, PluginContext, hookimpl
-from tempest_pds_plugins.settings import declared
+from tempest_pds_plugins import Adapter, Environment, Mailer, PluginContext, hookimpl
+from tempest_pds_plugins.settings import declared, read
 from tempest_pds_smtp.settings import SmtpSettings
 
 
 def create(environment: Environment, context: PluginContext) -> Mailer:
-    """Refuse, before anybody sets up what would not be used: this version cannot do the adapter's work."""
-    raise AdapterNotCarried(
-        "this version of tempest-pds-smtp carries the settings and not yet the work of the SMTP mailer; "
-        "set TEMPEST_SMTP_ENABLED=false and no TEMPEST_MAILER, or install a later version"
-    )
+    """Make the mailer; aiosmtplib is imported here, when it is selected."""
+    from tempest_pds_smtp.smtp_mailer import SmtpMailer
+
+    return SmtpMailer(read(SmtpSettings, environment), context.hostname)
 
 
 @hookimpl

@@ -59,6 +59,18 @@ class MailerContract:
         arrived = [_settled(mail) for mail in await self.delivered(opened)]
         assert sorted(arrived, key=repr) == sorted([_settled(mail) for mail in mails], key=repr)
 
+    async def test_same_mail_may_be_sent_again(self, opened: Mailer) -> None:
+        """An outbox that does not know whether a mail has gone out sends it once more, under the same id."""
+        mail = Mail("alice@example.com", "subject", "text\n", id="b3c1f0d2-1")
+        await opened.send(mail)
+        await opened.send(mail)
+        assert [_settled(arrived) for arrived in await self.delivered(opened)] == [_settled(mail)] * 2
+
+    async def test_check_sends_nothing(self, opened: Mailer) -> None:
+        await opened.check()
+        assert not await self.delivered(opened)
+        await self._check(opened, Mail("alice@example.com", "subject", "text\n"))
+
     async def test_close_may_be_repeated(self, opened: Mailer) -> None:
         await opened.close()
         await opened.close()

@@ -11,8 +11,14 @@ import click
 # The name of each subcommand, where it is, and its line in the overview.
 _COMMANDS: Final = {
     "serve": ("tempest_pds.cli.serve_command:serve", "Run the server."),
+    "account": ("tempest_pds.cli.account_command:account", "List and change the accounts on this server."),
+    "repo": ("tempest_pds.cli.repo_command:repo", "Verify, export, import and rebuild repositories."),
+    "blob": ("tempest_pds.cli.blob_command:blob", "Check blobs, and clear away what nobody uses."),
+    "sequencer": ("tempest_pds.cli.sequencer_command:sequencer", "Look at the log of events."),
     "config": ("tempest_pds.cli.config_command:config", "Show the settings in force, secrets hidden."),
     "plugins": ("tempest_pds.cli.plugins_command:plugins", "List plugins: installed, selected, failed and why."),
+    "admin-token": ("tempest_pds.cli.admin_token_command:admin_token", "Make and check the administrator's token."),
+    "mail": ("tempest_pds.cli.mail_command:mail", "Try the mail server."),
     "hash-token": ("tempest_pds.cli.hash_token_command:hash_token", "Make the hash of an administrator's token."),
     "health": ("tempest_pds.cli.health_command:health", "Ask the server on this machine whether it is well."),
     "version": ("tempest_pds.cli.version_command:version", "Show the version."),

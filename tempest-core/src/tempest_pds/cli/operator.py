@@ -10,22 +10,18 @@ administrator can do over HTTP as well.
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, BinaryIO, Final, Self
 from urllib.parse import urlencode
 
-from tempest_pds.cli.operator_transports import (
-    InThisProcess,
-    Reply,
-    RunningServer,
-    ServerUnreachable,
-    Transport,
-    owned_by_somebody_else,
-)
+from tempest_pds.cli.running_server import RunningServer
 from tempest_pds.cli.settings_report import load_or_explain
+from tempest_pds.cli.transport import Reply, ServerUnreachable, Transport
 from tempest_pds.logs import configure_logs
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.services.progress import Progress, silent
@@ -63,9 +59,9 @@ class Operator:
         offline: whether no server runs, and this process owns the data directory for now.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, *, offline: bool) -> None:
         self._transport = transport
-        self.offline = isinstance(transport, InThisProcess)
+        self.offline = offline
 
     @classmethod
     def connect(cls, environ: Mapping[str, str]) -> Self:
@@ -79,9 +75,9 @@ class Operator:
         while True:
             running = _running_server(settings)
             if running is not None:
-                return cls(running)
+                return cls(running, offline=False)
             try:
-                return cls(_open_here(settings, environ))
+                return cls(_open_here(settings, environ), offline=True)
             except DataDirectoryInUse as error:
                 # A server that is just starting or stopping, or another command: neither takes long.
                 if time.monotonic() > deadline:
@@ -89,22 +85,36 @@ class Operator:
                     raise OperatorError(f"{reason}, which takes no commands yet; try again when it does") from error
                 time.sleep(0.1)
 
-    def call(self, target: str, *, params: Params | None = None, input: object = None) -> dict[str, Any]:  # noqa: A002 - the lexicons' word
+    def call(
+        self,
+        target: str,
+        *,
+        params: Params | None = None,
+        input: object = None,  # noqa: A002 - the lexicons' word
+        file: BinaryIO | None = None,
+        anonymous: bool = False,
+    ) -> dict[str, Any]:
         """Call a method or route and give its JSON answer, `{}` where it has none.
 
         Args:
             target: an NSID, or a path such as `/xrpc/_admin/status`.
             params: the query; None for none.
             input: the JSON body: it makes the call a POST, also when it is `{}`. None makes it a GET.
+            file: sent as it is, in place of a JSON body.
+            anonymous: for a method that anybody calls, and that takes no administrator.
 
         Raises CallRefused, ServerUnreachable.
         """
-        if input is None:
-            reply = self._ask("GET", target, params, {}, ())
+        if file is not None:
+            chunks = iter(lambda: file.read(_CHUNK), b"")
+            headers = {"Content-Type": "application/octet-stream"}
+            reply = self._ask("POST", target, params, headers, chunks, anonymous)
+        elif input is None:
+            reply = self._ask("GET", target, params, {}, (), anonymous)
         else:
             data = json.dumps(input).encode()
             headers = {"Content-Type": "application/json", "Content-Length": str(len(data))}
-            reply = self._ask("POST", target, params, headers, (data,))
+            reply = self._ask("POST", target, params, headers, (data,), anonymous)
         return _json(b"".join(reply.chunks) or b"{}")
 
     def stream(
@@ -112,29 +122,20 @@ class Operator:
         target: str,
         input: object = None,  # noqa: A002 - the lexicons' word
         *,
-        params: Params | None = None,
         on_progress: Progress = silent,
-        file: BinaryIO | None = None,
     ) -> dict[str, Any]:
         """Have a long task done, and give its result.
 
         Args:
             target: a path below `/xrpc/_admin/`.
             input: the JSON body, an object; None for `{}`.
-            params: the query.
             on_progress: told how far it is.
-            file: sent as the body instead of `input`, in chunks.
 
         Raises CallRefused, ServerUnreachable.
         """
-        if file is not None:
-            body: Iterable[bytes] = iter(lambda: file.read(_CHUNK), b"")
-            headers = {"Content-Type": "application/octet-stream"}
-        else:
-            data = json.dumps({} if input is None else input).encode()
-            body = (data,)
-            headers = {"Content-Type": "application/json", "Content-Length": str(len(data))}
-        reply = self._ask("POST", target, params, headers, body)
+        data = json.dumps({} if input is None else input).encode()
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(data))}
+        reply = self._ask("POST", target, None, headers, (data,))
         with closing(reply.chunks) as chunks:
             for line in _lines(chunks):
                 told = _json(line)
@@ -163,11 +164,21 @@ class Operator:
         self.close()
 
     def _ask(
-        self, method: str, target: str, params: Params | None, headers: Mapping[str, str], body: Iterable[bytes]
+        self,
+        method: str,
+        target: str,
+        params: Params | None,
+        headers: Mapping[str, str],
+        body: Iterable[bytes],
+        anonymous: bool = False,
     ) -> Reply:
         path = target if target.startswith("/") else f"/xrpc/{target}"
         if params:
             path = f"{path}?{_query(params)}"
+        if not anonymous:
+            # Not as a Bearer: some methods take that for the token of a session.
+            basic = base64.b64encode(f"admin:{self._transport.token}".encode()).decode()
+            headers = {**headers, "Authorization": f"Basic {basic}"}
         reply = self._transport.ask(method, path, headers, body)
         if reply.status >= 400:
             refusal = _json(b"".join(reply.chunks))
@@ -205,11 +216,14 @@ def _running_server(settings: Settings) -> RunningServer | None:
     return None
 
 
-def _open_here(settings: Settings, environ: Mapping[str, str]) -> InThisProcess:
-    if owned_by_somebody_else(settings) is not None:
+def _open_here(settings: Settings, environ: Mapping[str, str]) -> Transport:
+    if _owner_if_other(settings) is not None:
         raise OperatorError(_wrong_user(settings))
     configure_logs("error", "console")
     _require_same_directory_of_dids(settings)
+    # The whole of the server: who asks a running one does not need it.
+    from tempest_pds.cli.in_process import InThisProcess
+
     try:
         return InThisProcess(settings, environ)
     except OSError as error:
@@ -226,7 +240,7 @@ def _require_same_directory_of_dids(settings: Settings) -> None:
 
 
 def _wrong_user(settings: Settings) -> str:
-    owner = owned_by_somebody_else(settings) or "another user"
+    owner = _owner_if_other(settings) or "another user"
     return f"the data directory {settings.data_dir} belongs to {owner}; run this command as that user"
 
 
@@ -252,3 +266,16 @@ def _json(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ServerUnreachable("what answers is no Tempest, or its answer broke off")
     return value
+
+
+def _owner_if_other(settings: Settings) -> str | None:
+    """Give the owner of the data directory as text, if it is not who runs this process."""
+    owner = settings.data_dir.stat().st_uid
+    if owner == os.geteuid():
+        return None
+    import pwd
+
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return f"#{owner}"

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tempest_pds.services.hosting import Hosting
     from tempest_pds.services.identities import Identities
     from tempest_pds.services.invites import Invites
+    from tempest_pds.services.mail_outbox import MailOutbox
+    from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
     from tempest_pds.services.preferences import Preferences
     from tempest_pds.services.records import Records
@@ -94,11 +96,13 @@ class Services:
     dids: DidResolver
     repo_list: RepoList
     preferences: Preferences
+    maintenance: Maintenance
     administration: Administration
     moderation: Moderation
     account_deletion: AccountDeletion
     status: ServerStatus
     account_listing: AccountListing
+    mail: MailOutbox
     proxy: Proxy | None = None
 
 

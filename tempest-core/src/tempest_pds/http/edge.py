@@ -21,7 +21,7 @@ from opentelemetry.trace import Span
 from tempest_pds.http.client_address import client_address
 from tempest_pds.http.errors import ClientGone, answer_to, error_body
 from tempest_pds.http.exchange import SCOPE_KEY, Exchange, Message, Receive, Scope, Send
-from tempest_pds.logs import RequestLog, redact_text
+from tempest_pds.logs import RequestLog, redact_path
 from tempest_pds.telemetry import Instruments
 
 Header = tuple[bytes, bytes]
@@ -179,8 +179,7 @@ class Edge:
             span.end()
         log = self._request_log
         if log is not None:
-            # A path that leads nowhere may hold anything: a token that somebody pasted.
-            shown = target or redact_text(exchange.scope["raw_path"][:_MAX_PATH].decode("latin-1"))[:200]
+            shown = target or redact_path(exchange.scope["raw_path"][:_MAX_PATH].decode("latin-1"))[:200]
             method = exchange.scope["method"]
             if log.add(method, shown, exchange.status, seconds, exchange.client_ip, exchange.did):
                 asyncio.get_running_loop().call_later(_FLUSH_SECONDS, log.flush)

@@ -13,7 +13,7 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.email_rules import parse_email
-from tempest_pds.services.errors import AccountNotFound, InvalidRequest, MethodNotImplemented, NotFound
+from tempest_pds.services.errors import AccountNotFound, InvalidRequest, NotFound
 from tempest_pds.services.html_text import text_of_html
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.password_rules import check_new_password
@@ -52,7 +52,7 @@ class Administration:
     """Look at accounts, and change what their owners could change.
 
     Args:
-        outbox: None when this server sends no mail.
+        outbox: takes what is to be mailed.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Administration:
         passwords: Passwords,
         identities: Identities,
         hooks: AccountHooks,
-        outbox: Outbox | None,
+        outbox: Outbox,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -151,15 +151,12 @@ class Administration:
 
         Raises:
             InvalidRequest: no such account, it has no address, or a subject of several lines.
-            MethodNotImplemented: this server sends no mail.
         """
         account = self._store.accounts.get(did)
         if account is None:
             raise InvalidRequest("Recipient not found")
         if account.email is None:
             raise InvalidRequest("account does not have an email address")
-        if self._outbox is None:
-            raise MethodNotImplemented("This server sends no mail: its operator has to select a mailer")
         text = text_of_html(content)
         try:
             mail = (

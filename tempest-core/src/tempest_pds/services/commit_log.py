@@ -104,6 +104,7 @@ class CommitLog:
         self._thread = threading.Thread(target=self._run, name="tempest-writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
+        self._misfits = held
         self._unsettled = Unsettled(store, held=held)
         self._behind: list[OpenRepo] = []
         self._mended_at = 0.0
@@ -180,6 +181,15 @@ class CommitLog:
     async def settle(self) -> None:
         """Put on the disk what the repositories' files hold, so that less is to be replayed after a loss of power."""
         await self.call(lambda: self._unsettled.settle(self._last_seq))
+
+    async def all_fit(self) -> None:
+        """Let the log forget again what is on the disk: the last file that did not fit it has been replaced."""
+
+        def release() -> None:
+            self._misfits = False
+            self._unsettled.held = bool(self._behind)
+
+        await self.call(release)
 
     def _future(self) -> asyncio.Future[object]:
         assert self._loop is not None, "start() comes first"
@@ -312,7 +322,7 @@ class CommitLog:
                 continue
             self._behind.remove(repo)
             repo.behind = False
-        self._unsettled.held = bool(self._behind)
+        self._unsettled.held = self._misfits or bool(self._behind)
         self._mended_at = time.monotonic()
 
     # The event loop

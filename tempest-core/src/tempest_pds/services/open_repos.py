@@ -107,6 +107,11 @@ class OpenRepos:
         self._open: OrderedDict[Did, OpenRepo] = OrderedDict()
         self._locked_out: set[Did] = set()
 
+    @property
+    def unfit(self) -> bool:
+        """Whether there is still a repository whose file does not fit the log."""
+        return bool(self._unfit)
+
     def not_writable(self) -> list[Did]:
         """Name the repositories that nobody can write to until they are mended."""
         return sorted(self._unfit | {did for did, repo in self._open.items() if repo.behind})

@@ -1,6 +1,6 @@
 """What the operator does from the pages: each the target of one form, noted in the log, answered with a notice.
 
-A password and an invite code are shown once, on the page that the form leads to; nothing keeps them.
+A password is shown once, by the answer to the form; nothing keeps it. That page is never stored by the browser.
 """
 
 from __future__ import annotations
@@ -36,7 +36,14 @@ async def make_invite_code(visit: Visit) -> Response:
     [batch] = await visit.services.invites.create(1)
     visit.audit("invite code")
     [code] = batch.codes
-    return visit.page("admin/made.html", what="Invite code", label="For one account", made=code, back=_ACCOUNTS)
+    return visit.page(
+        "admin/made.html",
+        what="Invite code",
+        label="For one account",
+        made=code,
+        note="Whoever has it may sign up with it.",
+        back=_ACCOUNTS,
+    )
 
 
 @admin_page("POST", "/admin/accounts/*/takedown")
@@ -62,8 +69,14 @@ async def reset_password(visit: Visit) -> Response:
     password = secrets.token_urlsafe(15)
     await visit.services.administration.set_password(visit.did, password)
     visit.audit(visit.did)
-    label = "Give it to the owner of the account by a way that you trust. All sessions of the account have ended."
-    return visit.page("admin/made.html", what="New password", label=label, made=password, back=_account(visit.did))
+    return visit.page(
+        "admin/made.html",
+        what="New password",
+        label="Give it to the owner of the account by a way that you trust",
+        made=password,
+        note="It is shown this once. All sessions of the account have ended; its app passwords are good as before.",
+        back=_account(visit.did),
+    )
 
 
 def _account(did: Did) -> str:

@@ -24,8 +24,10 @@ from tempest_pds.http.query_string import parse_query_string
 from tempest_pds.services.errors import AuthenticationRequired
 
 LOGIN: Final = "/admin/login"
+LOGOUT: Final = "/admin/logout"
 HOME: Final = "/admin"
-_SAFE_NEXT: Final = re.compile(r"/admin(?:/[A-Za-z0-9:._~%-]+)*(?:\?[A-Za-z0-9:._~%&=+-]*)?")
+# Of a query, what our own links have: whatever else stands in an address is not to be written into a page.
+_SAFE_NEXT: Final = re.compile(r"/admin(?:/[A-Za-z0-9:._~%-]+)*(?:\?(?:&?(?:q|after)=[A-Za-z0-9:._~%+-]*)*)?")
 _MAX_NEXT: Final = 500
 
 

@@ -16,7 +16,7 @@ from blacksheep import Request, Response
 from tempest_pds.http.context import Services
 from tempest_pds.http.errors import ClientGone, ErrorAnswer, XrpcError, answer_to
 from tempest_pds.http.exchange import Exchange, exchange_of
-from tempest_pds.http.pages.admin_login import LOGIN, Administrators, AdminLogin
+from tempest_pds.http.pages.admin_login import LOGIN, LOGOUT, Administrators, AdminLogin
 from tempest_pds.http.pages.admin_sessions import AdminSession, AdminSessions
 from tempest_pds.http.pages.admin_visit import AdminPage, Visit
 from tempest_pds.http.pages.forms import is_same_origin, read_form
@@ -24,7 +24,6 @@ from tempest_pds.http.pages.rendering import PRIVATE, Templates
 from tempest_pds.http.query_string import parse_query_string
 
 SITE: Final = b"/admin"
-_LOGOUT: Final = "/admin/logout"
 
 _log = structlog.get_logger("tempest_pds.admin_site")
 
@@ -84,9 +83,9 @@ class AdminSite:
                 raise XrpcError(
                     403, "Forbidden", "This form is too old, or is not one of this server’s. Go back, reload."
                 )
-        if path in {LOGIN, _LOGOUT}:
-            if verb == "POST" and path == _LOGOUT:
-                exchange.target = _LOGOUT
+        if path in {LOGIN, LOGOUT}:
+            if verb == "POST" and path == LOGOUT:
+                exchange.target = LOGOUT
                 return self._login.sign_out(exchange)
             raise XrpcError(405, "InvalidRequest", "This address takes forms only.", ((b"allow", b"POST"),))
         page, name = self._find(verb, path)

@@ -74,7 +74,6 @@ class Templates:
     @cached_property
     def _environment(self) -> Environment:
         from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup
 
         environment = Environment(
             loader=PackageLoader(_PACKAGE),
@@ -84,8 +83,7 @@ class Templates:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        # The only text of ours that is markup already; its file is part of the package.
-        environment.globals["style"] = Markup(self.style)  # noqa: S704
+        environment.globals["style"] = self.style
         for formatter in formats.FORMATTERS:
             environment.filters[formatter.__name__] = formatter
         return environment

@@ -9,6 +9,7 @@ from tempest_pds.stores.account.accounts import Accounts
 from tempest_pds.stores.account.app_passwords import AppPasswords
 from tempest_pds.stores.account.email_tokens import EmailTokens
 from tempest_pds.stores.account.invite_codes import InviteCodes
+from tempest_pds.stores.account.mail_outbox import WaitingMails
 from tempest_pds.stores.account.pending_events import PendingEvents
 from tempest_pds.stores.account.refresh_tokens import RefreshTokens
 from tempest_pds.stores.account.repo_heads import RepoHeads
@@ -34,6 +35,7 @@ class AccountStore:
         self.email_tokens = EmailTokens(self.database)
         self.reserved_handles = ReservedHandles(self.database)
         self.pending_events = PendingEvents(self.database)
+        self.waiting_mails = WaitingMails(self.database)
         self.repo_heads = RepoHeads(self.database)
 
     def transaction(self) -> Transaction:

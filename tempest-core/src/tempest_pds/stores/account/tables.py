@@ -139,4 +139,20 @@ ACCOUNT_DELETION: Final = Table(
     sqlite_with_rowid=False,
 )
 
-SCHEMA: Final = Schema("account", METADATA, head="account_0002")
+MAIL_OUTBOX: Final = Table(
+    "mail_outbox",
+    METADATA,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("posted_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", Integer, nullable=False),
+    Index("mail_outbox_by_next_attempt", "next_attempt_at", "posted_at"),
+    sqlite_with_rowid=False,
+)
+
+SCHEMA: Final = Schema("account", METADATA, head="account_0003")

@@ -38,6 +38,8 @@ _LAST_SEQ = Statement(
     select(_sqlite_sequence.c.seq).where(_sqlite_sequence.c.name == literal_column("'event'", Text()))
 )
 _LAST = Statement(paged(select(EVENT.c.seq, EVENT.c.time_us).order_by(EVENT.c.seq.desc())), "count")
+_KINDS = Statement(select(EVENT.c.kind, func.count()).group_by(EVENT.c.kind).order_by(EVENT.c.kind))
+_OLDEST = Statement(paged(select(EVENT.c.time_us).order_by(EVENT.c.seq)), "count")
 _FIRST = Statement(select(func.min(EVENT.c.seq)))
 _AFTER = Statement(paged(select(EVENT.c.seq, EVENT.c.frame).where(_after).order_by(EVENT.c.seq)), "seq", "count")
 _ROWS_AFTER = Statement(paged(select(*_columns).where(_after).order_by(EVENT.c.seq)), "seq", "count")
@@ -145,6 +147,22 @@ class SequencerStore:
         with self.database.transaction() as transaction:
             transaction.run(_SET_META, (_FLOOR, str(max(seq, self._last_seq))))
         self._last_seq = max(seq, self._last_seq)
+
+    def census(self) -> tuple[dict[str, int], int | None]:
+        """Count the events of each kind, and tell when the oldest was written; for a thread that may wait."""
+        reader = self.database.open_reader()
+        try:
+            kinds = {kind: int(count) for kind, count in reader.execute(_KINDS.sql)}
+            oldest = reader.execute(_OLDEST.sql, (1,)).fetchone()
+        finally:
+            reader.close()
+        return kinds, None if oldest is None else int(oldest[0])
+
+    def size(self) -> int:
+        """Return how many bytes the file takes, with its write-ahead log."""
+        path = self.database.path
+        files = (path, path.with_name(path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
 
     def frames_after(self, seq: int, limit: int = 500) -> list[tuple[int, bytes]]:
         """Return up to `limit` (seq, frame) above `seq`, in order: a step of a backfill."""

@@ -1,101 +1,15 @@
-"""Two ways to ask the server: over HTTP where one runs, and in this process where none does."""
+"""The application itself, in the command's own process: for when no server runs on the data directory."""
 
 from __future__ import annotations
 
 import asyncio
-import http.client
-import os
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Protocol
-from urllib.parse import urlsplit
+from dataclasses import replace
 
-from tempest_pds.app import build_app
+from tempest_pds.app import Tempest, build_app
+from tempest_pds.cli.transport import Reply, ServerUnreachable
 from tempest_pds.http.exchange import Message, Scope
-from tempest_pds.protocol.errors import TempestError
 from tempest_pds.settings import Settings
-from tempest_pds.stores.control_file import Control
-
-_CHUNK = 65_536
-_SECONDS_TO_GREET = 5.0
-
-
-class ServerUnreachable(TempestError):
-    """The server went away before it had answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer whose body is still to be read: `chunks` raises ServerUnreachable where it breaks off."""
-
-    status: int
-    chunks: Generator[bytes, None, None]
-
-
-class Transport(Protocol):
-    """Asks one server, one request after the other."""
-
-    def ask(self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Reply:
-        """Send a request; its length stands in the headers, or it is sent in chunks."""
-        ...
-
-    def close(self) -> None:
-        """Let go of it."""
-        ...
-
-
-class RunningServer:
-    """The server that runs on the data directory, over loopback."""
-
-    def __init__(self, control: Control) -> None:
-        self._address = urlsplit(control.url)
-        self._headers = {"Authorization": f"Bearer {control.token}"}
-
-    def ask(self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> Reply:
-        """Send a request over a connection of its own."""
-        # No timeout: it is the server that bounds what it does, and a long task may be silent for long.
-        return self._ask(method, target, headers, body, None)
-
-    def greet(self) -> Reply:
-        """Ask who answers; raise ServerUnreachable if nobody does in time."""
-        return self._ask("GET", "/xrpc/_admin/control", {}, (), _SECONDS_TO_GREET)
-
-    def close(self) -> None:
-        """Nothing stays open."""
-
-    def _ask(
-        self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes], timeout: float | None
-    ) -> Reply:
-        connection = http.client.HTTPConnection(
-            self._address.hostname or "127.0.0.1", self._address.port, timeout=timeout
-        )
-        try:
-            chunked = method == "POST" and "Content-Length" not in headers
-            more = {"Transfer-Encoding": "chunked"} if chunked else {}
-            connection.request(
-                method,
-                target,
-                iter(body) if method == "POST" else None,
-                {**headers, **more, **self._headers},
-                encode_chunked=chunked,
-            )
-            response = connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise ServerUnreachable(f"the server does not answer: {error}") from error
-        return Reply(response.status, _chunks(connection, response))
-
-
-def _chunks(connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Generator[bytes, None, None]:
-    try:
-        while chunk := response.read1(_CHUNK):
-            yield chunk
-        if response.length:
-            raise ServerUnreachable("the server's answer broke off")
-    except (OSError, http.client.HTTPException) as error:
-        raise ServerUnreachable("the server's answer broke off") from error
-    finally:
-        connection.close()
 
 
 class InThisProcess:
@@ -109,6 +23,7 @@ class InThisProcess:
         settings = replace(settings, crawlers=(), rate_limits_enabled=False)
         environ = {name: value for name, value in environ.items() if name != "TEMPEST_TELEMETRY"}
         self._app = build_app(settings, environ)
+        self.token = self._app.control_token
         self._runner = asyncio.Runner()
         try:
             self._runner.run(self._app.start())
@@ -120,7 +35,7 @@ class InThisProcess:
         """Send a request through the application; the loop runs while the answer is read."""
         path, _, query = target.partition("?")
         more = {} if method == "GET" or "Content-Length" in headers else {"Transfer-Encoding": "chunked"}
-        sent = {**headers, **more, "Authorization": f"Bearer {self._app.control_token}", "Host": "localhost"}
+        sent = {**headers, **more, "Host": "localhost"}
         scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -158,7 +73,7 @@ class InThisProcess:
 class _Exchange:
     """One request through an ASGI application, and its answer as it comes."""
 
-    def __init__(self, app: object, scope: Scope, body: Iterator[bytes]) -> None:
+    def __init__(self, app: Tempest, scope: Scope, body: Iterator[bytes]) -> None:
         self._app = app
         self._scope = scope
         self._body = body
@@ -200,7 +115,7 @@ class _Exchange:
 
     async def _run(self) -> None:
         try:
-            await self._app(self._scope, self._receive, self._send)  # type: ignore[operator]  # an ASGI application
+            await self._app(self._scope, self._receive, self._send)
         finally:
             if not self._gone.is_set():
                 await self._messages.put(None)
@@ -216,16 +131,3 @@ class _Exchange:
     async def _send(self, message: Message) -> None:
         if not self._gone.is_set():
             await self._messages.put(message)
-
-
-def owned_by_somebody_else(settings: Settings) -> str | None:
-    """Give the owner of the data directory as text, if it is not who runs this process."""
-    owner = settings.data_dir.stat().st_uid
-    if owner == os.geteuid():
-        return None
-    import pwd
-
-    try:
-        return pwd.getpwuid(owner).pw_name
-    except KeyError:
-        return f"#{owner}"

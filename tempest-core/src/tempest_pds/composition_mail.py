@@ -1,0 +1,21 @@
+"""The outbox of mails, made and started. Part of the composition root."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.mail_outbox import MailOutbox, RetryPace
+from tempest_pds.settings import Settings
+from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds_plugins.mailer import Mailer
+
+
+def open_mail(
+    settings: Settings, accounts: AccountStore, writer: AccountWriter, mailer: Mailer, stack: AsyncExitStack
+) -> MailOutbox:
+    """Start to send what waits; the stack stops it, before `writer` and `mailer` are closed."""
+    outbox = MailOutbox(accounts, writer, mailer, pace=RetryPace(first_seconds=settings.mail_retry_seconds))
+    outbox.start()
+    stack.push_async_callback(outbox.close)
+    return outbox

@@ -1,0 +1,110 @@
+"""The operator's pages in a real browser: its rules for cookies, forms and styles are not ours to imitate."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+from tests.support.account import Account, sign_up
+from tests.support.chromium import Chromium, find_chromium
+from tests.support.server import Tempest
+
+PAGES = ["/", "/admin", "/admin/storage", "/admin/accounts", "/admin/accounts/DID"]
+# Chromium tells the status of every page that is not 200.
+EXPECTED = "the server responded with a status of 403"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tempest]:
+    with Tempest(tmp_path_factory.mktemp("pages") / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def account(server: Tempest) -> Account:
+    return sign_up(server, "alice")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    executable = find_chromium()
+    if executable is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium is not installed")
+        pytest.skip("Chromium is not installed")
+    with Chromium(executable, tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def inside(server: Tempest, browser: Chromium, account: Account) -> Chromium:
+    """A browser whose user asked for the accounts, gave a wrong token, then the right one."""
+    token = (server.folder / "keys" / "secret_admin_token").read_text().strip()
+    browser.open(f"{server.url}/admin/accounts?q=alice")
+    browser.wait_for("document.querySelector('#token')")
+    fill_in(browser, "wrong")
+    browser.wait_for("document.querySelector('[role=alert]')")
+    fill_in(browser, token)
+    browser.wait_for("document.querySelector('#q')")
+    return browser
+
+
+def fill_in(browser: Chromium, token: str) -> None:
+    browser.evaluate(
+        f"document.querySelector('#token').value = {json.dumps(token)}; document.querySelector('form button').click()"
+    )
+
+
+def test_a_browser_signs_in_and_is_where_it_was_going(inside: Chromium, server: Tempest, account: Account) -> None:
+    assert inside.evaluate("location.href") == f"{server.url}/admin/accounts?q=alice"
+    assert inside.evaluate("document.querySelector('td a').textContent") == account.handle
+    assert inside.evaluate("document.cookie") == ""
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (1200, "dark"), (360, "light"), (320, "dark")])
+def test_a_page_is_styled_and_fits(
+    inside: Chromium, server: Tempest, account: Account, page: str, width: int, scheme: str
+) -> None:
+    inside.show_as(width, scheme)
+    inside.open(server.url + page.replace("DID", account.did))
+    inside.wait_for("document.querySelector('h1')")
+    ground = inside.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(251, 250, 248)", "dark": "rgb(22, 23, 26)"}[scheme]
+    assert inside.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert inside.screenshot().startswith(b"\x89PNG")
+    small = "[...document.querySelectorAll('main button, nav a')].filter(e => e.getBoundingClientRect().height < 24)"
+    assert inside.evaluate(f"{small}.length") == 0
+
+
+def test_every_control_has_a_name_that_is_read_out(inside: Chromium, server: Tempest, account: Account) -> None:
+    for path in ("/admin", "/admin/accounts", f"/admin/accounts/{account.did}"):
+        inside.open(server.url + path)
+        inside.call("Accessibility.enable")
+        nodes = inside.call("Accessibility.getFullAXTree")["nodes"]
+        controls = [
+            node
+            for node in nodes
+            if not node["ignored"] and node["role"]["value"] in {"button", "link", "textbox", "searchbox", "region"}
+        ]
+        assert len(controls) > 5
+        assert [node for node in controls if not node["name"]["value"].strip()] == []
+
+
+def test_a_form_of_ours_is_taken_and_the_session_ends(inside: Chromium, server: Tempest) -> None:
+    inside.open(f"{server.url}/admin/accounts")
+    inside.evaluate("document.querySelector('form[action=\"/admin/invites\"] button').click()")
+    inside.wait_for("document.querySelector('.figure.code')")
+    assert inside.evaluate("document.querySelector('.figure.code').textContent").startswith("localhost-")
+    inside.evaluate("document.querySelector('form[action=\"/admin/logout\"] button').click()")
+    inside.wait_for("document.querySelector('#token')")
+    inside.open(f"{server.url}/admin")
+    assert inside.evaluate("location.pathname") == "/admin/login"
+
+
+def test_the_browser_had_nothing_to_complain_of(inside: Chromium) -> None:
+    """A style or a form that the policy of a page refuses would be told here."""
+    told = [line for line in inside.complaints if EXPECTED not in line and "favicon" not in line]
+    assert told == []
