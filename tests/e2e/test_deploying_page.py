@@ -96,18 +96,7 @@ def test_the_firehose_connects_as_the_page_says(
     if client.startswith("curl") and "wss" not in protocols:
         pytest.skip("this curl does not speak WebSocket")
     [block] = [block for block in BLOCKS if block.startswith(client)]
-    script = f"""
-        mkfifo input && exec 3<>input && touch frames
-        {block.strip()} <&3 > frames &
-        for _ in $(seq 200); do
-          if [ $(wc -c < frames) -gt 500 ]; then kill $!; exit 0; fi
-          kill -0 $!
-          sleep 0.05
-        done
-        exit 1
-    """
-    done = deployment.sh(script, variables, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert deployment.received(block, tmp_path, variables)
 
 
 def test_the_status_says_what_it_is_asked_for(deployment: Deployment, variables: dict[str, str]) -> None:

@@ -87,6 +87,25 @@ class Deployment:
         """Run commands in bash on the host, the first that fails being the last."""
         return self.host.run("bash", "-euo", "pipefail", "-c", script, env=env, cwd=cwd, timeout=120)
 
+    def received(self, client: str, folder: Path, env: Mapping[str, str] | None = None) -> bytes:
+        """Run a WebSocket client that does not end by itself until it has written 500 bytes, and return all it wrote.
+
+        Its input stays open, for some clients leave when it ends.
+        """
+        script = f"""
+            mkfifo input && exec 3<>input && touch received
+            {client.strip()} <&3 > received &
+            for _ in $(seq 400); do
+              if [ $(wc -c < received) -gt 500 ]; then kill $!; exit 0; fi
+              kill -0 $!
+              sleep 0.05
+            done
+            exit 1
+        """
+        done = self.sh(script, env, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        return (folder / "received").read_bytes()
+
 
 def deploy(folder: Path, node: Node, stack: ExitStack, token: str, **settings: str) -> Deployment:
     """Start everything; the stack stops it."""
