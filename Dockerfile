@@ -23,7 +23,7 @@ RUN for wheel in /wheels/tempest_pds_*.whl; do \
     && set -- /wheels/tempest_pds-*.whl \
     && /opt/tempest/bin/pip install --no-cache-dir --quiet --no-compile \
         --constraint constraints.txt --constraint /wheels/ours.txt "tempest-pds[${EXTRAS}] @ file://$1" \
-    && /opt/tempest/bin/pip uninstall --quiet --yes pip setuptools \
+    && /opt/tempest/bin/pip uninstall --quiet --yes setuptools \
     && /opt/tempest/bin/python -m compileall -q /opt/tempest/lib
 
 FROM python:3.11-slim-bookworm

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 from docs.generator.settings import builtin_settings
-from noxfile import PACKAGES
 from tests.support.caddy import find_caddy
 from tests.support.deployment import filled_in, hash_token, read_env
 from tests.support.dockerfile import ROOT, build_context, health_check, image, read_dockerfile
@@ -72,8 +71,10 @@ def test_the_extras_are_a_build_argument() -> None:
 
 def test_every_package_becomes_a_wheel_and_versions_are_those_that_were_tested() -> None:
     [build, _] = read_dockerfile()
+    packages = {path.parent.name for path in ROOT.glob("*/pyproject.toml")}
+    assert len(packages) == 6
     steps = " ".join(step.rest for step in build.all("RUN"))
-    assert all(f"./{folder} " in f"{steps} " for folder in PACKAGES)
+    assert all(f"./{folder} " in f"{steps} " for folder in packages)
     installs = re.findall(r"pip install .*?(?=&&|$)", steps)
     assert len(installs) == 2
     assert all("--constraint constraints.txt" in step for step in installs)
@@ -121,6 +122,7 @@ def test_compose_runs_one_server_over_one_volume() -> None:
     assert server["env_file"] == [{"path": ".env", "required": False}]
     [port] = server["ports"]
     assert port.endswith(":${PORT:-4000}:${PORT:-4000}")
+    assert server["pull_policy"] == "build"
     assert server["build"]["args"]["EXTRAS"] == "${EXTRAS:-all}"
 
 

@@ -77,6 +77,20 @@ def test_every_adapter_is_in_it(container: Container) -> None:
     assert {"blob-s3", "backup-s3", "smtp", "otel"} <= {line.split()[0] for line in done.stdout.splitlines()}
 
 
+def test_an_image_of_one_s_own_can_add_a_plugin(container: Container) -> None:
+    """`RUN /opt/tempest/bin/pip install …`, as the page on deploying says."""
+    done = container.execute("/opt/tempest/bin/pip", "--version")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_operator_s_commands_reach_the_server_from_within(container: Container, volume: Path) -> None:
+    account = sign_up(container, "listed")
+    done = container.execute("tempest", "account", "list")
+    assert done.returncode == 0, done.stderr
+    assert account.handle in done.stdout
+    assert owners(volume) == {(TEMPEST_ID, TEMPEST_ID)}
+
+
 def test_a_command_in_the_container_makes_no_file_of_root_s(root: Root, tmp_path: Path) -> None:
     """`docker exec` and the consoles of hosts come as root, and pass by the entrypoint."""
     volume = tmp_path / "data"
