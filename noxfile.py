@@ -18,6 +18,8 @@ ADAPTERS = ("tempest-blob-s3", "tempest-backup-s3", "tempest-smtp", "tempest-ote
 PACKAGES = (CONTRACT, CORE, *ADAPTERS)
 # What a package needs of this workspace beside the contract.
 NEEDED = {"tempest-backup-s3": ("tempest-blob-s3",)}
+# The newest that Rust 1.95 compiles.
+HURL = "8.0.1"
 GROUPS = nox.project.load_toml("pyproject.toml")
 
 nox.options.reuse_existing_virtualenvs = True
@@ -74,6 +76,25 @@ def install_s3_server(session: nox.Session) -> None:
     session.run("python", "-m", "tests.support.s3_server", success_codes=[0, 1])
 
 
+def install_hurl(session: nox.Session) -> None:
+    """Build Hurl, which runs the smoke suites, unless it is there: three minutes, once a machine.
+
+    It goes into the folder that TEMPEST_TEST_TOOLS names, `~/.cache/tempest-tests` unless set. Without cargo, or the
+    headers of libxml2 and libcurl with libclang to read them, the tests that need it skip, and in CI fail.
+    """
+    folder = Path(os.environ.get("TEMPEST_TEST_TOOLS") or "~/.cache/tempest-tests").expanduser() / "hurl"
+    installed = folder / ".crates.toml"
+    if installed.exists() and f'"hurl {HURL} ' in installed.read_text():
+        return
+    if shutil.which("cargo") is None:
+        session.warn("no cargo, so Hurl cannot be built, and the smoke suites cannot run")
+        return
+    build = ("cargo", "install", "hurl", "--version", HURL, "--locked", "--quiet", "--root", str(folder))
+    built = session.run(*build, external=True, silent=True, success_codes=range(256))
+    if not (folder / "bin" / "hurl").exists():
+        session.warn(f"Hurl could not be built, so the smoke suites cannot run:\n{built}")
+
+
 @nox.session
 def serve(session: nox.Session) -> None:
     """Set everything up and serve on port 4000, or on $PORT."""
@@ -87,6 +108,7 @@ def tests(session: nox.Session) -> None:
     install_workspace(session, "test")
     install_node(session)
     install_s3_server(session)
+    install_hurl(session)
     session.run("pytest", *session.posargs)
 
 
@@ -96,6 +118,7 @@ def long(session: nox.Session) -> None:
     install_workspace(session, "test")
     install_node(session)
     install_s3_server(session)
+    install_hurl(session)
     session.run("pytest", "-m", "long", *session.posargs)
 
 
@@ -116,6 +139,8 @@ def lint(session: nox.Session) -> None:
     install(session, *group("lint"))
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check", "--quiet")
+    session.run("shellcheck", *map(str, sorted(Path("deploy").glob("*.sh"))), ".ci/run")
+    session.run("hadolint", "Dockerfile")
 
 
 @nox.session(name="format")
@@ -162,3 +187,9 @@ def bench(session: nox.Session) -> None:
 def node(session: nox.Session) -> None:
     """Install the npm packages of the reference implementation, which the tests and the benchmark use."""
     install_node(session)
+
+
+@nox.session
+def hurl(session: nox.Session) -> None:
+    """Build Hurl, which runs the smoke suites."""
+    install_hurl(session)

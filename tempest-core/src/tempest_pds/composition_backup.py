@@ -11,7 +11,7 @@ from tempest_pds.adapter_selection import AdapterKind
 from tempest_pds.opened_data import OpenedData
 from tempest_pds.plugin_loading import one_line
 from tempest_pds.plugins import PluginManager
-from tempest_pds.selected_adapters import SelectedAdapters
+from tempest_pds.selected_adapters import SelectedAdapters, unusable
 from tempest_pds.services.backup.archive import Archive, Origin
 from tempest_pds.services.backup.cut import Cutter
 from tempest_pds.services.backup.encryption import recipient
@@ -68,9 +68,7 @@ async def open_backups(
     except AdapterUnavailable as error:
         _log.warning("backup.sink_unavailable", store=name, error=one_line(error))
     except Exception as error:
-        raise AdapterUnusable(
-            f"{AdapterKind.BACKUP_SINK.setting}={name}: cannot be opened: {one_line(error)}"
-        ) from error
+        raise unusable(AdapterKind.BACKUP_SINK, name, error) from error
     history = History(data.directory.backups)
     origin = Origin(
         hostname=settings.hostname,

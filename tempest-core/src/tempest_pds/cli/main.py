@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "admin-token": ("tempest_pds.cli.admin_token_command:admin_token", "Make and check the administrator's token."),
     "mail": ("tempest_pds.cli.mail_command:mail", "Try the mail server."),
     "hash-token": ("tempest_pds.cli.hash_token_command:hash_token", "Make the hash of an administrator's token."),
+    "health": ("tempest_pds.cli.health_command:health", "Ask the server on this machine whether it is well."),
     "version": ("tempest_pds.cli.version_command:version", "Show the version."),
 }
 
