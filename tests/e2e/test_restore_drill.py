@@ -84,7 +84,7 @@ def test_the_drill(s3_server: S3Server, plc: PlcDirectory, tmp_path: Path) -> No
 
     # Destroy it: the disk, and the bucket of blobs with it.
     shutil.rmtree(tmp_path / "live")
-    client = s3_server.client()
+    client = s3_server.client
     for entry in client.list_objects_v2(Bucket=blobs).get("Contents", ()):
         client.delete_object(Bucket=blobs, Key=entry["Key"])
 

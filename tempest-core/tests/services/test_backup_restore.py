@@ -25,7 +25,7 @@ from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.data_directory import DataDirectory, DataDirectoryUnusable
 from tempest_pds.stores.key_files import KeyFiles
 from tempest_pds.stores.sequencer.store import SequencerStore
-from tempest_pds_plugins import streams
+from tempest_pds_plugins import Mail, streams
 from tempest_pds_plugins.errors import BlobNotFound
 
 ALICE = Did("did:plc:aliceaaaaaaaaaaaaaaaaaaa")
@@ -117,6 +117,15 @@ async def test_what_waited_to_be_announced_is_told_once(write_path: Any, tmp_pat
     await restored(await backup_of(write_path), tmp_path / "target")
     accounts = AccountStore(tmp_path / "target" / "account.sqlite")
     assert [event.kind for event in accounts.pending_events.oldest()] == ["identity", "account", "sync"]
+    accounts.close()
+
+
+async def test_mails_that_waited_are_not_sent_again(write_path: Any, tmp_path: Path) -> None:
+    mail = Mail(to="alice@example.com", subject="Your code", text="ABCDE-FGHIJ", id="1")
+    write_path.accounts.waiting_mails.add(mail, now=0, expires_at=1 << 60)
+    await restored(await backup_of(write_path), tmp_path / "target")
+    accounts = AccountStore(tmp_path / "target" / "account.sqlite")
+    assert accounts.waiting_mails.standing()[0] == 0
     accounts.close()
 
 

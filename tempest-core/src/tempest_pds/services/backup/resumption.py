@@ -65,6 +65,8 @@ def resume(
     sequencer.raise_floor(manifest.last_seq + MARGIN + int(age) * EVENTS_PER_SECOND)
     # What waited to be announced is said again below, with all the rest.
     accounts.pending_events.delete_through(_ALL_IDS)
+    # Mails that waited when the backup was made have been sent long since, or their codes have run out.
+    accounts.waiting_mails.clear()
     resumed = Resumed(sequencer.last_seq())
     clock = TidClock()
     total = accounts.accounts.count()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from tempest_pds.stores.account.tables import MAIL_OUTBOX
 from tempest_pds.stores.database import Database
@@ -21,6 +21,7 @@ _MAKE_DUE = Statement(
     "now",
 )
 _DELETE = delete_where(MAIL_OUTBOX, _T.id)
+_CLEAR = Statement(delete(MAIL_OUTBOX))
 _STANDING = Statement(select(func.count(), func.min(_T.posted_at)).select_from(MAIL_OUTBOX))
 
 
@@ -73,6 +74,11 @@ class WaitingMails:
         """Forget a mail that has gone out, or never will."""
         with self._database.transaction() as transaction:
             transaction.run(_DELETE, (mail_id,))
+
+    def clear(self) -> int:
+        """Delete every mail; return how many waited."""
+        with self._database.transaction() as transaction:
+            return transaction.run(_CLEAR)
 
     def standing(self) -> tuple[int, int | None]:
         """Return how many mails wait, and when the oldest of them was posted."""
