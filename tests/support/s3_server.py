@@ -1,7 +1,7 @@
 """An S3 server of the tests' own, which checks signatures: versitygw, built from `tests/s3_server` when first wanted.
 
 `python -m tests.support.s3_server` builds it. The program is kept outside the repository, below ~/.cache/tempest-tests
-or the folder that TEMPEST_TEST_CACHE names, once for each state of its sources.
+or the folder that TEMPEST_TEST_TOOLS names, once for each state of its sources.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class S3ServerMissing(Exception):
 def build() -> Path:
     """Return the program, built if need be. Raises S3ServerMissing."""
     sources = b"".join((SOURCES / name).read_bytes() for name in ("main.go", "flat.go", "go.mod", "go.sum"))
-    cache = Path(os.environ.get("TEMPEST_TEST_CACHE") or Path.home() / ".cache" / "tempest-tests")
+    cache = Path(os.environ.get("TEMPEST_TEST_TOOLS") or Path.home() / ".cache" / "tempest-tests")
     program = cache / f"s3server-{hashlib.sha256(sources).hexdigest()[:16]}"
     if program.exists():
         return program
