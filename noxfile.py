@@ -44,7 +44,7 @@ def install_workspace(session: nox.Session, *groups: str) -> None:
 
 
 def install_to_serve(session: nox.Session) -> None:
-    """Install the server alone, with what makes it fast: all of that where there is a C compiler, else what needs none."""
+    """Install the server alone, with what makes it fast; without a C compiler, with what of that needs none."""
     folders = (f"--editable={CONTRACT}", f"--editable={CORE}")
     fast = ("python", "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt")
     done = session.run(*fast, folders[0], f"{folders[1]}[speed]", silent=True, success_codes=[0, 1])
