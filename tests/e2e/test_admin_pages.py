@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -102,6 +103,20 @@ def test_a_form_of_ours_is_taken_and_the_session_ends(inside: Chromium, server: 
     inside.wait_for("document.querySelector('#token')")
     inside.open(f"{server.url}/admin")
     assert inside.evaluate("location.pathname") == "/admin/login"
+
+
+def test_a_backup_is_made_from_the_overview(server: Tempest, browser: Chromium) -> None:
+    browser.open(f"{server.url}/admin")
+    browser.wait_for("document.querySelector('#token')")
+    fill_in(browser, (server.folder / "keys" / "secret_admin_token").read_text().strip())
+    browser.wait_for("document.querySelector('form[action=\"/admin/backup\"] button')")
+    browser.evaluate("document.querySelector('form[action=\"/admin/backup\"] button').click()")
+    browser.wait_for("document.body.textContent.includes('A backup is being made')")
+    deadline = time.monotonic() + 30
+    while "the last" not in browser.evaluate("document.querySelector('[aria-labelledby=backups]').textContent"):
+        assert time.monotonic() < deadline
+        browser.open(f"{server.url}/admin")
+        browser.wait_for("document.querySelector('#backups')")
 
 
 def test_the_browser_had_nothing_to_complain_of(inside: Chromium) -> None:

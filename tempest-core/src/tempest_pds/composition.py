@@ -184,6 +184,7 @@ async def open_services(
     )
     stack.push_async_callback(blobs.close)
     backups = await open_backups(settings, context, plugins, adapters, data, log, blobs, stack)
+    stack.push_async_callback(backups.maker.close)
     stack.push_async_callback(backups.schedule.stop)
     records = Records(
         repos=repos,

@@ -50,6 +50,30 @@ async def test_one_at_a_time(write_path: Any) -> None:
     assert await names(sink) == [made.name]
 
 
+async def test_one_that_was_begun_goes_on_by_itself(write_path: Any) -> None:
+    sink = HeldSink()
+    sink.go.clear()
+    maker = maker_of(write_path, sink)
+    assert maker.begin()
+    await sink.began.wait()
+    assert not maker.begin()
+    sink.go.set()
+    await eventually(lambda: History(write_path.directory.backups).last("backup"))
+    assert len(await names(sink)) == 1
+    await maker.close()
+
+
+async def test_one_that_was_begun_is_given_up_with_the_server(write_path: Any) -> None:
+    sink = HeldSink()
+    sink.go.clear()
+    maker = maker_of(write_path, sink)
+    maker.begin()
+    await sink.began.wait()
+    await maker.close()
+    assert not maker.running
+    assert await names(sink) == []
+
+
 async def test_a_failure_is_told_and_kept_nothing(write_path: Any) -> None:
     sink = HeldSink()
     sink.down = True

@@ -30,6 +30,15 @@ async def request_crawl(visit: Visit) -> Response:
     return visit.done(f"{accepted} of {len(relays)} relays will crawl this server.", HOME)
 
 
+@admin_page("POST", "/admin/backup")
+async def make_backup(visit: Visit) -> Response:
+    """Begin a backup, where the operator keeps them; it is made in the background."""
+    visit.audit("backup")
+    if not visit.services.backups.begin():
+        return visit.done("A backup is being made already.", HOME)
+    return visit.done("A backup is being made; look again in a moment.", HOME)
+
+
 @admin_page("POST", "/admin/invites")
 async def make_invite_code(visit: Visit) -> Response:
     """Make a code for one account, and show it."""
@@ -83,4 +92,11 @@ def _account(did: Did) -> str:
     return f"{_ACCOUNTS}/{quote(did, safe=':')}"
 
 
-ACTIONS: Final[tuple[AdminPage, ...]] = (request_crawl, make_invite_code, take_down, restore, reset_password)
+ACTIONS: Final[tuple[AdminPage, ...]] = (
+    request_crawl,
+    make_backup,
+    make_invite_code,
+    take_down,
+    restore,
+    reset_password,
+)

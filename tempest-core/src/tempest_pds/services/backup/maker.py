@@ -69,6 +69,7 @@ class BackupMaker:
         self._recipient = recipient
         self._retention = retention or Retention()
         self._making = asyncio.Lock()
+        self._begun: asyncio.Task[Made] | None = None
 
     @property
     def running(self) -> bool:
@@ -84,6 +85,23 @@ class BackupMaker:
     def uploads_to(self) -> str:
         """The name of the sink that the operator chose."""
         return self._sink.name
+
+    def begin(self) -> bool:
+        """Begin a backup in the sink that the operator chose, and return; how it ends is in the history.
+
+        False when one is being made already.
+        """
+        if self.running:
+            return False
+        self._begun = asyncio.create_task(self.create(upload=True))
+        self._begun.add_done_callback(_look_at)
+        return True
+
+    async def close(self) -> None:
+        """Give up what was begun; nothing of it is kept."""
+        if self._begun is not None:
+            self._begun.cancel()
+            await asyncio.gather(self._begun, return_exceptions=True)
 
     async def create(self, *, upload: bool, progress: Progress = silent) -> Made:
         """Make a backup; it is kept whole or not at all.
@@ -139,6 +157,12 @@ class BackupMaker:
             await sink.delete(name)
             _log.info("backup.removed", name=name)
         return made
+
+
+def _look_at(task: asyncio.Task[Made]) -> None:
+    if not task.cancelled():
+        # It was logged, and is in the history; unseen, asyncio would log it again.
+        task.exception()
 
 
 def _one_line(error: Exception) -> str:
