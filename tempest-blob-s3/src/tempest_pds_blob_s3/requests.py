@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boto3.session import Session
@@ -71,8 +70,7 @@ class S3Requests:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            with suppress(Exception):
-                await task
+            await asyncio.wait([task])
             raise
 
     async def start(self, work: Callable[[], T]) -> asyncio.Future[T]:
