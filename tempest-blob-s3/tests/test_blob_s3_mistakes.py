@@ -160,6 +160,17 @@ async def test_a_wrong_region_that_the_store_puts_right(s3_server: S3Server, tmp
     await store.close()
 
 
+async def test_a_profile_of_aws_that_is_not_there(
+    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """boto3 looks at the variables that other tools of AWS read, too."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    error = await refusal(s3_server.settings(NAMES, s3_server.make_bucket()), tmp_path)
+    assert isinstance(error, InvalidSettings)
+    assert "AWS_ variables" in str(error)
+    assert "nobody" in str(error)
+
+
 async def test_opening_leaves_nothing_in_the_bucket(s3_server: S3Server, tmp_path: Path) -> None:
     bucket = s3_server.make_bucket()
     store = create(s3_server.settings(NAMES, bucket), PluginContext(data_dir=tmp_path))

@@ -22,6 +22,8 @@ LOCATION = S3Location(
     connections=1,
 )
 
+NO_RIGHT = "BUCKET, or TEMPEST_BLOB_S3_ACCESS_KEY_ID and TEMPEST_BLOB_S3_SECRET_ACCESS_KEY"
+
 
 def refused(code: str, status: int, message: str = "", **headers: str) -> ClientError:
     return ClientError(
@@ -42,12 +44,12 @@ def refused(code: str, status: int, message: str = "", **headers: str) -> Client
 @pytest.mark.parametrize(
     ("error", "setting"),
     [
-        (refused("Unauthorized", 401), "ACCESS_KEY_ID and TEMPEST_BLOB_S3_SECRET_ACCESS_KEY"),  # R2
+        (refused("Unauthorized", 401), NO_RIGHT),  # R2
         (refused("InvalidArgument", 400, "Credential access key has length 2, should be 32"), "ACCESS_KEY_ID"),  # R2
         (refused("InvalidRegionName", 400, "The region name 'x' is not valid."), "REGION"),  # R2
         (refused("AuthorizationHeaderMalformed", 400, "region 'x' is wrong; expecting 'eu-1'"), "REGION to eu-1"),
         (refused("PermanentRedirect", 301, x_amz_bucket_region="eu-2"), "REGION to eu-2"),  # AWS
-        (refused("AccessDenied", 403), "ACCESS_KEY_ID and TEMPEST_BLOB_S3_SECRET_ACCESS_KEY"),
+        (refused("AccessDenied", 403), NO_RIGHT),
         (refused("InvalidAccessKeyId", 403), "ACCESS_KEY_ID"),
         (refused("SignatureDoesNotMatch", 403), "SECRET_ACCESS_KEY"),
         (refused("NoSuchBucket", 404), "BUCKET"),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.support.account import Account, CallRefused, post, sign_up
 from tests.support.process import free_port
-from tests.support.s3_server import S3Server
+from tests.support.s3_server import KEY_ID, SECRET, S3Server
 from tests.support.server import Tempest
 
 LARGE = 12 * 1024 * 1024
@@ -29,7 +29,7 @@ class Deployment:
         self.s3 = s3
         self.bucket = s3.make_bucket()
         settings = s3.settings("TEMPEST_BLOB_S3_", self.bucket, PREFIX="blobs", **IMPATIENT)
-        self.server = Tempest(folder, TEMPEST_BLOB_STORE="s3", **settings).start()
+        self.server = Tempest(folder, TEMPEST_BLOB_STORE="s3", TEMPEST_LOG_LEVEL="debug", **settings).start()
         self.account = sign_up(self.server, "s3")
         self.content = os.urandom(LARGE)
         self.blob = self.upload(self.content)
@@ -93,6 +93,17 @@ def test_a_blob_is_stored_read_and_outlives_a_restart(deployment: Deployment) ->
     status, content = deployment.read(deployment.cid, "bytes=6000000-6999999")
     assert (status, content == deployment.content[6_000_000:7_000_000]) == (206, True)
     assert not list((deployment.server.folder / "tmp").rglob("upload*"))
+
+
+def test_no_log_holds_a_secret_or_a_signature(deployment: Deployment) -> None:
+    """Not even at the level of debug, at which boto3 would write every request with its signature."""
+    deployment.s3.kill()
+    with pytest.raises(CallRefused):
+        deployment.upload(b"an upload that comes to nothing")
+    log = deployment.server.log.read_text()
+    assert "does not answer (connection refused)" in log, "the reason is told there"
+    for secret in (SECRET, KEY_ID, "AWS4-HMAC-SHA256", "Signature"):
+        assert secret not in log
 
 
 def test_an_outage_fails_requests_and_loses_nothing(deployment: Deployment) -> None:

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -150,10 +151,22 @@ def program_or_skip() -> Path:
         pytest.skip(str(missing))
 
 
+@contextmanager
+def descriptions_read_once() -> Iterator[None]:
+    """Let every client of the process share what botocore reads of S3: two megabytes of JSON, which a server reads once
+    and these tests would for each store that they open."""
+    import botocore.loaders
+
+    shared = botocore.loaders.create_loader(None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lambda *_: shared)
+        yield
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A server that all tests of a session share. It goes on running."""
-    with S3Server(program_or_skip(), tmp_path_factory.mktemp("s3") / "objects") as server:
+    with S3Server(program_or_skip(), tmp_path_factory.mktemp("s3") / "objects") as server, descriptions_read_once():
         yield server
 
 

@@ -86,7 +86,7 @@ def mistake(error: Exception, location: S3Location) -> PluginError:
         if code in _FORBIDDEN:
             return InvalidSettings(
                 f"the access key may not read and write the bucket {bucket!r} ({error.operation_name}: {code}): give it"
-                f" the right to, or change {family}ACCESS_KEY_ID and {family}SECRET_ACCESS_KEY"
+                f" the right to, or change {family}BUCKET, or {family}ACCESS_KEY_ID and {family}SECRET_ACCESS_KEY"
             )
         if code in ("RequestTimeTooSkewed", "RequestExpired"):
             return InvalidSettings(f"the clock of this machine and that of {store} differ too much: set the clock")

@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boto3.session import Session
 from botocore.config import Config
-from botocore.exceptions import InvalidRegionError
+from botocore.exceptions import BotoCoreError, InvalidRegionError
 
 from tempest_pds_blob_s3.location import S3Location
 from tempest_pds_blob_s3.refusals import FAILURES, unavailable
@@ -71,8 +70,7 @@ class S3Requests:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            with suppress(Exception):
-                await task
+            await asyncio.wait([task])
             raise
 
     async def start(self, work: Callable[[], T]) -> asyncio.Future[T]:
@@ -97,16 +95,12 @@ class S3Requests:
 
 
 def _client(location: S3Location) -> S3Client:
-    session = Session(
-        aws_access_key_id=location.access_key_id,
-        aws_secret_access_key=location.secret_access_key,
-        region_name=location.region,
-    )
     config = Config(
         connect_timeout=location.connect_timeout,
         read_timeout=location.read_timeout,
         retries={"total_max_attempts": 1 + location.retries, "mode": "standard"},
-        max_pool_connections=location.connections,
+        # Beside requests, downloads hold one each while their readers take their time; above, they are not reused.
+        max_pool_connections=4 * location.connections,
         signature_version="s3v4",
         s3={"addressing_style": "path" if location.path_style else "virtual"},
         # Stores other than AWS do not all know the newer checksums.
@@ -114,9 +108,16 @@ def _client(location: S3Location) -> S3Client:
         response_checksum_validation="when_required",
     )
     try:
+        session = Session(
+            aws_access_key_id=location.access_key_id,
+            aws_secret_access_key=location.secret_access_key,
+            region_name=location.region,
+        )
         return session.client("s3", endpoint_url=location.endpoint, config=config)
     except InvalidRegionError:
         raise InvalidSettings(f"set {location.family}REGION to the name of a region, such as auto") from None
+    except BotoCoreError as error:
+        raise InvalidSettings(f"boto3 refuses what the AWS_ variables or files of this user tell it: {error}") from None
 
 
 def answered(response: Any) -> dict[str, str]:

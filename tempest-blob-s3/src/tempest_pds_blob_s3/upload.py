@@ -83,8 +83,7 @@ class _Multipart:
     async def abort(self) -> None:
         """Drop the parts. Where that fails too, `clear_stale` finds them later."""
         if self._sending is not None:
-            with suppress(Exception):
-                await self._sending
+            await asyncio.wait([self._sending])
         if self.begun:
             with suppress(PluginError):
                 await self._requests.run(self._abort)

@@ -46,6 +46,8 @@ _NOISY: Final = {
     "alembic": logging.WARNING,
     "websockets": logging.WARNING,
     "stevedore": logging.ERROR,
+    "botocore": logging.WARNING,  # at DEBUG it logs every request with its signature
+    "urllib3": logging.ERROR,  # at WARNING it logs the URL of every request that is repeated
 }
 
 
