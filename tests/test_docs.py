@@ -102,7 +102,7 @@ def test_the_contract_s_page_shows_a_plugin_that_works() -> None:
     assert not plugins.first_refusal("check_sign_up", handle="alice.test", email=None, invite_code=None, client_ip=None)
 
 
-@pytest.mark.parametrize("route", load_admin_routes().values(), ids=lambda route: route.path)
+@pytest.mark.parametrize("route", list(load_admin_routes().values()), ids=lambda route: route.path)
 def test_a_route_of_the_administrator_has_its_row(route: AdminRoute) -> None:
     told = (FOLDER / "endpoints.md").read_text().partition("## Administration\n")[2].partition("\n## ")[0]
     [row] = [line for line in told.splitlines() if line.startswith(f"| `{route.http_method} {route.path}` |")]
@@ -119,13 +119,14 @@ def every_command(group: click.Group, path: str = "tempest") -> Iterator[tuple[s
 
 
 @pytest.mark.parametrize(
-    ("path", "command"), every_command(cli), ids=lambda value: value if isinstance(value, str) else ""
+    ("path", "command"), list(every_command(cli)), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_a_command_is_told_of_with_its_options(path: str, command: click.Command) -> None:
     section = (FOLDER / "cli.md").read_text().partition(f"# `{path}`\n")[2].partition("\n## ")[0].partition("\n### ")[0]
     assert inspect.cleandoc(command.help or "") in section
     for parameter in command.params:
-        assert all(option in section for option in parameter.opts)
+        told = parameter.opts if isinstance(parameter, click.Option) else [parameter.make_metavar(CONTEXT)]
+        assert all(text in section for text in told)
 
 
 def test_the_overview_of_commands_says_what_each_says_of_itself() -> None:
