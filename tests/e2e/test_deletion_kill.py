@@ -63,7 +63,7 @@ def delete_and_kill(server: Tempest, account: Account, delay: float) -> bool:
 def events_after(server: Tempest, cursor: int, mark: Account) -> list[tuple[str, str]]:
     """Read whose events follow a cursor, up to a commit of `mark` that is made now: kind or status, and DID."""
     rev = mark.post("a mark")["commit"]["rev"]
-    found = []
+    found: list[tuple[str, str]] = []
     with Subscription(server, cursor) as feed:
         while True:
             frame = feed.next()
@@ -71,7 +71,7 @@ def events_after(server: Tempest, cursor: int, mark: Account) -> list[tuple[str,
             if frame.body.get("rev") == rev:
                 return found
             kind = frame.body.get("status", frame.kind) if frame.kind == "#account" else frame.kind
-            found.append((kind, frame.body.get("repo") or frame.body.get("did")))
+            found.append((kind, str(frame.body.get("repo") or frame.body.get("did"))))
 
 
 def is_whole(server: Tempest, account: Account) -> bool:

@@ -292,7 +292,8 @@ async def open_services(
     stack.push_async_callback(proxy.close)
 
     await announcer.announce_pending()
-    await office.deletion.resume()
+    await office.deletion.resume_at_start()
+    stack.push_async_callback(office.deletion.close)
     upkeep.start()
     stack.push_async_callback(upkeep.stop)
     relays.notify()

@@ -162,8 +162,8 @@ async def test_the_administrator_gets_through_by_either_scheme(victim: Victim) -
 
 async def test_an_admin_method_is_never_passed_on(victim: Victim) -> None:
     headers = victim.headers["access"] | {"atproto-proxy": "did:web:mod.example.com#atproto_labeler"}
-    given = {"params": {"did": victim.alice.did}, "headers": headers}
-    answer = await victim.server.http.get(f"/xrpc/{ADMIN}.getAccountInfo", **given)
+    params = {"did": victim.alice.did}
+    answer = await victim.server.http.get(f"/xrpc/{ADMIN}.getAccountInfo", params=params, headers=headers)
     assert verdict(answer) == (401, "BadJwtType")
 
 

@@ -12,6 +12,7 @@ import pytest
 from whole_server import PASSWORD, PNG, POST, User, WholeServer, verdict, whole_server
 
 from tempest_pds.http.methods import load_methods
+from tempest_pds.protocol.syntax.did import Did
 
 ADMIN, SERVER, REPO = "com.atproto.admin", "com.atproto.server", "com.atproto.repo"
 SECRETS = ("a-new-password", "new@example.com", "the text of a mail", PASSWORD)
@@ -262,3 +263,18 @@ async def test_what_was_refused_is_no_action(server: WholeServer) -> None:
     assert verdict(await server.administer(f"{ADMIN}.deleteAccount", nobody)) == (400, "AccountNotFound")
     assert verdict(await alice.post(f"{ADMIN}.deleteAccount", {"did": alice.did}))[0] == 401
     assert actions(server) == []
+
+
+async def test_the_log_says_which_moderator_it_was(tmp_path: Path) -> None:
+    did = "did:web:referee.test"
+    async with whole_server(tmp_path, TEMPEST_HOSTED_DID_METHOD="web", TEMPEST_MOD_SERVICE_DID=did) as server:
+        alice, moderator = await server.sign_up("alice"), await server.sign_up("referee")
+        assert moderator.did == did
+        method = f"{ADMIN}.updateSubjectStatus"
+        token = server.services.service_auth.mint(Did(did), "did:web:localhost", method)
+        given = {"subject": {"$type": f"{ADMIN}.defs#repoRef", "did": alice.did}, "takedown": {"applied": True}}
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await server.http.post(f"/xrpc/{method}", json=given, headers=headers)
+        assert answer.status_code == 200, answer.text
+        (line,) = actions(server)
+        assert (line["by"], line["subject"], line["takedown"]) == (did, alice.did, True)
