@@ -56,9 +56,7 @@ def test_a_mail_of_text_alone_has_one_part() -> None:
     assert parsed(Mail("a@example.org", "s", "plain\n")).get_content_type() == "text/plain"
 
 
-@pytest.mark.parametrize(
-    "name", ["Tempest", "Tempest, Inc.", 'The "best" \\ PDS', "Büro Ünïcödé — 日本語", "=?x?="]
-)
+@pytest.mark.parametrize("name", ["Tempest", "Tempest, Inc.", 'The "best" \\ PDS', "Büro Ünïcödé — 日本語", "=?x?="])
 def test_the_senders_name_survives(name: str) -> None:
     [sender] = parsed(Mail("a@example.org", "s", "t"), from_name=name)["From"].addresses
     assert (sender.display_name, sender.addr_spec) == (name, "pds@example.com")

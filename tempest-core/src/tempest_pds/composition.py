@@ -126,6 +126,7 @@ async def open_services(
 
     writer = AccountWriter()
     stack.callback(writer.close)
+    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack)
     passwords = Passwords()
     stack.callback(passwords.close)
     hosting = Hosting(data.accounts.accounts)
