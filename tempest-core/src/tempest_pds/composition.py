@@ -250,7 +250,6 @@ async def open_services(
         revs=revs,
         temporary=data.directory.tmp,
     )
-    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack)
     office = make_office(
         data=data,
         writer=writer,
