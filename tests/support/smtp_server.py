@@ -4,10 +4,12 @@ import asyncio
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,7 +50,8 @@ class Received:
     encrypted: bool
     user: str | None
 
-    @property
+    # Parsed once: whoever waits for mails looks at all of them each time that one comes in.
+    @cached_property
     def message(self) -> EmailMessage:
         return message_from_bytes(self.content, policy=policy.default)
 
@@ -103,6 +106,22 @@ class SmtpServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
+    def settings(self) -> dict[str, str]:
+        """Return the settings with which Tempest sends by this server, and soon tries again what it did not take."""
+        certificates = self._starttls or self._implicit_tls
+        signed_in = {"TEMPEST_SMTP_USERNAME": USERNAME, "TEMPEST_SMTP_PASSWORD": PASSWORD} if self._sign_in else {}
+        return {
+            "TEMPEST_SMTP_ENABLED": "true",
+            "TEMPEST_SMTP_HOST": "localhost",
+            "TEMPEST_SMTP_PORT": str(self.port),
+            "TEMPEST_SMTP_FROM_ADDRESS": "pds@example.com",
+            "TEMPEST_SMTP_SSL": str(self._implicit_tls is not None),
+            "TEMPEST_SMTP_TLS": str(self._starttls is not None),
+            "TEMPEST_SMTP_CA_FILE": "" if certificates is None else str(certificates.ca_file),
+            "TEMPEST_MAIL_RETRY_SECONDS": "1",
+            **signed_in,
+        }
+
     def start(self) -> Self:
         """Listen; returns once connections are taken."""
         ready = threading.Event()
@@ -126,9 +145,13 @@ class SmtpServer:
 
     def wait_for(self, count: int = 1, timeout: float = 30) -> list[Received]:
         """Return the mails once there are `count` of them."""
+        return self.wait_until(lambda mails: len(mails) >= count, timeout)
+
+    def wait_until(self, enough: Callable[[list[Received]], bool], timeout: float = 30) -> list[Received]:
+        """Return the mails once they are `enough`."""
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self._received) >= count, timeout), (
-                f"{len(self._received)} of {count} mails came in {timeout} s"
+            assert self._changed.wait_for(lambda: enough(self._received), timeout), (
+                f"after {timeout} s only {[mail.subject for mail in self._received]}"
             )
             return list(self._received)
 

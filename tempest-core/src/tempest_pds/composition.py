@@ -128,6 +128,7 @@ async def open_services(
 
     writer = AccountWriter()
     stack.callback(writer.close)
+    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack)
     passwords = Passwords()
     stack.callback(passwords.close)
     hosting = Hosting(data.accounts.accounts)
@@ -251,7 +252,6 @@ async def open_services(
         revs=revs,
         temporary=data.directory.tmp,
     )
-    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack)
     office = make_office(
         data=data,
         writer=writer,

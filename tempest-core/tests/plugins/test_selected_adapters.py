@@ -13,10 +13,10 @@ from tempest_pds.plugin_loading import FoundPlugin
 from tempest_pds.plugins import PluginManager
 from tempest_pds.selected_adapters import SelectedAdapters
 from tempest_pds.settings_loading import load_settings
-from tempest_pds_plugins import Adapter, BlobStore, TelemetryExporter, hookimpl
+from tempest_pds_plugins import Adapter, BlobStore, InvalidSettings, Mailer, TelemetryExporter, hookimpl
 from tempest_pds_plugins.adapters import PluginContext
 from tempest_pds_plugins.errors import StoreUnavailable
-from tempest_pds_plugins.memory import MemoryBlobStore
+from tempest_pds_plugins.memory import MemoryBlobStore, MemoryMailer
 from tempest_pds_plugins.telemetry_exporter import ServiceIdentity
 
 
@@ -42,6 +42,17 @@ class Witness(ModuleType):
             async def open(self) -> None:
                 raise StoreUnavailable("the key\ndoes not fit")
 
+        class Post(MemoryMailer):
+            async def open(self) -> None:
+                seen.append("mailer opened")
+
+            async def close(self) -> None:
+                seen.append("mailer closed")
+
+        class Untrusting(MemoryMailer):
+            async def open(self) -> None:
+                raise InvalidSettings("set TEMPEST_POST_CA_FILE\nto a file")
+
         @hookimpl
         def register_telemetry_exporters() -> list[Adapter[TelemetryExporter]]:
             return [Adapter("witness", lambda environment, context: Exporter())]
@@ -49,6 +60,13 @@ class Witness(ModuleType):
         @hookimpl
         def register_blob_stores() -> list[Adapter[BlobStore]]:
             return [Adapter("locked", lambda environment, context: Locked())]
+
+        @hookimpl
+        def register_mailers() -> list[Adapter[Mailer]]:
+            return [
+                Adapter("post", lambda environment, context: Post()),
+                Adapter("untrusting", lambda environment, context: Untrusting()),
+            ]
 
         @hookimpl
         def server_started(hostname: str, public_url: str, version: str) -> None:
@@ -61,6 +79,7 @@ class Witness(ModuleType):
         vars(self).update(
             register_telemetry_exporters=register_telemetry_exporters,
             register_blob_stores=register_blob_stores,
+            register_mailers=register_mailers,
             server_started=server_started,
             server_stopping=server_stopping,
         )
@@ -101,6 +120,27 @@ async def test_a_store_that_cannot_be_opened_is_told_in_one_line(plugins: Plugin
             await adapters.open(context, stack)
     assert str(caught.value).startswith("TEMPEST_BLOB_STORE=locked: cannot be opened: ")
     assert "\n" not in str(caught.value)
+
+
+async def test_a_mailer_that_cannot_be_opened_is_told_in_one_line(plugins: PluginManager, tmp_path: Path) -> None:
+    context = PluginContext(data_dir=tmp_path)
+    adapters = SelectedAdapters.make(plugins, {"TEMPEST_MAILER": "untrusting"}, context)
+    async with AsyncExitStack() as stack:
+        with pytest.raises(AdapterUnusable) as caught:
+            await adapters.open(context, stack)
+    assert str(caught.value).startswith("TEMPEST_MAILER=untrusting: cannot be opened: ")
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_mailer_is_opened_and_closed_with_the_server(
+    witness: Witness, plugins: PluginManager, tmp_path: Path
+) -> None:
+    context = PluginContext(data_dir=tmp_path)
+    adapters = SelectedAdapters.make(plugins, {"TEMPEST_MAILER": "post"}, context)
+    async with AsyncExitStack() as stack:
+        await adapters.open(context, stack)
+        assert witness.seen == ["mailer opened"]
+    assert witness.seen == ["mailer opened", "mailer closed"]
 
 
 async def test_a_server_starts_exporters_and_tells_plugins_when_it_starts_and_stops(

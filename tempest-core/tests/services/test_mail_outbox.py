@@ -13,7 +13,8 @@ from structlog.typing import EventDict
 
 from tempest_pds.services import mail_outbox
 from tempest_pds.services.account_writer import AccountWriter
-from tempest_pds.services.mail_outbox import MailOutbox, MailOutboxFull, RetryPace
+from tempest_pds.services.errors import NotEnoughResources
+from tempest_pds.services.mail_outbox import MailOutbox, RetryPace
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds_plugins.errors import MailRefused, MailUnavailable
 from tempest_pds_plugins.mailer import Mail, Mailer
@@ -393,6 +394,6 @@ async def test_more_than_thousands_of_waiting_mails_are_refused(
     office.relay.open_for_mail.clear()
     await office.outbox.post(mail("1"))
     await office.outbox.post(mail("2"))
-    with pytest.raises(MailOutboxFull):
+    with pytest.raises(NotEnoughResources):
         await office.outbox.post(mail("3"))
     assert office.waiting() == 2

@@ -41,10 +41,6 @@ _ADDRESS: Final = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
 _log = structlog.get_logger("tempest_pds.mail")
 
 
-class MailOutboxFull(NotEnoughResources):
-    """So many mails wait for the mail server that no more are taken."""
-
-
 @dataclass(frozen=True, slots=True)
 class RetryPace:
     """How long a mail pauses after each attempt: about `first_seconds`, then twice as long each time."""
@@ -133,10 +129,10 @@ class MailOutbox:
             lifetime_seconds: for how long it is any good; after that it is not sent any more.
 
         Raises:
-            MailOutboxFull: thousands of mails wait already.
+            NotEnoughResources: thousands of mails wait already.
         """
         if self._rows.standing()[0] >= _MOST_WAITING:
-            raise MailOutboxFull("Too many mails are waiting to be sent")
+            raise NotEnoughResources("Too many mails are waiting to be sent")
         now = self._now()
         expires_at = now + int(lifetime_seconds * _SECOND)
         await self._writer.run(self._rows.add, replace(mail, id=uuid4().hex), now, expires_at)
