@@ -4,6 +4,7 @@ import inspect
 import re
 import subprocess
 import textwrap
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,8 @@ from docs.generator import FOLDER, PAGES
 from docs.generator.settings import builtin_settings
 
 from tempest_pds.cli.main import cli
+from tempest_pds.http.admin import load_admin_routes
+from tempest_pds.http.admin_routes import AdminRoute
 from tempest_pds.http.methods import load_methods
 from tempest_pds.plugin_loading import FoundPlugin
 from tempest_pds.plugins import PluginManager
@@ -100,14 +103,31 @@ def test_the_contract_s_page_shows_a_plugin_that_works() -> None:
     assert not plugins.first_refusal("check_sign_up", handle="alice.test", email=None, invite_code=None, client_ip=None)
 
 
-@pytest.mark.parametrize("name", cli.list_commands(CONTEXT))
-def test_a_command_is_told_of_with_its_options(name: str) -> None:
-    section = (FOLDER / "cli.md").read_text().partition(f"## `tempest {name}`\n")[2].partition("\n## ")[0]
-    command = cli.get_command(CONTEXT, name)
-    assert command is not None
+@pytest.mark.parametrize("route", list(load_admin_routes().values()), ids=lambda route: route.path)
+def test_a_route_of_the_administrator_has_its_row(route: AdminRoute) -> None:
+    told = (FOLDER / "endpoints.md").read_text().partition("## Administration\n")[2].partition("\n## ")[0]
+    [row] = [line for line in told.splitlines() if line.startswith(f"| `{route.http_method} {route.path}` |")]
+    assert " |  |" not in row, "a cell is empty"
+
+
+def every_command(group: click.Group, path: str = "tempest") -> Iterator[tuple[str, click.Command]]:
+    for name in group.list_commands(CONTEXT):
+        command = group.get_command(CONTEXT, name)
+        assert command is not None
+        yield f"{path} {name}", command
+        if isinstance(command, click.Group):
+            yield from every_command(command, f"{path} {name}")
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), list(every_command(cli)), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_command_is_told_of_with_its_options(path: str, command: click.Command) -> None:
+    section = (FOLDER / "cli.md").read_text().partition(f"# `{path}`\n")[2].partition("\n## ")[0].partition("\n### ")[0]
     assert inspect.cleandoc(command.help or "") in section
     for parameter in command.params:
-        assert all(option in section for option in parameter.opts)
+        told = parameter.opts if isinstance(parameter, click.Option) else [parameter.make_metavar(CONTEXT)]
+        assert all(text in section for text in told)
 
 
 def test_the_overview_of_commands_says_what_each_says_of_itself() -> None:

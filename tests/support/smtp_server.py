@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -49,7 +50,8 @@ class Received:
     encrypted: bool
     user: str | None
 
-    @property
+    # Parsed once: whoever waits for mails looks at all of them each time that one comes in.
+    @cached_property
     def message(self) -> EmailMessage:
         return message_from_bytes(self.content, policy=policy.default)
 

@@ -261,7 +261,6 @@ async def open_services(
         revs=revs,
         temporary=data.directory.tmp,
     )
-    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack)
     office = make_office(
         data=data,
         writer=writer,
@@ -302,7 +301,8 @@ async def open_services(
     stack.push_async_callback(proxy.close)
 
     await announcer.announce_pending()
-    await office.deletion.resume()
+    await office.deletion.resume_at_start()
+    stack.push_async_callback(office.deletion.close)
     upkeep.start()
     backups.schedule.start()
     stack.push_async_callback(upkeep.stop)

@@ -201,6 +201,28 @@ async def test_a_deletion_that_was_interrupted_is_finished_at_the_next_start(tmp
     assert rows_naming(tmp_path, alice.did) == set()
 
 
+async def test_a_blob_store_that_does_not_answer_holds_up_no_start(server: WholeServer) -> None:
+    alice = await settled(server, "alice")
+    with Failure(server):
+        await server.administer(DELETE, {"did": alice.did})
+    deletion, answers = server.services.account_deletion, asyncio.Event()
+
+    async def wait_and_list(prefix: str = "") -> AsyncIterator[Any]:
+        await answers.wait()
+        for nothing in ():
+            yield nothing
+
+    with mock.patch.object(server.services.blobs, "_blob_store", mock.Mock(list=wait_and_list)):
+        async with asyncio.timeout(5):
+            await deletion.resume_at_start(patience=0.05)
+        assert rows_naming(server.folder, alice.did) == {"account_deletion"}
+        # The sweep does not take up what is under way.
+        await deletion.resume()
+        answers.set()
+        await deletion.close()
+    assert rows_naming(server.folder, alice.did) == set()
+
+
 async def test_nobody_moves_in_before_the_account_of_that_did_is_cleared_away(tmp_path: Path) -> None:
     async with whole_server(tmp_path, TEMPEST_HOSTED_DID_METHOD="web") as server:
         alice = await settled(server, "alice")

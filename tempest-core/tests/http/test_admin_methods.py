@@ -266,9 +266,9 @@ async def test_what_was_refused_is_no_action(server: WholeServer) -> None:
 
 
 async def test_the_log_says_which_moderator_it_was(tmp_path: Path) -> None:
-    did = "did:web:mod.test"
+    did = "did:web:referee.test"
     async with whole_server(tmp_path, TEMPEST_HOSTED_DID_METHOD="web", TEMPEST_MOD_SERVICE_DID=did) as server:
-        alice, moderator = await server.sign_up("alice"), await server.sign_up("mod")
+        alice, moderator = await server.sign_up("alice"), await server.sign_up("referee")
         assert moderator.did == did
         method = f"{ADMIN}.updateSubjectStatus"
         token = server.services.service_auth.mint(Did(did), "did:web:localhost", method)

@@ -32,7 +32,9 @@ class SmtpSettings:
         default=None,
         help="a file of PEM certificates to trust instead of the system's, for a mail server of one's own",
     )
-    timeout: float = setting("TEMPEST_SMTP_TIMEOUT", default=60.0, help="seconds to wait for each answer")
+    timeout: float = setting(
+        "TEMPEST_SMTP_TIMEOUT", default=60.0, help="seconds to wait for an answer; five times as long for the last one"
+    )
 
     def __post_init__(self) -> None:
         if self.port is not None and not 0 < self.port < 65_536:

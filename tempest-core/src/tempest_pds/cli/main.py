@@ -13,8 +13,11 @@ _COMMANDS: Final = {
     "serve": ("tempest_pds.cli.serve_command:serve", "Run the server."),
     "account": ("tempest_pds.cli.account_command:account", "List and change the accounts on this server."),
     "repo": ("tempest_pds.cli.repo_command:repo", "Verify, export, import and rebuild repositories."),
-    "blob": ("tempest_pds.cli.blob_command:blob", "Check blobs, and clear away what nobody uses."),
-    "sequencer": ("tempest_pds.cli.sequencer_command:sequencer", "Look at the log of events."),
+    "blob": ("tempest_pds.cli.blob_command:blob", "Check the blobs of all accounts, and clear away what nobody uses."),
+    "sequencer": (
+        "tempest_pds.cli.sequencer_command:sequencer",
+        "Look at the log of events, which the firehose is read from.",
+    ),
     "config": ("tempest_pds.cli.config_command:config", "Show the settings in force, secrets hidden."),
     "plugins": ("tempest_pds.cli.plugins_command:plugins", "List plugins: installed, selected, failed and why."),
     "backup": ("tempest_pds.cli.backup_command:backup", "Make, check and restore backups."),

@@ -17,7 +17,9 @@ sweep. Each step may be taken again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 import structlog
 
@@ -35,6 +37,8 @@ from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.sequencer.store import SequencerStore
+
+START_SECONDS: Final = 10.0
 
 _log = structlog.get_logger("tempest_pds.account_deletion")
 
@@ -71,6 +75,7 @@ class AccountDeletion:
         self._hooks = hooks
         self._now = now
         self._under_way: set[Did] = set()
+        self._resuming: asyncio.Task[None] | None = None
 
     async def delete(self, did: Did) -> None:
         """Delete an account and all that it has.
@@ -86,6 +91,19 @@ class AccountDeletion:
         if account is None or did in self._under_way:
             raise AccountNotFound("Account not found")
         await finish(self._delete(account))
+
+    async def resume_at_start(self, patience: float = START_SECONDS) -> None:
+        """Finish what a crash has interrupted; goes on by itself when that takes longer than `patience` seconds.
+
+        A blob store that does not answer must not keep the server from starting.
+        """
+        self._resuming = asyncio.create_task(self.resume())
+        await asyncio.wait({self._resuming}, timeout=patience)
+
+    async def close(self) -> None:
+        """Wait for the deletion that a start has left under way."""
+        if self._resuming is not None:
+            await asyncio.wait({self._resuming})
 
     async def resume(self) -> None:
         """Finish the deletions that a crash or a failure has interrupted."""

@@ -7,6 +7,7 @@
     keys/               signing keys, the PLC rotation key, generated secrets
     backups/            where the local backup sink keeps its archives
     tmp/                emptied at each start
+    control.json        how commands reach the server, while it runs: no part of a backup
 
 One process owns it. Two writers would give out one sequence number twice, so the second is refused by a lock that the
 kernel drops when the first one dies, however it dies.
