@@ -24,6 +24,7 @@ class State:
     password: str
     other_did: str
     other_handle: str
+    app_password: str = ""
     uri: str = ""
     cid: str = ""
     commit: str = ""

@@ -1,7 +1,6 @@
 """An administrator's requests to both servers: the same status, the same error name, JSON of the same shape."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 from argon2 import PasswordHasher
@@ -55,17 +54,10 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
 """By exchange: what Tempest answers instead ("status error"), and why."""
 
 
-@dataclass
-class AdminState(State):
-    """A state with a password for an app."""
-
-    app_password: str = ""
-
-
-def prepare(server: ServerProcess) -> AdminState:
+def prepare(server: ServerProcess) -> State:
     account, other = sign_up(server, "adm"), sign_up(server, "oth")
     app = account.procedure("com.atproto.server.createAppPassword", name="app")["password"]
-    state = AdminState(account.did, account.handle, account.password, other.did, other.handle, app_password=app)
+    state = State(account.did, account.handle, account.password, other.did, other.handle, app_password=app)
     session = account.procedure("com.atproto.server.createSession", identifier=account.handle, password=app)
     state.tokens = {
         "access": f"Bearer {account.access}",
