@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tempest_pds.composition import open_services
+from tempest_pds.composition.root import open_services
 from tempest_pds.http.server import new_event_loop_factory
 from tempest_pds.logs import configure_logs
 from tempest_pds.protocol.lexicon.lexicons import Lexicons

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-from tempest_pds.composition import open_services
+from tempest_pds.composition.root import open_services
 from tempest_pds.http.admin import load_admin_routes
 from tempest_pds.http.application import build_edge
 from tempest_pds.http.auth import Authenticator

@@ -23,7 +23,7 @@ class SelectedAdapters:
     """The adapters of one server.
 
     All are made before anything is opened: a name that nobody offers, or a setting that is missing, is told when the
-    server starts, not when it is needed. The backup sink is opened by `composition_backup`.
+    server starts, not when it is needed. The backup sink is opened by `composition/backups.py`.
     """
 
     selection: Selection

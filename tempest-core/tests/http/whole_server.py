@@ -16,7 +16,7 @@ import structlog
 from edge_server import serving
 
 from tempest_pds.app import build_app
-from tempest_pds.composition import Opened, open_services
+from tempest_pds.composition.root import Opened, open_services
 from tempest_pds.http.context import Services
 from tempest_pds.logs import configure_logs
 from tempest_pds.settings_loading import load_settings

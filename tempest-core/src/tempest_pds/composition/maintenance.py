@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tempest_pds.opened_data import OpenedData
+from tempest_pds.composition.data import OpenedData
 from tempest_pds.protocol.syntax.tid import TidClock
 from tempest_pds.services.blob_scrub import BlobScrub
 from tempest_pds.services.blobs import Blobs

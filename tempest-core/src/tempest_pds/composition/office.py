@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tempest_pds.opened_data import OpenedData
+from tempest_pds.composition.data import OpenedData
 from tempest_pds.remote.did_resolver import DidResolver
 from tempest_pds.services.account_deletion import AccountDeletion
 from tempest_pds.services.account_hooks import AccountHooks

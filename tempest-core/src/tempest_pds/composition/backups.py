@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from tempest_pds.adapter_selection import AdapterKind
-from tempest_pds.opened_data import OpenedData
+from tempest_pds.composition.data import OpenedData
 from tempest_pds.plugin_loading import one_line
 from tempest_pds.plugins import PluginManager
 from tempest_pds.selected_adapters import SelectedAdapters, unusable

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from tempest_pds.adapter_selection import Selection
-from tempest_pds.opened_data import OpenedData
+from tempest_pds.composition.data import OpenedData
 from tempest_pds.plugins import PluginInUse, PluginManager
 from tempest_pds.remote.relays import Relays
 from tempest_pds.services.firehose import Firehose

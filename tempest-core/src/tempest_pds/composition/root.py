@@ -11,21 +11,20 @@ from dataclasses import dataclass
 
 import structlog
 
-from tempest_pds.composition_backup import open_backups
-from tempest_pds.composition_mail import open_mail
-from tempest_pds.composition_maintenance import make_maintenance
-from tempest_pds.composition_office import make_office
-from tempest_pds.composition_status import make_status
+from tempest_pds.composition.backups import open_backups
+from tempest_pds.composition.data import OpenedData, open_data
+from tempest_pds.composition.hosted_directory import HostedDirectory
+from tempest_pds.composition.mail import open_mail
+from tempest_pds.composition.maintenance import make_maintenance
+from tempest_pds.composition.office import make_office
+from tempest_pds.composition.status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
 from tempest_pds.http.forwarding import Forwarding
 from tempest_pds.http.pages.service import Directory
-from tempest_pds.opened_data import OpenedData, open_data
 from tempest_pds.plugins import PluginManager
-from tempest_pds.protocol.data_model.value import LexValue
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.protocol.syntax.tid import TidClock
 from tempest_pds.remote.did_resolver import DidResolver
 from tempest_pds.remote.handle_resolver import HandleResolver
@@ -65,7 +64,6 @@ from tempest_pds.services.sync_reads import SyncReads
 from tempest_pds.services.tokens import Tokens
 from tempest_pds.services.upkeep import Upkeep
 from tempest_pds.settings import Settings
-from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.key_files import KeyFiles
 from tempest_pds.telemetry import Instruments, software_version
 from tempest_pds_plugins.adapters import PluginContext
@@ -362,7 +360,7 @@ async def open_services(
         service_tokens=service_auth,
         admin_tokens=_admin_token(settings, data.keys, passwords, control_token),
         hosting=hosting,
-        directory=_HostedDirectory(data.accounts, documents),
+        directory=HostedDirectory(data.accounts, documents),
         plugins=plugins,
         measurements=adapters.measurements(),
     )
@@ -385,24 +383,3 @@ def _admin_token(settings: Settings, keys: KeyFiles, passwords: Passwords, contr
     stored_hash = settings.admin_token_hash
     token = None if stored_hash is not None else keys.load_or_create("admin_token").hex()
     return AdminToken(passwords, stored_hash=stored_hash, token=token, control_token=control_token)
-
-
-class _HostedDirectory:
-    """What the small pages ask of the accounts."""
-
-    def __init__(self, store: AccountStore, documents: HostedDocuments) -> None:
-        self._store = store
-        self._documents = documents
-
-    def did_of_handle(self, handle: Handle) -> Did | None:
-        """Give the account of a handle that is hosted here, if it is active: as resolveHandle answers."""
-        account = self._store.accounts.by_handle(handle)
-        return account.did if account is not None and account.is_active else None
-
-    def hosted_did_document(self, did: Did) -> Mapping[str, LexValue] | None:
-        """Give the document of a did:web that this server answers for."""
-        return self._documents.document(did)
-
-    def check(self) -> None:
-        """Raise when the database does not answer."""
-        self._store.accounts.count()
