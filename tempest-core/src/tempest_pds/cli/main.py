@@ -20,7 +20,10 @@ _COMMANDS: Final = {
     ),
     "config": ("tempest_pds.cli.config_command:config", "Show the settings in force, secrets hidden."),
     "plugins": ("tempest_pds.cli.plugins_command:plugins", "List plugins: installed, selected, failed and why."),
-    "backup": ("tempest_pds.cli.backup_command:backup", "Make backups, look at them, check them, and restore from one."),
+    "backup": (
+        "tempest_pds.cli.backup_command:backup",
+        "Make backups, look at them, check them, and restore from one.",
+    ),
     "doctor": (
         "tempest_pds.cli.doctor_command:doctor",
         "Check a deployment, and say of each fault its cause and its cure.",
