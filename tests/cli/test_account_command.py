@@ -1,6 +1,7 @@
 """`tempest account`, while a server runs and while none does."""
 
 import json
+import sqlite3
 import urllib.error
 import urllib.request
 
@@ -82,7 +83,18 @@ def test_list_goes_on_beyond_a_page(server: Tempest, monkeypatch: pytest.MonkeyP
     dids = [sign_up(server).did for _ in range(5)]
     monkeypatch.setattr("tempest_pds.cli.account_command._PAGE", 2)
     done = CliRunner().invoke(cli, ["account", "list"], env=server.env)
-    assert [line.split()[0] for line in done.output.splitlines()] == dids
+    assert [line.split()[0] for line in done.stdout.splitlines()] == dids
+
+
+def test_list_shows_an_account_without_a_repository_too(server: Tempest) -> None:
+    server.start()
+    dids = [sign_up(server).did for _ in range(2)]
+    server.stop()
+    connection = sqlite3.connect(server.folder / "account.sqlite")
+    with connection:
+        assert connection.execute("DELETE FROM repo_head WHERE did = ?", (dids[0],)).rowcount == 1
+    connection.close()
+    assert [line.split()[0] for line in command(server, "account", "list").splitlines()] == dids
 
 
 def test_what_was_done_while_no_server_ran_is_there_when_one_does(server: Tempest) -> None:

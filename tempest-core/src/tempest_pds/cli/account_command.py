@@ -23,7 +23,7 @@ from tempest_pds.cli.operation import (
 if TYPE_CHECKING:
     from tempest_pds.cli.operator import Operator
 
-_PAGE: Final = 100
+_PAGE: Final = 500
 _REPO_REF: Final = "com.atproto.admin.defs#repoRef"
 
 password_option = click.option(
@@ -54,20 +54,9 @@ def list_accounts(as_json: bool) -> None:
 def _accounts(server: Operator) -> Iterator[dict[str, Any]]:
     params: dict[str, str | int] = {"limit": _PAGE}
     while True:
-        page = server.call("com.atproto.sync.listRepos", params=params)
-        dids = [repo["did"] for repo in page["repos"]]
-        infos = server.call("com.atproto.admin.getAccountInfos", params={"dids": dids})["infos"] if dids else []
-        known = {info["did"]: info for info in infos}
-        for repo in page["repos"]:
-            info = known.get(repo["did"], {})
-            yield {
-                "did": repo["did"],
-                "status": "active" if repo.get("active", True) else repo.get("status", "inactive"),
-                "handle": info.get("handle"),
-                "email": info.get("email"),
-                "createdAt": info.get("indexedAt"),
-            }
-        if not dids or "cursor" not in page:
+        page = server.call("/xrpc/_admin/accounts", params=params)
+        yield from page["accounts"]
+        if "cursor" not in page:
             return
         params["cursor"] = page["cursor"]
 

@@ -1,10 +1,17 @@
-"""Finding an account as a person names it."""
+"""Accounts as a person who runs the server looks for them: by any name, or all of them."""
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from tempest_pds.http.admin_routes import AdminCall, admin_route
 from tempest_pds.http.answers import Answer
+from tempest_pds.http.errors import XrpcError
 from tempest_pds.services.errors import AccountNotFound
+from tempest_pds.services.timestamps import to_datetime
+from tempest_pds.stores.account.accounts import Account
+
+_MAX_PAGE: Final = 500
 
 
 @admin_route("GET", "/xrpc/_admin/account")
@@ -13,4 +20,25 @@ async def account(call: AdminCall) -> Answer:
     found = call.services.hosting.find(call.required("account"))
     if found is None:
         raise AccountNotFound("there is no such account here")
-    return {"did": found.did, "handle": found.handle, "status": str(found.status), "createdAt": found.created_at}
+    return _view(found)
+
+
+@admin_route("GET", "/xrpc/_admin/accounts")
+async def accounts(call: AdminCall) -> Answer:
+    """List all accounts, whatever their status, the oldest first: a page of `limit` after `cursor`."""
+    limit = call.params.get("limit", str(_MAX_PAGE))
+    if not limit.isdecimal() or not 0 < int(limit) <= _MAX_PAGE:
+        raise XrpcError(400, "InvalidRequest", f"limit must be a number from 1 to {_MAX_PAGE}")
+    found, cursor = call.services.administration.search(None, int(limit), call.params.get("cursor"))
+    answer: dict[str, Any] = {"accounts": [_view(info.account) for info in found]}
+    return answer if cursor is None else {**answer, "cursor": cursor}
+
+
+def _view(account: Account) -> dict[str, Any]:
+    return {
+        "did": account.did,
+        "handle": account.handle,
+        "email": account.email,
+        "status": str(account.status),
+        "createdAt": to_datetime(account.created_at),
+    }
