@@ -83,7 +83,9 @@ def test_the_instruments_are_made_as_they_are_described(recorder: Recorder) -> N
     assert recorder.made == [(each.name, each.kind, each.unit, each.description) for each in INSTRUMENTS]
 
 
-async def test_all_of_them_measure_with_the_attributes_that_are_described(recorder: Recorder, url: str) -> None:
+async def test_all_of_them_measure_with_the_attributes_that_are_described(
+    recorder: Recorder, url: str, tmp_path: Path
+) -> None:
     async with aiohttp.ClientSession() as client:
         new = {"handle": "alice.test", "email": "alice@mail.test", "password": "a long password"}
         async with client.post(f"{url}/com.atproto.server.createAccount", json=new) as answer:
@@ -101,6 +103,10 @@ async def test_all_of_them_measure_with_the_attributes_that_are_described(record
             assert await answer.read() == b"a blob"
         async with client.ws_connect(f"{url}/com.atproto.sync.subscribeRepos?cursor=0") as socket:
             await socket.receive_bytes()
+        token = (tmp_path / "data" / "keys" / "secret_admin_token").read_text()
+        operator = {"Authorization": f"Bearer {token}"}
+        async with client.post(f"{url}/_admin/backups/create", json={}, headers=operator) as answer:
+            assert '"result"' in await answer.text()
     described = {each.name: set(each.attributes) for each in INSTRUMENTS}
     backfill = "firehose.backfill.count"  # measures only what the memory no longer holds
     assert recorder.seen | {backfill: set()} == described

@@ -11,6 +11,7 @@ from typing import Final
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from tests.support.account import Account, sign_up
+from tests.support.backups import tempest
 from tests.support.collector import Collector
 from tests.support.server import Tempest
 from websockets.sync.client import connect
@@ -63,7 +64,19 @@ def live_a_little(server: Tempest) -> Account:
     alice.procedure(
         "com.atproto.repo.deleteRecord", repo=alice.did, collection="com.example.thing", rkey=made["uri"].split("/")[-1]
     )
+    tempest(server.env, "backup", "create")
+    fail_a_backup(server)
     return alice
+
+
+def fail_a_backup(server: Tempest) -> None:
+    """Have a backup end without success: where it would be written to, there is a file for a moment."""
+    folder = server.folder / "backups" / ".unfinished"
+    folder.rmdir()
+    folder.touch()
+    tempest(server.env, "backup", "create", code=2)
+    folder.unlink()
+    folder.mkdir()
 
 
 def upload(account: Account) -> dict[str, dict[str, str]]:

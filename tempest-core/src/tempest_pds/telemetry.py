@@ -87,6 +87,9 @@ INSTRUMENTS: Final = (
         {"direction": "`in` for uploads, `out` for downloads"},
     ),
     Instrument(
+        "backup.count", "counter", "{backup}", "Backups that ended, by result.", {"result": "`made` or `failed`"}
+    ),
+    Instrument(
         "sqlite.query.duration",
         "histogram",
         "s",
@@ -105,6 +108,7 @@ class Instruments:
 
     __slots__ = (
         "_tracer",
+        "backup_count",
         "blob_bytes",
         "blob_upload_count",
         "firehose_backfill_count",
@@ -144,6 +148,7 @@ class Instruments:
         self.firehose_backfill_count = counter("firehose.backfill.count")
         self.blob_upload_count = counter("blob.upload.count")
         self.blob_bytes = counter("blob.bytes")
+        self.backup_count = counter("backup.count")
         self.sqlite_query_duration = histogram("sqlite.query.duration")
 
     def start_request_span(self, name: str, attributes: Mapping[str, AttributeValue] | None = None) -> Span:

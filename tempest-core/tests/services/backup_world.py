@@ -16,6 +16,7 @@ from tempest_pds.services.backup.maker import BackupMaker
 from tempest_pds.services.backup.ready_sink import ReadySink
 from tempest_pds.services.backup.sources import open_stream
 from tempest_pds.services.progress import Progress, silent
+from tempest_pds.telemetry import Instruments
 from tempest_pds_plugins import streams
 from tempest_pds_plugins.backup_sink import BackupStat
 from tempest_pds_plugins.errors import StoreUnavailable
@@ -63,6 +64,7 @@ def maker_of(path: Any, sink: HeldSink, **options: Any) -> BackupMaker:
         sink=ready,
         new_archive=lambda progress: archive_of(path, progress),
         history=History(path.directory.backups),
+        instruments=Instruments(),
         **options,
     )
 

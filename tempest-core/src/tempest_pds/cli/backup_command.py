@@ -43,7 +43,9 @@ def backup() -> None:
 
 
 @backup.command("create")
-@click.option("--upload", is_flag=True, help="Keep it in TEMPEST_BACKUP_STORE instead of the data directory.")
+@click.option(
+    "--upload", "--upload-s3", is_flag=True, help="Keep it in TEMPEST_BACKUP_STORE instead of the data directory."
+)
 @_as_json
 def create(upload: bool, as_json: bool) -> None:
     """Make a backup, while the server runs or while it does not."""

@@ -25,6 +25,7 @@ from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.progress import Progress
 from tempest_pds.settings import Settings
+from tempest_pds.telemetry import Instruments
 from tempest_pds_plugins.adapters import PluginContext
 from tempest_pds_plugins.errors import AdapterUnavailable
 
@@ -50,6 +51,7 @@ async def open_backups(
     data: OpenedData,
     log: CommitLog,
     blobs: Blobs,
+    instruments: Instruments,
     stack: AsyncExitStack,
 ) -> Backups:
     """Open the sinks, and put together what fills them. The schedule is not started.
@@ -96,6 +98,7 @@ async def open_backups(
         sink=sink,
         new_archive=new_archive,
         history=history,
+        instruments=instruments,
         recipient=None if settings.backup_recipient is None else recipient(settings.backup_recipient),
         retention=Retention(settings.backup_keep, settings.backup_keep_days),
     )

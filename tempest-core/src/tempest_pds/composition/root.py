@@ -181,7 +181,7 @@ async def open_services(
         instruments=instruments,
     )
     stack.push_async_callback(blobs.close)
-    backups = await open_backups(settings, context, plugins, adapters, data, log, blobs, stack)
+    backups = await open_backups(settings, context, plugins, adapters, data, log, blobs, instruments, stack)
     stack.push_async_callback(backups.maker.close)
     stack.push_async_callback(backups.schedule.stop)
     records = Records(

@@ -20,6 +20,7 @@ from tempest_pds.services.backup.manifest import Manifest
 from tempest_pds.services.backup.names import Retention, name_for
 from tempest_pds.services.backup.ready_sink import ReadySink
 from tempest_pds.services.progress import Progress, WorkStopped, silent
+from tempest_pds.telemetry import Instruments
 from tempest_pds_plugins import streams
 from tempest_pds_plugins.errors import PluginError
 
@@ -58,6 +59,7 @@ class BackupMaker:
         sink: ReadySink,
         new_archive: Callable[[Progress], Archive],
         history: History,
+        instruments: Instruments,
         recipient: Recipient | None = None,
         retention: Retention | None = None,
     ) -> None:
@@ -66,6 +68,7 @@ class BackupMaker:
         self._sink = sink
         self._new_archive = new_archive
         self._history = history
+        self._instruments = instruments
         self._recipient = recipient
         self._retention = retention or Retention()
         self._making = asyncio.Lock()
@@ -143,6 +146,7 @@ class BackupMaker:
         return Made(name, sink.location(name), stat.size, seconds, self._recipient is not None, archive.manifest)
 
     def _note(self, outcome: Outcome) -> None:
+        self._instruments.backup_count.add(1, {"result": "failed" if outcome.error else "made"})
         try:
             self._history.note("backup", outcome)
         except OSError as error:
