@@ -111,8 +111,6 @@ def test_a_library_of_an_adapter_that_is_not_selected_is_not_loaded(library: str
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_of_an_adapter_only_registration_and_settings_are_loaded(name: str, loaded: set[str]) -> None:
     package = name.replace("-", "_")
-    assert {module for module in loaded if module.split(".")[0] == package} == {
-        package,
-        f"{package}.plugin",
-        f"{package}.settings",
-    }
+    found = {module for module in loaded if module.split(".")[0] == package}
+    # Of a bucket's address, which the settings are checked for; it imports nothing heavy.
+    assert found - {"tempest_pds_blob_s3.location"} == {package, f"{package}.plugin", f"{package}.settings"}

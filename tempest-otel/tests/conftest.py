@@ -31,7 +31,11 @@ class _Root(logging.Handler):
 @pytest.fixture
 def said() -> Iterator[list[str]]:
     """The lines that reach the root logger, as the server's log has them; `caplog` sees others as well."""
-    handler = _Root()
-    logging.getLogger().addHandler(handler)
+    handler, root = _Root(), logging.getLogger()
+    level = root.level
+    # Other tests of the same process may have set up a log that tells less.
+    root.setLevel(logging.WARNING)
+    root.addHandler(handler)
     yield handler.lines
-    logging.getLogger().removeHandler(handler)
+    root.removeHandler(handler)
+    root.setLevel(level)

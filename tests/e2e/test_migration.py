@@ -50,7 +50,7 @@ def furnish(account: Account) -> str:
 def arrive(new: ServerProcess, old: Account) -> Account:
     """Make an account of the same DID on the new server, by a token of the old one."""
     token = old.query(f"{SERVER}.getServiceAuth", aud="did:web:localhost", lxm=f"{SERVER}.createAccount")["token"]
-    handle = f"moved-{old.handle}"
+    handle = f"to-{old.handle}"
     given = {"handle": handle, "email": f"{handle}@mail.test", "password": old.password, "did": old.did}
     status, made = json_request(f"{new.url}/xrpc/{SERVER}.createAccount", given, {"Authorization": f"Bearer {token}"})
     assert status == 200, made
