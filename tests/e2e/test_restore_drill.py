@@ -8,9 +8,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.test_backup import picture, read_blob
 from tests.support.account import sign_up
-from tests.support.backups import tempest, tempest_json
+from tests.support.backups import picture, read_blob, tempest, tempest_json
 from tests.support.frames import Subscription
 from tests.support.process import json_request
 from tests.support.reference import PlcDirectory

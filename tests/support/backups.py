@@ -5,8 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
+
+from tests.support.account import Account
+from tests.support.process import ServerProcess
+from tests.support.server import Tempest
 
 TEMPEST = [sys.executable, "-m", "tempest_pds.cli.main"]
 
@@ -41,3 +46,33 @@ def kill(child: subprocess.Popen[bytes]) -> bool:
         os.kill(child.pid, signal.SIGKILL)
     child.wait()
     return working
+
+
+def upload(account: Account, data: bytes, mime_type: str = "image/png") -> Any:
+    headers = {"Authorization": f"Bearer {account.access}", "Content-Type": mime_type}
+    request = urllib.request.Request(f"{account.server.url}/xrpc/com.atproto.repo.uploadBlob", data, headers)
+    return json.load(urllib.request.urlopen(request))["blob"]
+
+
+def picture(account: Account, data: bytes) -> str:
+    """Upload a blob, have a record refer to it, and return its CID."""
+    blob = upload(account, data)
+    record = {"$type": "com.example.picture", "image": blob}
+    account.procedure(
+        "com.atproto.repo.createRecord", repo=account.did, collection="com.example.picture", record=record
+    )
+    return str(blob["ref"]["$link"])
+
+
+def read_blob(server: ServerProcess, did: str, cid: str) -> bytes:
+    url = f"{server.url}/xrpc/com.atproto.sync.getBlob?did={did}&cid={cid}"
+    with urllib.request.urlopen(url) as answer:
+        data: bytes = answer.read()
+        return data
+
+
+def restored(archive: Path, folder: Path) -> Tempest:
+    """Restore into a folder, and return the server over it, not started."""
+    server = Tempest(folder)
+    tempest(server.env, "backup", "restore", "--input", archive, "--target", folder)
+    return server

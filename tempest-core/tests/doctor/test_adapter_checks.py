@@ -127,8 +127,8 @@ def test_a_public_server_without_a_backup(examine: Any, public: dict[str, str]) 
 
 @pytest.mark.parametrize(("hours", "status"), [(2, "ok"), (50, "warning")])
 def test_the_age_of_the_newest_backup(examine: Any, data: DataDirectory, hours: int, status: str) -> None:
-    old, newest = "tempest-pds.test-20260101T000000Z.tar", "tempest-pds.test-20260201T000000Z.tar"
-    for name, age in ((old, hours + 100), (newest, hours), ("notes.txt", 0)):
+    old, newest = "tempest-localhost-20260101T000000Z.tar", "tempest-localhost-20260201T000000Z.tar"
+    for name, age in ((old, hours + 100), (newest, hours), ("notes.txt", 0), ("tempest-other-20260201T000000Z.tar", 0)):
         (data.backups / name).touch()
         os.utime(data.backups / name, (time() - age * 3600, time() - age * 3600))
     found, detail, cure = examine("backups")[0]

@@ -32,8 +32,10 @@ class HeldSink(MemoryBackupSink):
         self.go = asyncio.Event()
         self.go.set()
         self.down = False
+        self.puts = 0
 
     async def put(self, name: str, chunks: AsyncIterator[bytes]) -> BackupStat:
+        self.puts += 1
         self.began.set()
         await self.go.wait()
         if self.down:

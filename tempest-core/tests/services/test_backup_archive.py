@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,17 @@ from backup_world import archive_of, unpack
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.repo.commit import decode
+from tempest_pds.services.backup.errors import BackupFailed
 from tempest_pds.services.blobs import PREFIXES
 from tempest_pds.services.progress import WorkStopped
+from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.sequencer.store import SequencerStore
 from tempest_pds_plugins import streams
+from tempest_pds_plugins.blob_store import BlobStat
+from tempest_pds_plugins.errors import StoreUnavailable
 
 ALICE = Did("did:plc:aliceaaaaaaaaaaaaaaaaaaa")
 BOB = Did("did:plc:bobbbbbbbbbbbbbbbbbbbbbb")
@@ -49,12 +55,13 @@ async def test_it_holds_what_was_there(write_path: Any, tmp_path: Path) -> None:
 async def test_a_write_after_a_file_was_copied_is_in_it(write_path: Any, tmp_path: Path) -> None:
     """The file was sent already; it is sent again, and the later one counts."""
     write_path.create(BOB)
+    write_path.create(CAROL)
     parts: list[bytes] = []
     wrote = False
     async for chunk in archive_of(write_path).chunks():
         parts.append(chunk)
         if not wrote and b"bobbbb" in b"".join(parts[-3:]):
-            # Bob's file comes second: Alice's has been copied by now.
+            # Bob's file comes second: Alice's has been copied by now, and Carol's is pinned after the write.
             await write_path.post("late", rkey="late")
             wrote = True
     assert wrote
@@ -146,6 +153,78 @@ async def test_a_blob_without_bytes_is_named(write_path: Any, tmp_path: Path) ->
     extracted = await unpack(await streams.collect(archive_of(write_path).chunks()), tmp_path / "out")
     assert extracted.manifest.missing_blobs == (f"{ALICE}/{blob.cid}",)
     assert extracted.manifest.blobs == 0
+
+
+async def test_one_broken_file_keeps_no_other_account_from_being_backed_up(write_path: Any, tmp_path: Path) -> None:
+    write_path.create(BOB)
+    await write_path.post("hello")
+    await write_path.log.settle()
+    write_path.stores.reap()
+    path = write_path.stores.path_of(BOB)
+    path.write_bytes(b"no database" * 1000)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    fresh = ActorStores(write_path.directory.repos)
+    write_path.stores = fresh
+    extracted = await unpack(await streams.collect(archive_of(write_path).chunks()), tmp_path / "out")
+    fresh.close()
+    assert extracted.manifest.unreadable == (BOB,)
+    assert head_in(tmp_path / "out", ALICE)[1] == 1
+    assert next((tmp_path / "out" / "repos").rglob("*bobbb*")).read_bytes() == b"no database" * 1000
+
+
+async def test_a_blob_that_cannot_be_read_is_passed_over(write_path: Any, tmp_path: Path) -> None:
+    bad, good = await write_path.upload(b"bad" * 100_000), await write_path.upload(b"good")
+    original = write_path.blob_store.get
+
+    async def failing(key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        stream = await original(key, start, end)
+
+        async def some() -> AsyncIterator[bytes]:
+            yield (await anext(stream))[:1000]
+            raise StoreUnavailable("a bad sector")
+
+        return some() if str(bad.cid) in key else stream
+
+    write_path.blob_store.get = failing
+    extracted = await unpack(await streams.collect(archive_of(write_path).chunks()), tmp_path / "out")
+    assert extracted.manifest.missing_blobs == (f"{ALICE}/{bad.cid}",)
+    assert (extracted.blobs, extracted.problems) == (1, [])
+    assert good.size == 4
+
+
+async def test_a_store_that_fails_again_and_again_ends_it(write_path: Any) -> None:
+    for number in range(6):
+        await write_path.upload(bytes([number]))
+
+    async def away(key: str) -> BlobStat:
+        raise StoreUnavailable("nobody answers")
+
+    write_path.blob_store.stat = away
+    with pytest.raises(BackupFailed, match="nobody answers"):
+        await streams.collect(archive_of(write_path).chunks())
+
+
+async def test_an_account_made_in_place_of_a_file_that_lay_there_is_the_new_one(
+    write_path: Any, tmp_path: Path
+) -> None:
+    """A sign-up that failed left a file; while the backup is made the owner tries again, beside the writer thread."""
+    write_path.create(CAROL)
+    write_path.accounts.accounts.delete(CAROL)
+    parts: list[bytes] = []
+    again = False
+    async for chunk in archive_of(write_path).chunks():
+        parts.append(chunk)
+        if not again and b"carolccc" in b"".join(parts[-3:]):
+            write_path.stores.delete(CAROL)
+            write_path.keys.delete_signing_key(CAROL)
+            write_path.create(CAROL)
+            write_path.accounts.accounts.delete(CAROL)
+            write_path.accounts.accounts.create(Account(did=CAROL, handle=None, created_at=now_us()))
+            again = True
+    assert again
+    await unpack(b"".join(parts), tmp_path / "out")
+    assert head_in(tmp_path / "out", CAROL)[0] == write_path.sync.head(CAROL).rev
 
 
 async def test_without_blobs_it_says_so(write_path: Any, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tempest_pds.services.backup.names import Retention, name_for
 from tempest_pds.services.backup.schedule import BackupSchedule
 from tempest_pds.services.backup.standing import BackupStanding
 from tempest_pds_plugins import streams
+from tempest_pds_plugins.backup_sink import BackupStat
 
 
 async def names(sink: HeldSink) -> list[str]:
@@ -149,6 +150,38 @@ class TestSchedule:
         due = schedule.due_at()
         assert due is not None
         assert due > time.time() + 60
+
+    async def test_a_history_that_cannot_be_written_makes_it_no_faster(self, write_path: Any) -> None:
+        sink, folder = HeldSink(), write_path.directory.backups
+        (folder / ".history.json").mkdir()
+        schedule = BackupSchedule(maker_of(write_path, sink), History(folder), interval=3600)
+        schedule.start()
+        await sink.began.wait()
+        await asyncio.sleep(0.3)
+        await schedule.stop()
+        assert sink.puts == 1
+
+    async def test_whatever_fails_the_next_one_is_tried(self, write_path: Any) -> None:
+        class Unlistable(HeldSink):
+            async def list(self) -> AsyncIterator[BackupStat]:
+                raise FileNotFoundError("backups")
+                yield
+
+        sink = Unlistable()
+        schedule = BackupSchedule(maker_of(write_path, sink), History(write_path.directory.backups), interval=0.05)
+        schedule.start()
+        for _ in range(3):
+            sink.began.clear()
+            async with asyncio.timeout(20):
+                await sink.began.wait()
+        await schedule.stop()
+
+    async def test_a_clock_that_was_ahead_once_does_not_put_it_off(self, write_path: Any) -> None:
+        history = History(write_path.directory.backups)
+        history.note("backup", Outcome(name="a", at=time.time() + 1e8, seconds=1.0))
+        due = BackupSchedule(maker_of(write_path, HeldSink()), history, interval=60).due_at()
+        assert due is not None
+        assert due < time.time() + 61
 
     async def test_without_an_interval_there_is_none(self, write_path: Any) -> None:
         schedule = BackupSchedule(maker_of(write_path, HeldSink()), History(write_path.directory.backups), interval=0)

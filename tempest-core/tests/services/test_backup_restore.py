@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -145,6 +146,101 @@ async def test_an_account_deleted_while_the_backup_was_made_stays_deleted(write_
     accounts.close()
     assert not list((target / "repos").rglob("*bobbb*"))
     assert not list((target / "keys" / "signing").rglob("*bobbb*"))
+
+
+async def test_its_blobs_are_cleared_away_by_the_first_start(write_path: Any, tmp_path: Path) -> None:
+    write_path.create(BOB)
+    await write_path.upload(b"of alice")
+    parts: list[bytes] = []
+    async for chunk in archive_of(write_path).chunks():
+        parts.append(chunk)
+        if b"blobs/temporary/" in chunk:
+            write_path.accounts.accounts.delete(BOB)
+    target = tmp_path / "target"
+    await restored(b"".join(parts), target)
+    accounts = AccountStore(target / "account.sqlite")
+    assert [deletion.did for deletion in accounts.account_deletions.all()] == [BOB]
+    accounts.close()
+
+
+async def test_what_only_the_log_had_is_in_what_is_restored(write_path: Any, tmp_path: Path) -> None:
+    """A file that lacked a commit when the backup was made is brought up to date before anything is signed anew."""
+    write_path.log.unsettled.held = True
+    await write_path.post("in both")
+    await write_path.log.settle()
+    behind = {path: path.read_bytes() for path in (write_path.directory.repos).rglob("*.sqlite*")}
+    await write_path.post("in the log alone")
+    archive = await backup_of(write_path)
+    name = next(path for path in behind if path.suffix == ".sqlite")
+    sources = ActorStores(tmp_path / "older")
+    older = sources.path_of(ALICE)
+    older.parent.mkdir(parents=True)
+    for path, data in behind.items():
+        if not path.name.endswith("-shm"):
+            older.with_name(path.name).write_bytes(data)
+    sources.open(ALICE).release()
+    sources.close()
+    relative = name.relative_to(write_path.directory.root).as_posix()
+
+    def with_older(member: str, data: bytes) -> bytes:
+        if member == relative:
+            return older.read_bytes()
+        if member != MANIFEST:
+            return data
+        manifest = json.loads(data)
+        for file in manifest["files"]:
+            if file["path"] == relative:
+                file.update(size=older.stat().st_size, sha256=hashlib.sha256(older.read_bytes()).hexdigest())
+        return json.dumps(manifest).encode()
+
+    await restored(changed(archive, with_older), tmp_path / "target")
+    stores = ActorStores(tmp_path / "target" / "repos")
+    with stores.open(ALICE) as store:
+        assert store.record_count() == 2
+    stores.close()
+
+
+async def test_blobs_lie_where_their_rows_say(write_path: Any, tmp_path: Path) -> None:
+    """A takedown may come between the copy of the row and that of the bytes."""
+    blob = await write_path.upload(b"seen")
+    archive = await backup_of(write_path)
+    target = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(archive)) as source, tarfile.open(fileobj=target, mode="w") as sink:
+        for info in source:
+            content = source.extractfile(info)
+            info.name, info.pax_headers = info.name.replace("blobs/temporary/", "blobs/quarantine/"), {}
+            sink.addfile(info, content)
+    await restored(target.getvalue(), tmp_path / "target")
+    stat = await DiskBlobStore(tmp_path / "target" / "blobs").stat(f"temporary/{ALICE}/{blob.cid}")
+    assert stat.size == 4
+
+
+async def test_a_blob_that_is_there_already_is_checked_in_the_archive_all_the_same(
+    write_path: Any, tmp_path: Path
+) -> None:
+    blob = await write_path.upload(b"whole")
+    archive = changed(await backup_of(write_path), lambda name, data: b"WHOLE" if name.startswith("blobs/") else data)
+    target = tmp_path / "target"
+    store = DiskBlobStore(target / "blobs")
+    await store.open()
+    await store.put(f"temporary/{ALICE}/{blob.cid}", streams.of(b"whole"))
+    directory = DataDirectory(target)
+    with directory.lock(restoring=True):
+        async with open_stream(streams.of(archive), ()) as members:
+            with pytest.raises(RestoreDamaged, match="is damaged"):
+                await restore(members, directory, store)
+
+
+def test_the_backups_in_a_target_stay_where_they_are(tmp_path: Path) -> None:
+    """One of them may be what is being restored, the second time too."""
+    directory = DataDirectory(tmp_path)
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "backups" / "the-only.tar").write_text("precious")
+    check_target(directory, force=False)
+    (tmp_path / "account.sqlite").write_text("old")
+    make_room(directory, force=True)
+    make_room(directory, force=True)
+    assert (tmp_path / "backups" / "the-only.tar").read_text() == "precious"
 
 
 async def test_a_blob_that_is_damaged_is_told_and_not_stored(write_path: Any, tmp_path: Path) -> None:

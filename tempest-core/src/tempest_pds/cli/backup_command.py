@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -63,6 +62,8 @@ def create(upload: bool, as_json: bool) -> None:
         f"as of event {made['lastSeq']:,}, in {made['seconds']:.1f} s",
         err=True,
     )
+    if made["unreadable"]:
+        click.echo(f"Damaged, and kept as they are: the repositories of {', '.join(made['unreadable'])}", err=True)
     if made["missingBlobs"]:
         click.echo(f"{len(made['missingBlobs'])} blobs are not in the blob store, and so not in the backup", err=True)
     if made["secretsElsewhere"]:
@@ -75,7 +76,7 @@ def create(upload: bool, as_json: bool) -> None:
 @_as_json
 def list_backups(as_json: bool) -> None:
     """List the backups in TEMPEST_BACKUP_STORE and in the data directory, the newest first."""
-    from tempest_pds.cli.backup_sinks import BackupStores
+    from tempest_pds.cli.backup_sinks import BackupStores, run_to_end
 
     async def run() -> list[dict[str, Any]]:
         stores = BackupStores(os.environ)
@@ -85,7 +86,7 @@ def list_backups(as_json: bool) -> None:
                 for kept in await stores.backups(sinks)
             ]
 
-    found = asyncio.run(run())
+    found = run_to_end(run())
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
@@ -105,6 +106,7 @@ def verify(backup_name: str | None, identity: Path | None, scratch: Path | None,
 
     BACKUP is a file, a folder that one was extracted into, or a name that `tempest backup list` shows.
     """
+    from tempest_pds.cli.backup_sinks import run_to_end
     from tempest_pds.cli.progress_line import ProgressLine
     from tempest_pds.services.backup.hashing_store import HashingBlobStore
     from tempest_pds.services.backup.restore import verify as verify_members
@@ -118,8 +120,9 @@ def verify(backup_name: str | None, identity: Path | None, scratch: Path | None,
             return where, manifest, verified
 
     with _scratch_folder(scratch) as folder, ProgressLine() as progress:
-        where, manifest, verified = asyncio.run(run(folder, progress))
-    _report(f"{where} is whole", where, manifest, verified, as_json)
+        where, manifest, verified = run_to_end(run(folder, progress))
+    _report(f"{where} is {'damaged' if verified.problems else 'whole'}", where, manifest, verified, as_json)
+    sys.exit(1 if verified.problems else 0)
 
 
 @backup.command("restore")
@@ -144,22 +147,28 @@ def restore(
     and every account is announced anew. Stop the server that the backup is of first, for good: two servers of one
     name would contradict each other.
     """
-    from tempest_pds.cli.backup_sinks import BackupStores, data_directory
+    from tempest_pds.cli.backup_sinks import BackupStores, data_directory, run_to_end
     from tempest_pds.cli.progress_line import ProgressLine
-    from tempest_pds.services.backup.restore import Restored, check_target, make_room
+    from tempest_pds.services.backup.restore import Restored, RestoreDamaged, check_target, make_room
     from tempest_pds.services.backup.restore import restore as restore_members
     from tempest_pds.stores.data_directory import DataDirectory
 
     directory = DataDirectory(target or data_directory(os.environ))
     check_target(directory, force=force)
 
+    stores = BackupStores(os.environ)
+
     async def run(progress: ProgressLine) -> Restored:
         async with _members(source, identity) as (_, members):
             with directory.lock(restoring=True):
-                replaced = make_room(directory, force=force)
-                blob_store = BackupStores(os.environ).blob_store(directory.root)
-                await blob_store.open()
+                blob_store = stores.blob_store(directory.root)
                 try:
+                    # One elsewhere is opened before anything is touched: it may not answer.
+                    if not stores.blobs_are_local:
+                        await blob_store.open()
+                    replaced = make_room(directory, force=force)
+                    if stores.blobs_are_local:
+                        await blob_store.open()
                     return await restore_members(
                         members,
                         directory,
@@ -171,16 +180,28 @@ def restore(
                 finally:
                     await blob_store.close()
 
-    with ProgressLine() as progress:
-        restored = asyncio.run(run(progress))
-    _report(f"{directory.root} is restored", str(directory.root), restored.manifest, restored.verified, as_json)
-    if as_json:
-        return
-    click.echo(f"Its events will be numbered above {restored.resumed.floor:,}.", err=True)
-    if restored.replaced is not None:
-        click.echo(f"What was there is in {restored.replaced}; remove it when you no longer need it.", err=True)
-    if restored.manifest.secrets_elsewhere:
-        click.echo(f"Set before you start it: {', '.join(restored.manifest.secrets_elsewhere)}", err=True)
+    try:
+        with ProgressLine() as progress:
+            restored = run_to_end(run(progress))
+    except RestoreDamaged as error:
+        for problem in error.problems:
+            click.echo(problem)
+        click.echo(
+            f"{directory.root} is not restored, and no server starts on it. Take another backup, or finish with what "
+            "there is by --accept-problems.",
+            err=True,
+        )
+        sys.exit(1)
+    verified = restored.verified
+    verified.problems += restored.resumed.problems
+    _report(f"{directory.root} is restored", str(directory.root), restored.manifest, verified, as_json)
+    if not as_json:
+        click.echo(f"Its events will be numbered above {restored.resumed.floor:,}.", err=True)
+        if restored.replaced is not None:
+            click.echo(f"What was there is in {restored.replaced}; remove it when you no longer need it.", err=True)
+        if restored.manifest.secrets_elsewhere:
+            click.echo(f"Set before you start it: {', '.join(restored.manifest.secrets_elsewhere)}", err=True)
+    sys.exit(1 if verified.problems else 0)
 
 
 @backup.command("drill")
@@ -198,11 +219,11 @@ def drill(
     afterwards.
     """
     from tempest_pds.cli.backup_drill import run_drill
-    from tempest_pds.cli.backup_sinks import data_directory
+    from tempest_pds.cli.backup_sinks import data_directory, run_to_end
     from tempest_pds.services.backup.history import History
 
     with _scratch_folder(scratch) as folder:
-        outcome = asyncio.run(
+        outcome = run_to_end(
             run_drill(
                 folder,
                 lambda: _members(backup_name, identity),
@@ -269,7 +290,7 @@ def _scratch_folder(parent: Path | None) -> Iterator[Path]:
 
 
 def _report(headline: str, where: str, manifest: Manifest, verified: Verified, as_json: bool) -> None:
-    """Tell what was found; exit with 1 when something is wrong."""
+    """Tell what was found."""
     if as_json:
         found = {
             "backup": where,
@@ -283,18 +304,19 @@ def _report(headline: str, where: str, manifest: Manifest, verified: Verified, a
             "problems": verified.problems,
         }
         click.echo(json.dumps(found, indent=1))
-    else:
-        for problem in verified.problems:
-            click.echo(problem)
-        if not verified.problems:
-            click.echo(
-                f"{headline}: of {manifest.hostname}, {manifest.created_at}, as of event {manifest.last_seq:,}; "
-                f"{verified.accounts:,} accounts, {verified.records:,} records, {verified.blobs:,} blobs"
-            )
-        if not manifest.blobs_included:
-            click.echo("It holds no blobs: they are where the server kept them.", err=True)
+        return
+    for problem in verified.problems:
+        click.echo(problem)
     if verified.problems:
-        sys.exit(1)
+        headline += f", with {len(verified.problems)} problems"
+    click.echo(
+        f"{headline}: of {manifest.hostname}, {manifest.created_at}, as of event {manifest.last_seq:,}; "
+        f"{verified.accounts:,} accounts, {verified.records:,} records, {verified.blobs:,} blobs"
+    )
+    if manifest.missing_blobs:
+        click.echo(f"{len(manifest.missing_blobs):,} blobs were missing already when it was made.", err=True)
+    if not manifest.blobs_included:
+        click.echo("It holds no blobs: they are where the server kept them.", err=True)
 
 
 def _bytes(size: float) -> str:

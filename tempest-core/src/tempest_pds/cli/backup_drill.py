@@ -18,7 +18,6 @@ from tempest_pds.cli.backup_sinks import BackupStores
 from tempest_pds.cli.drill_checks import DrillChecks
 from tempest_pds.cli.drill_server import drill_server
 from tempest_pds.cli.drill_steps import Drill, Step
-from tempest_pds.protocol.errors import TempestError
 from tempest_pds.services.backup.restore import Restored, make_room, restore
 from tempest_pds.services.backup.tar import Member
 from tempest_pds.stores.data_directory import DataDirectory
@@ -36,7 +35,7 @@ async def run_drill(folder: Path, opened: Open, *, every_account: bool, show: Ca
         started = time.monotonic()
         try:
             done = Step(what, await work(), time.monotonic() - started)
-        except (TempestError, OSError, aiohttp.ClientError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever fails, the drill has failed, and says where
             line = " ".join(str(error).split()) or type(error).__name__
             done = Step(what, "", time.monotonic() - started, line)
         drill.steps.append(done)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tempest_pds.adapter_selection import Selection
 from tempest_pds.plugin_loading import one_line
 from tempest_pds.plugins import PluginManager
 from tempest_pds.protocol.errors import TempestError
-from tempest_pds.services.backup.names import made_at
+from tempest_pds.services.backup.names import is_of, made_at
 from tempest_pds.services.backup.ready_sink import ReadySink
 from tempest_pds_plugins.adapters import PluginContext
 from tempest_pds_plugins.backup_sink import BackupSink, BackupStat
 from tempest_pds_plugins.blob_store import BlobStore
 from tempest_pds_plugins.errors import BackupNotFound, InvalidKey, PluginError
+
+T = TypeVar("T")
 
 LOCAL = "local"
 
@@ -26,7 +30,17 @@ class NoSuchBackup(TempestError):
 
 
 class StoreFailed(TempestError):
-    """A store cannot be used; the line names its setting."""
+    """A store, or a disk, cannot be used; one line that says why."""
+
+
+def run_to_end(work: Coroutine[object, object, T]) -> T:
+    """Run what a command has to do; raise StoreFailed for what a store or the operating system refuses."""
+    try:
+        return asyncio.run(work)
+    except PluginError as error:
+        raise StoreFailed(one_line(error)) from error
+    except OSError as error:
+        raise StoreFailed(f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,8 @@ class BackupStores:
     """The sink that the operator chose, and the local one."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
+        """Take the environment of the server, or of a machine that is to become one."""
+        self._hostname = environ.get("TEMPEST_HOSTNAME", "").strip().lower() or "localhost"
         self._environ = environ
         self._plugins = PluginManager.load(environ)
         self._directory = data_directory(environ)
@@ -88,9 +104,13 @@ class BackupStores:
     async def find(self, sinks: Sequence[tuple[str, BackupSink]], name: str | None) -> Kept:
         """Find a backup by its name, or the newest; raise NoSuchBackup."""
         if name is None:
-            backups = await self.backups(sinks)
+            # Others may keep theirs in the same place.
+            backups = [kept for kept in await self.backups(sinks) if is_of(kept.stat.name, self._hostname)]
             if not backups:
-                raise NoSuchBackup("there are no backups yet: make one with `tempest backup create`")
+                raise NoSuchBackup(
+                    f"there is no backup of {self._hostname} here: make one with `tempest backup create`, "
+                    "or name one that `tempest backup list` shows"
+                )
             return backups[0]
         for store, sink in sinks:
             try:
@@ -98,6 +118,11 @@ class BackupStores:
             except (BackupNotFound, InvalidKey):
                 continue
         raise NoSuchBackup(f"there is no file, folder or backup {name}: `tempest backup list` shows what there is")
+
+    @property
+    def blobs_are_local(self) -> bool:
+        """Whether the blob store of the environment lies in the data directory."""
+        return Selection.from_environment(self._environ).blob_store == LOCAL
 
     def blob_store(self, root: Path, *, name: str | None = None) -> BlobStore:
         """Make the blob store of the environment, or another one by name, for a data directory; not opened."""

@@ -44,7 +44,8 @@ from tempest_pds_plugins.errors import BlobNotFound as NothingUnderKey
 
 UNUSED_SECONDS: Final = 24 * 3600
 _SWEEP: Final = 500
-PREFIXES: Final = ("public", "temporary", "quarantine")
+QUARANTINE: Final = "quarantine"
+PREFIXES: Final = ("public", "temporary", QUARANTINE)
 
 _log = structlog.get_logger("tempest_pds.blobs")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.services.blobs import PREFIXES, Blobs
+from tempest_pds.services.blobs import PREFIXES, QUARANTINE, Blobs
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.errors import NotFound
 from tempest_pds.services.finishing import finish
@@ -20,7 +20,7 @@ from tempest_pds.stores.actor.stores import RepoNotFound as NoRepoFile
 from tempest_pds_plugins.blob_store import BlobStore
 from tempest_pds_plugins.errors import BlobNotFound as NothingUnderKey
 
-_READABLE = tuple(prefix for prefix in PREFIXES if prefix != "quarantine")
+_READABLE = tuple(prefix for prefix in PREFIXES if prefix != QUARANTINE)
 
 
 class Quarantine:

@@ -68,6 +68,18 @@ class DatabaseUnusable(TempestError):
     """A file that SQLite does not open: damaged, not a database, or not to be read or written."""
 
 
+class DatabaseDamaged(DatabaseUnusable):
+    """A file whose content is no database, or not a whole one."""
+
+
+def unusable(path: Path, error: sqlite3.Error) -> DatabaseUnusable:
+    """Tell a damaged file from one that cannot be used at the moment."""
+    # The low byte is the primary code: https://sqlite.org/rescode.html
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    kind = DatabaseDamaged if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else DatabaseUnusable
+    return kind(f"cannot open {path}: {error}")
+
+
 class Transaction:
     """One BEGIN IMMEDIATE … COMMIT on the writing connection; leaving by an exception rolls back.
 
@@ -180,7 +192,7 @@ class Database:
         try:
             self.reader = self._open(schema)
         except sqlite3.Error as error:
-            raise DatabaseUnusable(f"cannot open {path}: {error}") from error
+            raise unusable(path, error) from error
 
     def _open(self, schema: Schema) -> sqlite3.Connection:
         """Open the reading connection, after making or migrating the file where that is wanted."""

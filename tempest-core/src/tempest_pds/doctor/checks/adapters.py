@@ -13,7 +13,7 @@ from tempest_pds.doctor.finding import Finding, failure, note, ok, warning
 from tempest_pds.plugin_loading import one_line
 from tempest_pds.plugins import PluginManager
 from tempest_pds.protocol.errors import TempestError
-from tempest_pds.services.backup.names import made_at
+from tempest_pds.services.backup.names import is_of
 from tempest_pds.settings import Settings
 from tempest_pds.telemetry import software_version
 from tempest_pds_plugins.adapters import PluginContext
@@ -85,7 +85,7 @@ async def check_backups(examination: Examination) -> Sequence[Finding]:
     if name == _LOCAL and not (context.data_dir / "backups").is_dir():
         return [note(f"{context.data_dir / 'backups'} is made by the first start of the server")]
     try:
-        newest = await _newest(sink, opened=name == _LOCAL)
+        newest = await _newest(sink, settings.hostname, opened=name == _LOCAL)
     except Exception as error:  # noqa: BLE001 - an adapter may raise anything
         return [failure(f"the backup sink {name} cannot be read: {one_line(error)}", _STORE_CURE)]
     return [_age(newest, settings, examination.options.max_backup_hours), *_where(name, settings)]
@@ -104,14 +104,14 @@ async def _first(store: BlobStore, *, opened: bool) -> object:
             await store.close()
 
 
-async def _newest(sink: BackupSink, *, opened: bool) -> BackupStat | None:
+async def _newest(sink: BackupSink, hostname: str, *, opened: bool) -> BackupStat | None:
     newest: BackupStat | None = None
     try:
         if not opened:
             await sink.open()
         listed: AsyncIterator[BackupStat] = sink.list()
         async for stat in listed:
-            if made_at(stat.name) is not None and (newest is None or stat.modified_at > newest.modified_at):
+            if is_of(stat.name, hostname) and (newest is None or stat.modified_at > newest.modified_at):
                 newest = stat
     finally:
         with suppress(Exception):

@@ -31,6 +31,7 @@ async def create_backup(call: AdminCall) -> Answer:
             "lastSeq": manifest.last_seq,
             "accounts": manifest.accounts,
             "blobs": manifest.blobs,
+            "unreadable": list(manifest.unreadable),
             "missingBlobs": list(manifest.missing_blobs),
             "secretsElsewhere": list(manifest.secrets_elsewhere),
         }

@@ -29,14 +29,16 @@ from tempest_pds.stores.actor.blobs import COUNT_STORED
 from tempest_pds.stores.actor.stores import ActorStores, RepoNotFound
 from tempest_pds.stores.actor.tables import SCHEMA as REPO_SCHEMA
 from tempest_pds.stores.data_directory import DataDirectory
-from tempest_pds.stores.database import DatabaseClosed
+from tempest_pds.stores.database import DatabaseClosed, DatabaseDamaged
 from tempest_pds.stores.pinned import PinnedDatabase
 from tempest_pds.stores.sequencer.tables import SCHEMA as SEQUENCER_SCHEMA
 from tempest_pds_plugins import streams
+from tempest_pds_plugins.errors import PluginError
 
 SCHEMAS: Final = {schema.kind: schema.head for schema in (ACCOUNT_SCHEMA, SEQUENCER_SCHEMA, REPO_SCHEMA)}
 BLOBS: Final = "blobs/"
 _ROWS: Final = 500
+_FAILURES_IN_A_ROW: Final = 5
 
 _log = structlog.get_logger("tempest_pds.backup")
 
@@ -84,6 +86,7 @@ class Archive:
         self._blob_bytes = 0
         self._stored = 0
         self._missing: list[str] = []
+        self._failed_in_a_row = 0
         self.manifest: Manifest | None = None
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -125,27 +128,55 @@ class Archive:
             async with aclosing(self._database(pinned, self._name_of(path))) as chunks:
                 async for chunk in chunks:
                     yield chunk
+        async with aclosing(self._unreadable(cut)) as chunks:
+            async for chunk in chunks:
+                yield chunk
         # A file without an account is a sign-up that had not come to its end, or an account that was deleted.
         there = {self._name_of(self._stores.path_of(did)) for did in cut.dids}
         for name in [name for name in self._files if name.startswith("repos/") and name not in there]:
             del self._files[name]
 
     async def _repo(self, did: str, pinned: PinnedDatabase) -> AsyncGenerator[bytes, None]:
-        with pinned:
-            self._blob_counts[did] = int(pinned.all(COUNT_STORED)[0][0])
-            async with aclosing(self._database(pinned, self._name_of(self._stores.path_of(did)))) as chunks:
+        name, staged = self._name_of(self._stores.path_of(did)), self._staged()
+        try:
+            with pinned:
+                await in_thread(pinned.copy_to, staged)
+                self._blob_counts[did] = int(pinned.all(COUNT_STORED)[0][0])
+        except DatabaseDamaged as error:
+            # One broken file must not keep all the others from being backed up.
+            _log.error("backup.file_unreadable", did=did, error=str(error))
+            self._cutter.unreadable.add(did)
+            staged.unlink(missing_ok=True)
+            return
+        async with aclosing(self._staged_file(staged, name)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _unreadable(self, cut: Cut) -> AsyncGenerator[bytes, None]:
+        """Stream what SQLite cannot read as it lies there."""
+        for did in sorted(self._cutter.unreadable & set(cut.dids)):
+            path = self._stores.path_of(did)
+            async with aclosing(self._file(path, self._name_of(path), may_go=True)) as chunks:
                 async for chunk in chunks:
                     yield chunk
 
     async def _database(self, pinned: PinnedDatabase, name: str) -> AsyncGenerator[bytes, None]:
-        staged = self._directory.tmp / f"backup-{secrets.token_hex(8)}.sqlite"
+        staged = self._staged()
+        await in_thread(pinned.copy_to, staged)
+        async with aclosing(self._staged_file(staged, name)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _staged_file(self, staged: Path, name: str) -> AsyncGenerator[bytes, None]:
         try:
-            await in_thread(pinned.copy_to, staged)
             async with aclosing(self._file(staged, name)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         finally:
-            staged.unlink(missing_ok=True)
+            staged.unlink(missing_ok=True)  # noqa: ASYNC240 - a metadata operation in the folder for temporary files
+
+    def _staged(self) -> Path:
+        return self._directory.tmp / f"backup-{secrets.token_hex(8)}.sqlite"
 
     def _name_of(self, path: Path) -> str:
         return path.relative_to(self._directory.root).as_posix()
@@ -203,29 +234,48 @@ class Archive:
                     for row in rows:
                         yield str(row.cid)
                     after = rows[-1].cid
-        except (RepoNotFound, DatabaseClosed):
-            return  # deleted meanwhile
+        except (RepoNotFound, DatabaseClosed, DatabaseDamaged):
+            return  # deleted meanwhile, or told of already
 
     async def _blob(self, did: Did, cid: str) -> AsyncGenerator[bytes, None]:
-        found = await self._blobs.bytes_of(did, cid)
-        if found is None:
-            _log.warning("backup.blob_missing", did=did, cid=cid)
-            self._missing.append(f"{did}/{cid}")
+        try:
+            found = await self._blobs.bytes_of(did, cid)
+        except PluginError as error:
+            self._passed_over(did, cid, error)
             return
-        stat, chunks = found
+        if found is None:
+            self._passed_over(did, cid, None)
+            return
+        stat, stored = found
         size = 0
         yield tar.header(BLOBS + stat.key, stat.size, stat.modified_at)
         try:
-            async for chunk in chunks:
+            async for chunk in stored:
                 size += len(chunk)
                 yield chunk
+        except PluginError as error:
+            self._passed_over(did, cid, error)
         finally:
-            await streams.close(chunks)
-        if size != stat.size:
-            raise BackupFailed(f"the blob {cid} of {did} has {size} bytes and not the {stat.size} that were announced")
-        yield tar.padding(size)
-        self._stored += 1
-        self._blob_bytes += size
+            await streams.close(stored)
+        if size == stat.size:
+            self._stored += 1
+            self._blob_bytes += size
+            self._failed_in_a_row = 0
+        elif size > stat.size:
+            raise BackupFailed(f"the blob {cid} of {did} has more than the {stat.size} bytes that were announced")
+        # What is missing of one that could not be read to its end: a restore finds it damaged, as the manifest says.
+        for _ in range(size, stat.size, tar.READ_SIZE):
+            yield bytes(min(tar.READ_SIZE, stat.size - size))
+            size += min(tar.READ_SIZE, stat.size - size)
+        yield tar.padding(stat.size)
+
+    def _passed_over(self, did: Did, cid: str, error: PluginError | None) -> None:
+        """Note a blob that is not there, or cannot be read; raise when that is no accident of one blob."""
+        _log.warning("backup.blob_missing", did=did, cid=cid, error=None if error is None else repr(error))
+        self._missing.append(f"{did}/{cid}")
+        self._failed_in_a_row = 0 if error is None else self._failed_in_a_row + 1
+        if error is not None and self._failed_in_a_row >= _FAILURES_IN_A_ROW:
+            raise BackupFailed(f"the blob store fails again and again: {error}") from error
 
     def _describe(self, cut: Cut, now: int, dropped: list[str]) -> Manifest:
         origin = self._origin
@@ -245,6 +295,7 @@ class Archive:
             blobs_included=self._with_blobs,
             blob_store=origin.blob_store,
             missing_blobs=tuple(self._missing),
+            unreadable=tuple(sorted(self._cutter.unreadable & set(cut.dids))),
             dropped=tuple(dropped),
             secrets_elsewhere=origin.secrets_elsewhere,
         )

@@ -17,11 +17,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+import structlog
+
 from tempest_pds.services.backup.errors import BackupFailed
 from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import ALL_DIDS
 from tempest_pds.stores.actor.stores import ActorStores, RepoNotFound
+from tempest_pds.stores.database import DatabaseDamaged
 from tempest_pds.stores.pinned import PinnedDatabase
 from tempest_pds.stores.sequencer.store import SequencerStore
 
@@ -30,6 +34,9 @@ T = TypeVar("T")
 FEW: Final = 16
 _ROUNDS: Final = 5
 _TRIES: Final = 100
+_CLOCK_MARGIN_US: Final = 60_000_000
+
+_log = structlog.get_logger("tempest_pds.backup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +73,17 @@ class Cutter:
         self._stores = stores
         self._log = log
         self._copied: set[str] = set()
+        self._began = 0
+        self.unreadable: set[str] = set()
+        """The accounts whose file SQLite could not read."""
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Watch what is written, from before the first copy to the cut; one at a time."""
         unsettled = self._log.unsettled
         self._copied.clear()
+        self.unreadable.clear()
+        self._began = now_us() - _CLOCK_MARGIN_US
 
         def begin() -> None:
             unsettled.watched = set()
@@ -113,14 +125,18 @@ class Cutter:
         return await self._when_none_is_lent(pin)
 
     def _pin_file(self, did: str) -> PinnedDatabase | None:
-        """Pin one file, whole with its tree; None when there is none. In the writer thread."""
+        """Pin one file, whole with its tree; None when there is none to be read. In the writer thread."""
         try:
-            store = self._stores.open(did)
+            with self._stores.open(did) as store:
+                store.flush()
+                return PinnedDatabase(store.database)
         except RepoNotFound:
             return None
-        with store:
-            store.flush()
-            return PinnedDatabase(store.database)
+        except DatabaseDamaged as error:
+            # One broken file must not keep all the others from being backed up.
+            _log.error("backup.file_unreadable", did=did, error=str(error))
+            self.unreadable.add(did)
+            return None
 
     @asynccontextmanager
     async def cut(self) -> AsyncIterator[Cut]:
@@ -144,9 +160,12 @@ class Cutter:
         try:
             accounts = PinnedDatabase(self._accounts.database)
             opened.append(accounts)
-            dids = tuple(str(row[0]) for row in accounts.all(ALL_DIDS))
+            rows = accounts.all(ALL_DIDS)
+            dids = tuple(str(row[0]) for row in rows)
+            # A sign-up makes its file beside the writer thread, and in place of one that an earlier attempt left.
+            new = {str(row[0]) for row in rows if row[1] >= self._began}
             repos: dict[str, PinnedDatabase] = {}
-            for did in sorted((unsettled.watched or set()) | (set(dids) - self._copied)):
+            for did in sorted((unsettled.watched or set()) | new | (set(dids) - self._copied)):
                 pinned = self._pin_file(did)
                 if pinned is not None:
                     opened.append(pinned)

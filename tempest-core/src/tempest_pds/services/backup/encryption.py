@@ -86,6 +86,8 @@ async def decrypted(chunks: AsyncIterator[bytes], with_identities: Sequence[Iden
             raise BackupEncrypted("the backup is encrypted for another key than this one") from error
         raise BackupDamaged(_CHANGED) from error
     except OSError as error:
+        if error is reader.failure:
+            raise
         raise BackupDamaged(_CHANGED) from error
 
 

@@ -40,6 +40,7 @@ class Manifest:
         blobs_included: whether it holds blobs at all.
         blob_store: where they were kept.
         missing_blobs: those that the server knew of and that its blob store did not have, as `did/cid`.
+        unreadable: accounts whose file could not be read; the archive has its bytes as they are.
         dropped: accounts that were deleted after the cut, while the backup was being made.
         secrets_elsewhere: the settings that held a secret of the server, which no archive contains.
     """
@@ -59,6 +60,7 @@ class Manifest:
     blobs_included: bool = True
     blob_store: str = "local"
     missing_blobs: tuple[str, ...] = field(default=())
+    unreadable: tuple[str, ...] = field(default=())
     dropped: tuple[str, ...] = field(default=())
     secrets_elsewhere: tuple[str, ...] = field(default=())
 
@@ -76,7 +78,7 @@ class Manifest:
             if (version := fields.pop("version")) != VERSION:
                 raise BackupTooNew(f"this backup has the format {version}: restore it with the Tempest that made it")
             fields["files"] = tuple(ArchivedFile(**file) for file in fields["files"])
-            for name in ("missing_blobs", "dropped", "secrets_elsewhere"):
+            for name in ("missing_blobs", "unreadable", "dropped", "secrets_elsewhere"):
                 fields[name] = tuple(fields[name])
             return cls(**fields)
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -34,6 +34,11 @@ def made_at(name: str, hostname: str | None = None) -> datetime | None:
         return None
 
 
+def is_of(name: str, hostname: str) -> bool:
+    """Tell whether this is a backup of this server."""
+    return made_at(name, hostname[:_MAX_HOST]) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How many backups are kept: the newest `count`, and whatever is younger than `days`; at least one."""

@@ -24,6 +24,7 @@ from tempest_pds.services.backup.tar import Member
 from tempest_pds.services.backup.verification import Verified, verify_accounts
 from tempest_pds.services.finishing import in_thread
 from tempest_pds.services.progress import Progress, silent
+from tempest_pds.services.recovery import replay
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.data_directory import DataDirectory
@@ -35,8 +36,8 @@ from tempest_pds_plugins.blob_store import BlobStore
 _REPLACED: Final = "replaced-"
 _MAKING_ROOM: Final = "making room"
 _FILLING: Final = "filling"
-# What a file system or an entrypoint puts into an empty volume.
-_NO_DATA: Final = frozenset({"lost+found", "lock"})
+# What a file system or an entrypoint puts into an empty volume; and the backups, of which one may be what is restored.
+_NO_DATA: Final = frozenset({"lost+found", "lock", "backups"})
 
 
 class RestoreDamaged(TempestError):
@@ -129,8 +130,8 @@ async def restore(
     extracted = await extract(members, directory.root, blob_store, progress)
     directory.create()
     with ExitStack() as stack:
-        opened = _Opened(directory, stack)
-        verified = await _verify(extracted, opened, blob_store, progress)
+        opened = _Opened(directory, extracted.manifest, stack)
+        verified = await _verify(extracted, opened, blob_store, progress, settle=True)
         if verified.problems and not accept_problems:
             raise RestoreDamaged(verified.problems)
         manifest = extracted.manifest
@@ -150,13 +151,18 @@ async def verify(
     """Check a backup by restoring it into an empty folder that is thrown away; raises as `restore` does."""
     extracted = await extract(members, scratch.root, blob_store, progress)
     with ExitStack() as stack:
-        return extracted.manifest, await _verify(extracted, _Opened(scratch, stack), blob_store, progress)
+        return extracted.manifest, await _verify(
+            extracted, _Opened(scratch, extracted.manifest, stack), blob_store, progress
+        )
 
 
 class _Opened:
-    """The databases of a directory that no server uses."""
+    """The databases of a directory that no server uses, with the accounts' files brought up to date from the log.
 
-    def __init__(self, directory: DataDirectory, stack: ExitStack) -> None:
+    Most often there is nothing to bring: only a file that waited for that when the backup was made lacks a commit.
+    """
+
+    def __init__(self, directory: DataDirectory, manifest: Manifest, stack: ExitStack) -> None:
         self.keys = KeyFiles(directory.keys)
         self.accounts = AccountStore(directory.accounts)
         stack.callback(self.accounts.close)
@@ -164,9 +170,16 @@ class _Opened:
         stack.callback(self.sequencer.close)
         self.stores = ActorStores(directory.repos)
         stack.callback(self.stores.close)
+        self.sequencer.set_applied_seq(manifest.applied_seq)
+        self.problems = [
+            f"{did}: its file does not fit the log: `tempest repo rebuild` mends it, without the commits that it lacks"
+            for did in replay(self.sequencer, self.stores).broken
+        ]
 
 
-async def _verify(extracted: Extracted, opened: _Opened, blob_store: BlobStore, progress: Progress) -> Verified:
+async def _verify(
+    extracted: Extracted, opened: _Opened, blob_store: BlobStore, progress: Progress, *, settle: bool = False
+) -> Verified:
     manifest = extracted.manifest
     verified = await verify_accounts(
         opened.accounts,
@@ -175,8 +188,9 @@ async def _verify(extracted: Extracted, opened: _Opened, blob_store: BlobStore, 
         blob_store if manifest.blobs_included else None,
         progress,
         known_missing=frozenset(manifest.missing_blobs),
+        settle=settle,
     )
-    verified.problems[:0] = extracted.problems
+    verified.problems[:0] = [*extracted.problems, *opened.problems]
     if verified.accounts != manifest.accounts:
         verified.problems.append(f"there are {verified.accounts} accounts, and {manifest.accounts} by the manifest")
     dropped = tuple(f"{did}:" for did in manifest.dropped)

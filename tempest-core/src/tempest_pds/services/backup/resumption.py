@@ -26,6 +26,7 @@ from tempest_pds.services.announcer import add_account, add_identity, add_sync
 from tempest_pds.services.backup.manifest import Manifest
 from tempest_pds.services.backup.verification import all_dids
 from tempest_pds.services.progress import Progress
+from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.actor.commit_row import CommitRow
@@ -37,7 +38,6 @@ from tempest_pds.stores.sequencer.store import SequencerStore
 MARGIN: Final = 1_000_000
 EVENTS_PER_SECOND: Final = 10_000
 """More than any server of this kind can write: what may have been announced is bounded by time."""
-_ALL_IDS: Final = (1 << 63) - 1
 
 
 @dataclass(slots=True)
@@ -60,11 +60,9 @@ def resume(
     """Prepare a restored data directory, verified before, for its first start."""
     for did in manifest.dropped:
         _drop(Did(did), accounts, stores, keys)
-    sequencer.set_applied_seq(manifest.applied_seq)
     age = max(0.0, time.time() - manifest.created_us / 1e6)
     sequencer.raise_floor(manifest.last_seq + MARGIN + int(age) * EVENTS_PER_SECOND)
-    # What waited to be announced is said again below, with all the rest.
-    accounts.pending_events.delete_through(_ALL_IDS)
+    _forget_pending(accounts)
     # Mails that waited when the backup was made have been sent long since, or their codes have run out.
     accounts.waiting_mails.clear()
     resumed = Resumed(sequencer.last_seq())
@@ -83,10 +81,23 @@ def resume(
 
 
 def _drop(did: Did, accounts: AccountStore, stores: ActorStores, keys: KeyFiles) -> None:
-    """Let an account stay deleted that was, while the backup was being made."""
-    accounts.accounts.delete(did)
+    """Let an account stay deleted that was, while the backup was being made; the first start clears its blobs away."""
+    account = accounts.accounts.get(did)
+    with accounts.transaction():
+        accounts.accounts.delete(did)
+        accounts.account_deletions.add(did, None if account is None else account.handle, now_us())
     stores.delete(did)
     keys.delete_signing_key(did)
+
+
+def _forget_pending(accounts: AccountStore) -> None:
+    """Empty the outbox: of accounts that are there all is said again; what is told of others' end stays."""
+    kept = []
+    while pending := accounts.pending_events.oldest():
+        kept += [event for event in pending if accounts.accounts.get(event.did) is None]
+        accounts.pending_events.delete_through(pending[-1].id)
+    for event in kept:
+        accounts.pending_events.add(event.did, event.kind, event.detail)
 
 
 def _announce(account: Account, accounts: AccountStore, stores: ActorStores, keys: KeyFiles, clock: TidClock) -> None:

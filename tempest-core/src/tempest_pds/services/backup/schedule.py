@@ -8,10 +8,8 @@ from typing import Final
 
 import structlog
 
-from tempest_pds.protocol.errors import TempestError
 from tempest_pds.services.backup.history import History
 from tempest_pds.services.backup.maker import BackupMaker
-from tempest_pds_plugins.errors import PluginError
 
 _LOOK_SECONDS: Final = 60.0
 _RETRY_SECONDS: Final = 900.0
@@ -49,7 +47,9 @@ class BackupSchedule:
         if self.interval <= 0:
             return None
         last = self._history.last("backup")
-        return max(self._not_before, 0.0 if last is None else last.at + self.interval)
+        # A clock that was ahead once must not put the next one off for as long.
+        made_at = 0.0 if last is None else min(last.at, time.time())
+        return max(self._not_before, made_at + self.interval if last is not None else 0.0)
 
     async def _run(self) -> None:
         while True:
@@ -57,9 +57,11 @@ class BackupSchedule:
             if wait > 0:
                 await asyncio.sleep(min(wait, _LOOK_SECONDS))
                 continue
+            # Should its history not be written, the next one is not due at once.
+            self._not_before = time.time() + self.interval
             try:
                 await self._maker.create_and_tidy()
-            except (TempestError, PluginError) as error:
+            except Exception as error:  # noqa: BLE001 - the next one must be tried whatever happened to this
                 # A backup that failed was logged where it failed; a sink that cannot be tidied is told here.
-                _log.warning("backup.schedule", error=str(error), retry_in=_RETRY_SECONDS)
-                self._not_before = time.time() + _RETRY_SECONDS
+                _log.warning("backup.schedule", error=repr(error), retry_in=_RETRY_SECONDS)
+                self._not_before = time.time() + min(_RETRY_SECONDS, self.interval)

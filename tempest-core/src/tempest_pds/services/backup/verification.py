@@ -8,15 +8,16 @@ from typing import Final
 
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.services.blobs import PREFIXES
+from tempest_pds.services.blobs import PREFIXES, QUARANTINE
 from tempest_pds.services.finishing import in_thread
 from tempest_pds.services.progress import Progress
 from tempest_pds.services.repo_verification import verify_repository
 from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.actor.blobs import PUBLIC, TEMPORARY, BlobRow
 from tempest_pds.stores.actor.store import ActorStore
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.key_files import KeyFiles
-from tempest_pds_plugins.blob_store import BlobStore
+from tempest_pds_plugins.blob_store import BlobStat, BlobStore
 from tempest_pds_plugins.errors import BlobNotFound
 
 _PAGE: Final = 500
@@ -49,12 +50,15 @@ async def verify_accounts(
     progress: Progress,
     *,
     known_missing: Collection[str] = (),
+    settle: bool = False,
 ) -> Verified:
     """Check every account's repository, signature, tree and records, and that the bytes of its blobs are there.
 
     Args:
         blob_store: None where the blobs are not to be looked for.
         known_missing: blobs that were gone before, as `did/cid`; they are no problem of this copy.
+        settle: whether blobs are moved to where their rows say that they lie: a takedown, or the end of one, may have
+            come between the copy of the row and that of the bytes.
     """
     verified = Verified()
     total = accounts.accounts.count()
@@ -66,7 +70,7 @@ async def verify_accounts(
                 verified.records += report.records
                 verified.problems += [f"{did}: {problem}" for problem in report.problems]
                 if blob_store is not None:
-                    await _blobs(did, store, blob_store, verified, known_missing)
+                    await _blobs(did, store, blob_store, verified, known_missing, settle=settle)
         except TempestError as error:
             verified.problems.append(f"{did}: {error}")
         verified.accounts += 1
@@ -75,24 +79,42 @@ async def verify_accounts(
 
 
 async def _blobs(
-    did: Did, store: ActorStore, blob_store: BlobStore, verified: Verified, known_missing: Collection[str]
+    did: Did,
+    store: ActorStore,
+    blob_store: BlobStore,
+    verified: Verified,
+    known_missing: Collection[str],
+    *,
+    settle: bool,
 ) -> None:
     after = None
     while rows := store.blobs.page(_PAGE, after):
         for row in rows:
-            size = await _size_of(did, str(row.cid), blob_store)
-            if size == row.size:
+            found = await _find(did, str(row.cid), blob_store)
+            size = None if found is None else found.size
+            if found is not None and size == row.size:
                 verified.blobs += 1
+                if settle:
+                    await _settle(row, found.key, blob_store)
             elif f"{did}/{row.cid}" not in known_missing:
                 what = "has no bytes" if size is None else f"has {size} bytes instead of {row.size}"
                 verified.problems.append(f"{did}: blob {row.cid} {what}")
         after = rows[-1].cid
 
 
-async def _size_of(did: Did, cid: str, blob_store: BlobStore) -> int | None:
+async def _find(did: Did, cid: str, blob_store: BlobStore) -> BlobStat | None:
     for prefix in PREFIXES:
         try:
-            return (await blob_store.stat(f"{prefix}/{did}/{cid}")).size
+            return await blob_store.stat(f"{prefix}/{did}/{cid}")
         except BlobNotFound:
             continue
     return None
+
+
+async def _settle(row: BlobRow, key: str, blob_store: BlobStore) -> None:
+    prefix, _, rest = key.partition("/")
+    is_hidden = prefix == QUARANTINE
+    if is_hidden == (row.takedown_ref is not None):
+        return
+    wanted = QUARANTINE if row.takedown_ref is not None else PUBLIC if row.status == PUBLIC else TEMPORARY
+    await blob_store.move(key, f"{wanted}/{rest}")

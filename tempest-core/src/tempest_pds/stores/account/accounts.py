@@ -31,8 +31,8 @@ _SET_SUSPENDED = update_where(ACCOUNT, ["suspended_at"], ACCOUNT.c.did)
 _SET_TAKEDOWN = update_where(ACCOUNT, ["takedown_ref"], ACCOUNT.c.did)
 _SET_INVITES = update_where(ACCOUNT, ["invites_disabled", "invite_note"], ACCOUNT.c.did)
 _DELETE = delete_where(ACCOUNT, ACCOUNT.c.did)
-ALL_DIDS = Statement(select(ACCOUNT.c.did).order_by(ACCOUNT.c.did))
-"""The DID of every account."""
+ALL_DIDS = Statement(select(ACCOUNT.c.did, ACCOUNT.c.created_at).order_by(ACCOUNT.c.did))
+"""The DID of every account, and when it was made."""
 _COUNT = Statement(select(func.count()).select_from(ACCOUNT))
 # In the order of `Account.status`: a takedown hides a suspension, which hides a deactivation.
 _COUNT_BY_STATUS = Statement(

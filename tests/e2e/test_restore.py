@@ -1,49 +1,22 @@
-"""Backups of a server that runs and writes, and the servers that are restored from them."""
+"""What a backup brings back: the servers that are restored from one, and what a restore refuses."""
 
 import hashlib
 import json
 import random
+import sqlite3
 import tarfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.support.account import Account, CallRefused, sign_up
-from tests.support.backups import kill, spawn, tempest, tempest_json
+from tests.support.backups import kill, picture, read_blob, restored, spawn, tempest, tempest_json
 from tests.support.consumer import Consumer
 from tests.support.frames import Frame, Subscription
 from tests.support.node import Node
 from tests.support.process import StartFailed, json_request
 from tests.support.server import Tempest
-from tests.support.steady_writer import SteadyWriter
-
-WRITERS = 6
-
-
-def upload(account: Account, data: bytes, mime_type: str = "image/png") -> Any:
-    headers = {"Authorization": f"Bearer {account.access}", "Content-Type": mime_type}
-    request = urllib.request.Request(f"{account.server.url}/xrpc/com.atproto.repo.uploadBlob", data, headers)
-    return json.load(urllib.request.urlopen(request))["blob"]
-
-
-def picture(account: Account, data: bytes) -> str:
-    """Upload a blob, have a record refer to it, and return its CID."""
-    blob = upload(account, data)
-    record = {"$type": "com.example.picture", "image": blob}
-    account.procedure(
-        "com.atproto.repo.createRecord", repo=account.did, collection="com.example.picture", record=record
-    )
-    return str(blob["ref"]["$link"])
-
-
-def read_blob(server: Tempest, did: str, cid: str) -> bytes:
-    url = f"{server.url}/xrpc/com.atproto.sync.getBlob?did={did}&cid={cid}"
-    with urllib.request.urlopen(url) as answer:
-        data: bytes = answer.read()
-        return data
 
 
 def last_seq(server: Tempest) -> int:
@@ -85,13 +58,6 @@ def archive(source: Tempest, pictures: dict[str, bytes]) -> Path:
     return Path(tempest_json(source.env, "backup", "create")["location"])
 
 
-def restored(archive: Path, folder: Path) -> Tempest:
-    """Restore into a folder, and return the server over it, not started."""
-    server = Tempest(folder)
-    tempest(server.env, "backup", "restore", "--input", archive, "--target", folder)
-    return server
-
-
 @pytest.fixture(scope="module")
 def lost(source: Tempest, accounts: list[Account], archive: Path) -> str:
     """A post that the old server took after the backup: the account that wrote it."""
@@ -104,87 +70,6 @@ def server(archive: Path, lost: str, tmp_path_factory: pytest.TempPathFactory) -
     """The server that was restored from it."""
     with restored(archive, tmp_path_factory.mktemp("restored") / "data") as server:
         yield server
-
-
-class TestOfAServerThatWrites:
-    """The cut: every account as it was at one moment, while nobody had to stop."""
-
-    def test_the_backup_shows_one_moment(self, lone_tempest: Tempest, tmp_path: Path) -> None:
-        server = lone_tempest.start()
-        writers = [SteadyWriter(sign_up(server, "busy"), seed) for seed in range(WRITERS)]
-        kept = {writer.account.did: picture(writer.account, writer.account.did.encode() * 500) for writer in writers}
-        for writer in writers:
-            writer.start()
-        deadline = time.monotonic() + 20
-        while min(len(writer.revs) for writer in writers) < 20 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        made = tempest_json(server.env, "backup", "create")
-        after = [len(writer.revs) for writer in writers]
-        while min(len(w.revs) - n for w, n in zip(writers, after, strict=True)) < 5 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        for writer in writers:
-            writer.stop()
-            assert writer.failure is None
-
-        # By the firehose, where every repository stood at the moment that the backup says it shows.
-        heads: dict[str, str] = {}
-        with Subscription(server, 0) as feed:
-            while (frame := feed.next()) is not None and frame.seq <= made["lastSeq"]:
-                if frame.kind == "#commit":
-                    heads[frame.body["repo"]] = frame.body["rev"]
-        assert frame is not None
-        assert frame.seq > made["lastSeq"], "there was writing after the cut"
-        found = self.heads_in(Path(made["location"]), tmp_path)
-        assert found == heads
-
-        tempest(server.env, "backup", "verify", made["location"])
-        copy = restored(Path(made["location"]), tmp_path / "copy")
-        with copy:
-            for did, cid in kept.items():
-                assert read_blob(copy, did, cid) == did.encode() * 500
-
-    @staticmethod
-    def heads_in(archive: Path, folder: Path) -> dict[str, str]:
-        """Read the revision of each repository in an archive with nothing but tar and SQLite."""
-        import sqlite3
-
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder / "plain", filter="data")
-        manifest = json.loads((folder / "plain" / "manifest.json").read_bytes())
-        files = [file["path"] for file in manifest["files"] if file["path"].startswith("repos/")]
-        heads = {}
-        for path in files:
-            with sqlite3.connect(folder / "plain" / path) as database:
-                did, rev = database.execute("SELECT did, rev FROM root").fetchone()
-            heads[did] = rev
-        return heads
-
-    def test_blobs_removed_meanwhile_are_in_it(self, lone_tempest: Tempest, tmp_path: Path) -> None:
-        """What the cut refers to has to be there, although its last record is deleted while blobs are copied."""
-        server = lone_tempest.start()
-        account = sign_up(server, "fickle")
-        contents = {picture(account, bytes([number]) * 200_000): number for number in range(60)}
-        listed = account.query("com.atproto.repo.listRecords", repo=account.did, collection="com.example.picture")
-        child = spawn(server.env, "backup", "create")
-        for record in listed["records"]:
-            rkey = record["uri"].rpartition("/")[2]
-            account.procedure(
-                "com.atproto.repo.deleteRecord", repo=account.did, collection="com.example.picture", rkey=rkey
-            )
-        assert child.wait(60) == 0
-        tempest(server.env, "backup", "verify")
-        assert contents
-
-    def test_accounts_made_and_deactivated_meanwhile_do_no_harm(self, lone_tempest: Tempest) -> None:
-        server = lone_tempest.start()
-        for _ in range(5):
-            sign_up(server, "early").post("hello")
-        child = spawn(server.env, "backup", "create")
-        while child.poll() is None:
-            account = sign_up(server, "late")
-            account.procedure("com.atproto.server.deactivateAccount")
-        assert child.returncode == 0
-        tempest(server.env, "backup", "verify")
 
 
 class TestRestored:
@@ -342,6 +227,56 @@ class TestRestore:
             said = tempest(env, "backup", "verify", changed, code=1 if name == blob else 2)
             assert "damaged" in said[0] if name == blob else name in said[1]
 
+    def test_the_newest_of_another_server_is_not_ours(self, source: Tempest, archive: Path) -> None:
+        """Several servers may keep their backups in one place."""
+        folder = source.folder / "backups"
+        strange = folder / "tempest-other.example-20990101T000000Z.tar"
+        strange.write_bytes(b"of somebody else")
+        try:
+            assert json.loads(tempest(source.env, "backup", "verify", "--json")[0])["backup"] == archive.name
+        finally:
+            strange.unlink()
+
+    def test_a_store_of_blobs_that_is_away_is_told_before_anything_is_touched(
+        self, archive: Path, tmp_path: Path
+    ) -> None:
+        target = tmp_path / "data"
+        target.mkdir()
+        (target / "account.sqlite").write_text("old")
+        settings = {
+            "TEMPEST_BLOB_STORE": "s3",
+            "TEMPEST_BLOB_S3_ENDPOINT": "http://127.0.0.1:9",
+            "TEMPEST_BLOB_S3_BUCKET": "blobs",
+            "TEMPEST_BLOB_S3_ACCESS_KEY_ID": "key",
+            "TEMPEST_BLOB_S3_SECRET_ACCESS_KEY": "secret",
+        }
+        server = Tempest(target, **settings)
+        _, told = tempest(server.env, "backup", "restore", "--input", archive, "--force", code=2)
+        assert told.startswith("tempest: ")
+        assert "TEMPEST_BLOB_S3_ENDPOINT" in told
+        assert (target / "account.sqlite").read_text() == "old"
+
+    def test_a_damaged_one_is_finished_when_it_is_all_there_is(self, archive: Path, tmp_path: Path) -> None:
+        damaged = tmp_path / "damaged.tar"
+        data = bytearray(archive.read_bytes())
+        with tarfile.open(archive) as tar:
+            blob = next(info for info in tar if info.name.startswith("blobs/"))
+        data[blob.offset_data] ^= 1
+        damaged.write_bytes(data)
+        server = Tempest(tmp_path / "data")
+        listed, told = tempest(server.env, "backup", "restore", "--input", damaged, code=1)
+        assert blob.name.rpartition("/")[2] in listed
+        assert "--accept-problems" in told
+        with pytest.raises(StartFailed):
+            server.start()
+        words = ("--input", damaged, "--accept-problems")
+        listed, told = tempest(server.env, "backup", "restore", *words, code=1)
+        assert blob.name.rpartition("/")[2] in listed
+        assert "is restored, with 2 problems" in listed
+        assert "will be numbered above" in told
+        with server:
+            pass
+
     def test_an_unknown_name_says_where_to_look(self, source: Tempest) -> None:
         _, told = tempest(source.env, "backup", "verify", "nothing.tar", code=2)
         assert "`tempest backup list`" in told
@@ -349,27 +284,6 @@ class TestRestore:
 
 class TestKilled:
     """Nothing half done is ever taken for done."""
-
-    def test_while_a_backup_is_made(self, lone_tempest: Tempest) -> None:
-        server = lone_tempest.start()
-        account = sign_up(server, "large")
-        for number in range(20):
-            picture(account, bytes([number]) * 3_000_000)
-        before = tempest_json(server.env, "backup", "create")["name"]
-        folder = server.folder / "backups" / ".unfinished"
-        child = spawn(server.env, "backup", "create")
-        deadline = time.monotonic() + 30
-        while not any(folder.iterdir()) and time.monotonic() < deadline:
-            time.sleep(0.001)
-        server.kill()
-        child.wait(30)
-        assert any(folder.iterdir()), "it was killed in the middle"
-        listed = [row["name"] for row in tempest_json(server.env, "backup", "list")]
-        assert listed == [before]
-        with server:
-            assert not any(folder.iterdir())
-            account.post("still here")
-        tempest(server.env, "backup", "verify")
 
     def test_while_a_backup_is_restored(self, archive: Path, tmp_path: Path) -> None:
         """At whatever moment: the server refuses what is there, and the restore is simply run again."""
@@ -406,41 +320,6 @@ class TestKilled:
         assert [path.name for path in kept] == [old.did.replace(":", "_") + ".sqlite"]
 
 
-class TestEncrypted:
-    def test_only_the_key_opens_it(self, tmp_path: Path) -> None:
-        recipient = tempest({**Tempest(tmp_path / "none").env}, "backup", "new-key", tmp_path / "key.txt")[0]
-        assert (tmp_path / "key.txt").stat().st_mode & 0o777 == 0o600
-        name, _, value = recipient.strip().partition("=")
-        with Tempest(tmp_path / "data", **{name: value}) as server:
-            account = sign_up(server, "secret")
-            cid = picture(account, b"private" * 10_000)
-            made = tempest_json(server.env, "backup", "create")
-            assert made["encrypted"]
-            data = Path(made["location"]).read_bytes()
-            assert data.startswith(b"age-encryption.org/v1")
-            assert account.did.encode() not in data
-            _, told = tempest(server.env, "backup", "verify", code=2)
-            assert "--identity" in told
-            tempest(server.env, "backup", "new-key", tmp_path / "other.txt")
-            _, told = tempest(server.env, "backup", "verify", "--identity", tmp_path / "other.txt", code=2)
-            assert "another key" in told
-            tempest(server.env, "backup", "verify", "--identity", tmp_path / "key.txt")
-        copy = Tempest(tmp_path / "copy")
-        words = ("--input", made["location"], "--identity", tmp_path / "key.txt")
-        tempest(copy.env, "backup", "restore", *words)
-        with copy:
-            assert read_blob(copy, account.did, cid) == b"private" * 10_000
-        half = tmp_path / "half.tar.age"
-        half.write_bytes(data[:-100])
-        _, told = tempest(copy.env, "backup", "verify", half, "--identity", tmp_path / "key.txt", code=2)
-        assert "was changed, or ends too early" in told
-
-    def test_a_wrong_recipient_keeps_the_server_from_starting(self, tmp_path: Path) -> None:
-        server = Tempest(tmp_path / "data", TEMPEST_BACKUP_RECIPIENT="age1nonsense")
-        with pytest.raises(StartFailed, match="TEMPEST_BACKUP_RECIPIENT must be an age recipient"):
-            server.start()
-
-
 class TestDrill:
     def test_it_proves_that_the_newest_can_be_restored(self, source: Tempest, archive: Path) -> None:
         report = tempest_json(source.env, "backup", "drill")
@@ -457,6 +336,22 @@ class TestDrill:
             "blobs",
             "firehose",
         ]
+
+    def test_a_log_without_recent_events_is_no_failure(self, source: Tempest, archive: Path, tmp_path: Path) -> None:
+        """As on a quiet server: the firehose begins with a notice that the cursor is older than what it keeps."""
+        with tarfile.open(archive) as tar:
+            tar.extractall(tmp_path / "old", filter="data")
+        with sqlite3.connect(tmp_path / "old" / "sequencer.sqlite") as log:
+            log.execute("UPDATE event SET time_us = time_us - 400 * 3600 * 1000000")
+        log.close()
+        manifest = json.loads((tmp_path / "old" / "manifest.json").read_bytes())
+        data = (tmp_path / "old" / "sequencer.sqlite").read_bytes()
+        for file in manifest["files"]:
+            if file["path"] == "sequencer.sqlite":
+                file.update(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        (tmp_path / "old" / "manifest.json").write_text(json.dumps(manifest))
+        report = tempest_json(source.env, "backup", "drill", tmp_path / "old")
+        assert report["ok"], report
 
     def test_a_damaged_backup_fails_it(self, source: Tempest, archive: Path, tmp_path: Path) -> None:
         damaged = tmp_path / "damaged.tar"
