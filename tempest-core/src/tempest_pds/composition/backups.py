@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -12,9 +13,6 @@ from tempest_pds.composition.data import OpenedData
 from tempest_pds.plugin_loading import one_line
 from tempest_pds.plugins import PluginManager
 from tempest_pds.selected_adapters import SelectedAdapters, unusable
-from tempest_pds.services.backup.archive import Archive, Origin
-from tempest_pds.services.backup.cut import Cutter
-from tempest_pds.services.backup.encryption import recipient
 from tempest_pds.services.backup.history import History
 from tempest_pds.services.backup.maker import BackupMaker
 from tempest_pds.services.backup.names import Retention
@@ -28,6 +26,11 @@ from tempest_pds.settings import Settings
 from tempest_pds.telemetry import Instruments
 from tempest_pds_plugins.adapters import PluginContext
 from tempest_pds_plugins.errors import AdapterUnavailable
+
+if TYPE_CHECKING:
+    from pyrage.x25519 import Recipient
+
+    from tempest_pds.services.backup.archive import Archive
 
 LOCAL = "local"
 
@@ -72,17 +75,20 @@ async def open_backups(
     except Exception as error:
         raise unusable(AdapterKind.BACKUP_SINK, name, error) from error
     history = History(data.directory.backups)
-    origin = Origin(
-        hostname=settings.hostname,
-        public_url=settings.public_url,
-        software=context.version,
-        blob_store=settings.blob_store,
-        secrets_elsewhere=_secrets_elsewhere(settings),
-    )
 
     def new_archive(progress: Progress) -> Archive:
+        # With all that it needs, first imported when a backup is made: a start does without.
+        from tempest_pds.services.backup.archive import Archive, Origin
+        from tempest_pds.services.backup.cut import Cutter
+
         return Archive(
-            origin=origin,
+            origin=Origin(
+                hostname=settings.hostname,
+                public_url=settings.public_url,
+                software=context.version,
+                blob_store=settings.blob_store,
+                secrets_elsewhere=_secrets_elsewhere(settings),
+            ),
             directory=data.directory,
             cutter=Cutter(accounts=data.accounts, sequencer=data.sequencer, stores=data.stores, log=log),
             accounts=data.accounts,
@@ -99,12 +105,20 @@ async def open_backups(
         new_archive=new_archive,
         history=history,
         instruments=instruments,
-        recipient=None if settings.backup_recipient is None else recipient(settings.backup_recipient),
+        recipient=_recipient(settings),
         retention=Retention(settings.backup_keep, settings.backup_keep_days),
     )
     schedule = BackupSchedule(maker, history, settings.backup_interval_hours * 3600)
     standing = BackupStanding(maker=maker, schedule=schedule, history=history, is_local=settings.is_local)
     return Backups(maker, schedule, standing)
+
+
+def _recipient(settings: Settings) -> Recipient | None:
+    if settings.backup_recipient is None:
+        return None
+    from tempest_pds.services.backup.encryption import recipient
+
+    return recipient(settings.backup_recipient)
 
 
 def _secrets_elsewhere(settings: Settings) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pyrage.x25519 import Identity, Recipient
 
 MAGIC: Final = b"age-encryption.org/"
-SUFFIX: Final = ".age"
 _READ_SIZE: Final = 256 * 1024
 _CHANGED: Final = "the backup cannot be decrypted: it was changed, or ends too early"
 

@@ -12,11 +12,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tempest_pds.protocol.errors import TempestError
-from tempest_pds.services.backup.archive import Archive
-from tempest_pds.services.backup.encryption import encrypted
 from tempest_pds.services.backup.errors import BackupFailed, BackupRunning
 from tempest_pds.services.backup.history import History, Outcome
-from tempest_pds.services.backup.manifest import Manifest
 from tempest_pds.services.backup.names import Retention, name_for
 from tempest_pds.services.backup.ready_sink import ReadySink
 from tempest_pds.services.progress import Progress, WorkStopped, silent
@@ -26,6 +23,9 @@ from tempest_pds_plugins.errors import PluginError
 
 if TYPE_CHECKING:
     from pyrage.x25519 import Recipient
+
+    from tempest_pds.services.backup.archive import Archive
+    from tempest_pds.services.backup.manifest import Manifest
 
 _log = structlog.get_logger("tempest_pds.backup")
 
@@ -134,7 +134,7 @@ class BackupMaker:
         sink = await wanted.ready()
         archive = self._new_archive(progress)
         chunks: AsyncIterator[bytes] = archive.chunks()
-        stream = chunks if self._recipient is None else encrypted(chunks, self._recipient)
+        stream = chunks if self._recipient is None else _encrypted(chunks, self._recipient)
         try:
             stat = await sink.put(name, stream)
         finally:
@@ -161,6 +161,12 @@ class BackupMaker:
             await sink.delete(name)
             _log.info("backup.removed", name=name)
         return made
+
+
+def _encrypted(chunks: AsyncIterator[bytes], recipient: Recipient) -> AsyncIterator[bytes]:
+    from tempest_pds.services.backup.encryption import encrypted  # only where it is wanted
+
+    return encrypted(chunks, recipient)
 
 
 def _look_at(task: asyncio.Task[Made]) -> None:

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tempest_pds.services.backup.encryption import SUFFIX
 from tempest_pds_plugins.backup_sink import BackupStat
 from tempest_pds_plugins.keys import MAX_NAME_LENGTH
 
+ENCRYPTED_SUFFIX: Final = ".age"
 _NAME: Final = re.compile(r"tempest-(?P<host>.+)-(?P<time>\d{8}T\d{6}Z)\.tar(?:\.age)?\Z")
 _TIME: Final = "%Y%m%dT%H%M%SZ"
-_MAX_HOST: Final = MAX_NAME_LENGTH - len("tempest--20260101T000000Z.tar") - len(SUFFIX)
+_MAX_HOST: Final = MAX_NAME_LENGTH - len("tempest--20260101T000000Z.tar") - len(ENCRYPTED_SUFFIX)
 
 
 def name_for(hostname: str, moment: datetime, *, encrypted: bool) -> str:
     """Name the backup of a server at a moment; names of one server sort by time."""
-    suffix = SUFFIX if encrypted else ""
+    suffix = ENCRYPTED_SUFFIX if encrypted else ""
     return f"tempest-{hostname[:_MAX_HOST]}-{moment.astimezone(UTC).strftime(_TIME)}.tar{suffix}"
 
 
