@@ -194,6 +194,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_backups(session: nox.Session) -> None:
+    """Measure backups of a running server beside `tar`, and what its writers wait meanwhile."""
+    install_workspace(session, "test")
+    session.run("python", "-m", "bench.backups", *session.posargs)
+
+
+@nox.session
 def node(session: nox.Session) -> None:
     """Install the npm packages of the reference implementation, which the tests and the benchmark use."""
     install_node(session)
