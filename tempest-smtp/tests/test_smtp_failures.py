@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from tests.support.smtp_server import SmtpServer, Trouble
 
-from tempest_pds_plugins import Mail, Mailer, MailRefused, MailUnavailable
+from tempest_pds_plugins import Mail, Mailer, MailPostponed, MailRefused, MailUnavailable
 
 MakeMailer = Callable[..., Mailer]
 CODE = "ABCDE-FGHIJ"
@@ -52,6 +52,33 @@ async def test_a_passing_answer_is_no_refusal(clear_server: SmtpServer, mailer: 
     del clear_server.script[command]
     await mailer.send(MAIL)
     assert len(clear_server.received()) == 1
+
+
+@pytest.mark.parametrize("command", ["RCPT", "DATA"])
+async def test_a_passing_answer_to_the_recipient_or_the_content_postpones_that_mail_alone(
+    clear_server: SmtpServer, mailer: Mailer, command: str
+) -> None:
+    clear_server.script[command] = "451 4.7.1 Greylisted"
+    with pytest.raises(MailPostponed):
+        await mailer.send(MAIL)
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("EHLO", "451 4.3.0 Try later"),
+        ("MAIL", "451 4.3.0 Try later"),
+        ("RCPT", "421 4.3.2 Shutting down"),
+        ("DATA", "421 4.3.2 Shutting down"),
+    ],
+)
+async def test_an_answer_that_every_mail_would_get_is_of_the_mail_server(
+    clear_server: SmtpServer, mailer: Mailer, command: str, answer: str
+) -> None:
+    clear_server.script[command] = answer
+    with pytest.raises(MailUnavailable) as caught:
+        await mailer.send(MAIL)
+    assert not isinstance(caught.value, MailPostponed)
 
 
 async def test_a_refused_sender_is_for_the_operator_to_change(clear_server: SmtpServer, mailer: Mailer) -> None:

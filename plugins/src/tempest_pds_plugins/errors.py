@@ -56,3 +56,11 @@ class MailRefused(PluginError):
 
 class MailUnavailable(AdapterUnavailable):
     """The mail server cannot be reached, or asks to come back later."""
+
+
+class MailPostponed(MailUnavailable):
+    """The mail server is well, and wants this one mail later: its recipient's server greylists, a mailbox is full.
+
+    A mailer that cannot tell raises `MailUnavailable`, which counts as a fault of the mail server: as soon as that
+    takes any mail again, all that wait are tried.
+    """

@@ -54,8 +54,9 @@ class Mailer(ABC):
     async def send(self, mail: Mail) -> None:
         """Hand the mail over for delivery, and return when it has been accepted.
 
-        Raises `MailRefused` when it never will be, `MailUnavailable` when it may be later. Neither message quotes the
-        text of the mail: it holds the codes that open accounts.
+        Raises `MailRefused` when it never will be, `MailUnavailable` when it may be later, and of that `MailPostponed`
+        when other mails may be accepted now. No message quotes the text of the mail: it holds the codes that open
+        accounts.
         """
 
     async def check(self) -> None:  # noqa: B027 - nothing to look at, for a mailer that needs nobody

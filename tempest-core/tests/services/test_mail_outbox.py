@@ -16,7 +16,7 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import NotEnoughResources
 from tempest_pds.services.mail_outbox import MailOutbox, RetryPace
 from tempest_pds.stores.account.account_store import AccountStore
-from tempest_pds_plugins.errors import MailRefused, MailUnavailable
+from tempest_pds_plugins.errors import MailPostponed, MailRefused, MailUnavailable
 from tempest_pds_plugins.mailer import Mail, Mailer
 
 CODE = "ABCDE-FGHIJ"
@@ -267,6 +267,32 @@ async def test_what_waits_goes_out_when_one_mail_was_taken_again(office: Office)
     await office.outbox.post(mail("new"))
     await office.until(lambda: office.waiting() == 0, "all sent")
     assert sorted(office.relay.subjects()) == ["0", "1", "2", "new"]
+
+
+async def test_mails_that_alone_have_to_wait_are_not_tried_whenever_another_is_taken(office: Office) -> None:
+    """A recipient's server that greylists says nothing of the mail server, which takes all others."""
+    office.relay.trouble = lambda mail: MailPostponed("451 come back later") if mail.subject == "grey" else None
+    for number in range(10):
+        await office.outbox.post(mail("grey"))
+        await office.outbox.post(mail(f"good {number}"))
+    await office.until(lambda: len(office.relay.sent) == 10 and office.attempts() == [1] * 10, "one attempt each")
+    await office.until(lambda: not office.outbox._sending, "the end of all attempts")
+    assert [tried.subject for tried in office.relay.tried].count("grey") == 10
+    assert [round(pause) for pause in office.pauses()] == [30] * 10
+    assert office.outbox.standing().failing_since is None
+
+
+async def test_a_mail_that_alone_has_to_wait_does_not_end_the_failing_of_the_mail_server(office: Office) -> None:
+    office.relay.trouble = away
+    await office.outbox.post(mail())
+    await office.until(lambda: office.attempts() == [1], "one attempt")
+    office.relay.trouble = lambda mail: MailPostponed("451 come back later")
+    await office.outbox.post(mail("grey"))
+    await office.until(lambda: office.attempts() == [1, 1], "one attempt each")
+    assert office.outbox.standing().last_error is not None
+    office.relay.trouble = lambda mail: None
+    await office.outbox.post(mail("good"))
+    await office.until(lambda: office.waiting() == 0, "all sent")
 
 
 async def test_what_waits_goes_out_when_the_server_starts(office: Office) -> None:

@@ -1,8 +1,9 @@
-"""What went wrong with a mail server, as the two errors of the contract.
+"""What went wrong with a mail server, as the errors of the contract.
 
 The mail itself is refused (`MailRefused`) only by an answer 5xx to its recipient or its content. Everything else may be
 better later (`MailUnavailable`): also an answer 5xx to the connection, to the password or to the sender, for the
-operator can change these, and the mails should wait until then.
+operator can change these, and the mails should wait until then. An answer 4xx to the recipient or the content is of
+that mail alone (`MailPostponed`), but for 421, by which a mail server says that it closes.
 
 What a mail server answers is told to the operator, for nothing else says as well what is wrong. But some answers repeat
 a piece of the mail, and a mail holds the codes that open accounts: such an answer is told by its number alone.
@@ -23,10 +24,11 @@ from aiosmtplib import (
     SMTPServerDisconnected,
 )
 
-from tempest_pds_plugins import Mail, MailRefused, MailUnavailable
+from tempest_pds_plugins import Mail, MailPostponed, MailRefused, MailUnavailable
 
 _ANSWER_LENGTH: Final = 300
 _TOO_LARGE: Final = 552
+_CLOSING: Final = 421
 _PIECES: Final = re.compile(r"[\w-]{5,}")
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z]?[a-z]{1,14}")
 
@@ -103,7 +105,8 @@ class SmtpTroubles:
             what = "the recipient" if isinstance(error, SMTPRecipientRefused) else "the mail"
             if permanent:
                 return MailRefused(f"{self._server} refuses {what}: {answer}")
-            return self._unavailable(f"does not take {what} now: {answer}")
+            told = f"{self._server} does not take {what} now: {answer}"
+            return MailUnavailable(told) if error.code == _CLOSING else MailPostponed(told)
         return self._unavailable(f"answered {answer}")
 
     def _unavailable(self, what: str) -> MailUnavailable:

@@ -7,7 +7,8 @@ the row sends it again, under the same id, which mail programs know as the Messa
 A mail that was not taken is tried again after a pause that doubles, until its time is over. One that is refused, or
 whose time is over, is deleted and logged, without its text: it may hold a code that opens an account. As soon as the
 mail server takes a mail again after it did not, all that wait are due; and so they are when the server starts, which is
-how an operator who has corrected a setting has them sent.
+how an operator who has corrected a setting has them sent. A mail that alone has to wait, as where its recipient's
+server greylists, is no fault of the mail server: it waits for its own time, whatever else is taken.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import NotEnoughResources
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.mail_outbox import WaitingMail
-from tempest_pds_plugins.errors import MailRefused, MailUnavailable
+from tempest_pds_plugins.errors import MailPostponed, MailRefused, MailUnavailable
 from tempest_pds_plugins.mailer import Mail, Mailer
 
 LIFETIME_SECONDS: Final = 24 * 3600.0
@@ -206,10 +207,12 @@ class MailOutbox:
         except MailRefused as error:
             self._failing = None
             await self._give_up(waiting, _told(error))
-        except MailUnavailable as error:
+        except MailPostponed as error:
             await self._postpone(waiting, _told(error))
+        except MailUnavailable as error:
+            await self._failed(waiting, _told(error))
         except Exception as error:  # noqa: BLE001 - a fault of the adapter, whose message might hold the text
-            await self._postpone(waiting, f"a fault of the mailer: {type(error).__name__}")
+            await self._failed(waiting, f"a fault of the mailer: {type(error).__name__}")
         else:
             recovered, self._failing = self._failing is not None, None
             await self._settle(mail)
@@ -217,10 +220,13 @@ class MailOutbox:
             if recovered:
                 await self._writer.run(self._rows.make_due, self._now())
 
+    async def _failed(self, waiting: WaitingMail, error: str) -> None:
+        since = self._failing[0] if self._failing is not None else self._clock()
+        self._failing = (since, error)
+        await self._postpone(waiting, error)
+
     async def _postpone(self, waiting: WaitingMail, error: str) -> None:
         now, attempts = self._clock(), waiting.attempts + 1
-        since = self._failing[0] if self._failing is not None else now
-        self._failing = (since, error)
         next_attempt_at = int((now + self._pace.pause(attempts, self._spread())) * _SECOND)
         if next_attempt_at >= waiting.expires_at:
             await self._give_up(waiting, error)
