@@ -10,6 +10,7 @@ import pytest
 from tests.support.mail_poster import MailPoster
 from tests.support.smtp_server import PASSWORD, USERNAME, Certificates, SmtpServer, Trouble
 
+from tempest_pds.cli.operator import Operator
 from tempest_pds_plugins import Mail
 
 CODE = "ABCDE-FGHIJ"
@@ -153,3 +154,20 @@ def test_neither_code_nor_password_nor_address_is_in_the_log(relay: SmtpServer, 
         time.sleep(0.05)
     for secret in (CODE, PASSWORD, "alice@", "private"):
         assert secret not in log
+
+
+def test_a_command_without_a_server_sends_nothing_of_what_waits(
+    relay: SmtpServer, poster: MailPoster, tmp_path: Path
+) -> None:
+    """It opens the application for a moment, and would be gone before it knew what became of a mail."""
+    poster.start().post(mail("one"))
+    poster.stop()
+    relay.start()
+    environ = {"TEMPEST_DATA_DIR": str(tmp_path / "data"), **relay.settings()}
+    for _ in range(2):
+        with Operator.connect(environ) as operator:
+            assert operator.offline
+            assert operator.call("/xrpc/_admin/status")["mail"]["waiting"] == 1
+    assert relay.received() == []
+    poster.start()
+    assert [received.subject for received in relay.wait_for()] == ["one"]

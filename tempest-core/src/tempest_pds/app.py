@@ -58,13 +58,16 @@ class Tempest:
         """Open everything; whatever was opened is closed again when a step fails.
 
         Args:
-            serving: whether plugins are told that a server starts; a command that opens the application does not.
+            serving: whether a server starts, of which plugins are told, which sends mails and sweeps from time to time.
+                A command that opens the application for itself does nothing of that.
         """
         settings = self.settings
         instruments = Instruments()
         async with AsyncExitStack() as stack:
             lexicons = Lexicons(settings.lexicon_paths)
-            opened = await open_services(settings, self._environ, instruments, lexicons, stack, self.control_token)
+            opened = await open_services(
+                settings, self._environ, instruments, lexicons, stack, self.control_token, serving=serving
+            )
             limiter = RateLimiter(
                 enabled=settings.rate_limits_enabled,
                 bypass_key=settings.rate_limit_bypass_key,

@@ -147,8 +147,8 @@ async def whole_server(folder: Path, **settings: str) -> AsyncIterator[WholeServ
     log = io.StringIO()
     opened: list[Opened] = []
 
-    async def open_and_keep(*arguments: Any) -> Opened:
-        opened.append(await open_services(*arguments))
+    async def open_and_keep(*arguments: Any, serving: bool) -> Opened:
+        opened.append(await open_services(*arguments, serving=serving))
         return opened[0]
 
     with _logging_restored(), mock.patch("tempest_pds.app.open_services", open_and_keep):

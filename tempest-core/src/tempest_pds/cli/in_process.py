@@ -15,7 +15,8 @@ from tempest_pds.settings import Settings
 class InThisProcess:
     """The application itself, opened on the data directory, which is this process's own until `close`.
 
-    It listens nowhere, tells no crawler, exports no telemetry, limits no rates, and is no start of a server to plugins.
+    It listens nowhere, tells no crawler, sends no mail, exports no telemetry, limits no rates, and is no start of a
+    server to plugins.
     Raises what opening the server raises: DataDirectoryInUse above all.
     """
 

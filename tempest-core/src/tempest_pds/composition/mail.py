@@ -12,10 +12,22 @@ from tempest_pds_plugins.mailer import Mailer
 
 
 def open_mail(
-    settings: Settings, accounts: AccountStore, writer: AccountWriter, mailer: Mailer, stack: AsyncExitStack
+    settings: Settings,
+    accounts: AccountStore,
+    writer: AccountWriter,
+    mailer: Mailer,
+    stack: AsyncExitStack,
+    *,
+    sending: bool,
 ) -> MailOutbox:
-    """Start to send what waits; the stack stops it, before `writer` and `mailer` are closed."""
+    """Start to send what waits; the stack stops it, before `writer` and `mailer` are closed.
+
+    Args:
+        sending: false where nobody stays to learn what becomes of a mail, so that it would be sent again and again.
+            What is posted waits for the next start of the server.
+    """
     outbox = MailOutbox(accounts, writer, mailer, pace=RetryPace(first_seconds=settings.mail_retry_seconds))
-    outbox.start()
-    stack.push_async_callback(outbox.close)
+    if sending:
+        outbox.start()
+        stack.push_async_callback(outbox.close)
     return outbox

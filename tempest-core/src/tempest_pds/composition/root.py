@@ -111,8 +111,12 @@ async def open_services(
     lexicons: Lexicons,
     stack: AsyncExitStack,
     control_token: str,
+    *,
+    serving: bool = True,
 ) -> Opened:
     """Open the data directory and all services; `control_token` is accepted as the administrator's.
+
+    For a command, which is not `serving`, no mail is sent and nothing is swept.
 
     Raises TempestError with one line that says what to change: the directory is in use, a plugin cannot be used…
     """
@@ -132,7 +136,7 @@ async def open_services(
 
     writer = AccountWriter()
     stack.callback(writer.close)
-    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack)
+    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack, sending=serving)
     passwords = Passwords()
     stack.callback(passwords.close)
     hosting = Hosting(data.accounts.accounts)
@@ -301,7 +305,8 @@ async def open_services(
     await announcer.announce_pending()
     await office.deletion.resume_at_start()
     stack.push_async_callback(office.deletion.close)
-    upkeep.start()
+    if serving:
+        upkeep.start()
     backups.schedule.start()
     stack.push_async_callback(upkeep.stop)
     relays.notify()
