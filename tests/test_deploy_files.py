@@ -221,6 +221,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
 
 def test_the_unit_gives_up_where_a_start_is_refused_and_waits_for_the_server_to_stop() -> None:
     text = (DEPLOY / "tempest.service").read_text()
+    assert "Restart=on-failure\n" in text
     assert "RestartPreventExitStatus=2\n" in text
     assert "StateDirectory=tempest\n" in text
     assert int(re.findall(r"TimeoutStopSec=(\d+)", text)[0]) > 10

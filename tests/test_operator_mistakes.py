@@ -1,4 +1,7 @@
-"""What an operator can get wrong: `tempest serve` refuses it in one line that says what to change, and ends with 2."""
+"""What an operator can get wrong: `tempest serve` refuses it in one line that says what to change, and ends with 2.
+
+Where the cause may pass by itself it ends with 75, so that whatever supervises it tries again.
+"""
 
 import os
 import subprocess
@@ -90,15 +93,23 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         listener.listen()
         port = listener.getsockname()[1]
         code, lines = serve(tmp_path, PORT=str(port))
-    assert code == 2
+    assert code == 75
     where = f"127.0.0.1 port {port}"
     assert lines == [f"tempest: cannot listen on {where}: Address already in use; stop what listens there, or set PORT"]
+
+
+def test_an_address_of_another_machine(tmp_path: Path) -> None:
+    """The machine's own may come only after a start that follows the boot."""
+    code, lines = serve(tmp_path, TEMPEST_BIND_ADDRESS="192.0.2.1")
+    assert code == 75
+    assert len(lines) == 1
+    assert "cannot listen on 192.0.2.1 port" in lines[0]
 
 
 def test_a_data_directory_that_another_server_uses(tmp_path: Path) -> None:
     with DataDirectory(tmp_path).lock():
         code, lines = serve(tmp_path)
-    assert code == 2
+    assert code == 75
     owner = f"another Tempest (process {os.getpid()})"
     assert lines == [f"tempest: the data directory {tmp_path} is in use by {owner}; stop that one first"]
 

@@ -27,6 +27,7 @@ _EXIT_CODES = """
 | 0 | Done. `tempest serve` was told to stop, and did. |
 | 1 | Something is wrong with what the command looks at: a plugin, a repository, a blob, a backup, the server… |
 | 2 | A mistake in the command line, the settings, the plugins or the data directory; one line says what to change. |
+| 75 | `tempest serve` may start later as it is: its port or data directory is in use, or a store does not answer. |
 | 130 | Interrupted. |
 """
 

@@ -17,3 +17,7 @@ class UnknownAdapter(PluginProblem):
 
 class AdapterUnusable(PluginProblem):
     """The selected adapter exists and refuses to be made: a setting is missing or wrong, or it is claimed twice."""
+
+
+class AdapterAway(AdapterUnusable):
+    """What stands behind the selected adapter does not answer now, or refuses: the next start may find it well."""

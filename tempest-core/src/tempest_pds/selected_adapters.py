@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from tempest_pds.adapter_selection import AdapterKind, Selection
-from tempest_pds.plugin_errors import AdapterUnusable
+from tempest_pds.plugin_errors import AdapterAway, AdapterUnusable
 from tempest_pds.plugin_loading import one_line
 from tempest_pds.plugins import PluginManager
 from tempest_pds_plugins.adapters import PluginContext
 from tempest_pds_plugins.backup_sink import BackupSink
 from tempest_pds_plugins.blob_store import BlobStore
-from tempest_pds_plugins.errors import PluginError
+from tempest_pds_plugins.errors import AdapterUnavailable, PluginError
 from tempest_pds_plugins.mailer import Mailer
 from tempest_pds_plugins.telemetry_exporter import ServiceIdentity, TelemetryExporter
 
@@ -47,7 +47,7 @@ class SelectedAdapters:
     async def open(self, context: PluginContext, stack: AsyncExitStack) -> None:
         """Start the exporters and open the blob store and the mailer; `stack` closes them, the exporters last.
 
-        Raises AdapterUnusable, one line that names the setting.
+        Raises AdapterUnusable, one line that names the setting; AdapterAway where it may be usable later.
         """
         service = ServiceIdentity("tempest-pds", context.version, context.hostname)
         for name, exporter in zip(self.selection.telemetry, self.exporters, strict=True):
@@ -76,4 +76,5 @@ def unusable(kind: AdapterKind, name: str, error: Exception) -> AdapterUnusable:
     """Say in one line that an adapter cannot be opened, and why."""
     # What an adapter raises on purpose is written to be read; of anything else, the class says the most.
     reason = " ".join(str(error).split()) if isinstance(error, PluginError) else one_line(error)
-    return AdapterUnusable(f"{kind.setting}={name}: cannot be opened: {reason}")
+    made = AdapterAway if isinstance(error, AdapterUnavailable) else AdapterUnusable
+    return made(f"{kind.setting}={name}: cannot be opened: {reason}")

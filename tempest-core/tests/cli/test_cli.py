@@ -36,8 +36,8 @@ def free_port() -> int:
         return port
 
 
-def assert_one_line(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert result.returncode == 2, result.stderr
+def assert_one_line(result: subprocess.CompletedProcess[str], *words: str, code: int = 2) -> None:
+    assert result.returncode == code, result.stderr
     lines = [line for line in result.stderr.splitlines() if not line.startswith("{")]
     assert len(lines) == 1, result.stderr
     assert all(word in lines[0] for word in words), lines[0]
@@ -102,7 +102,7 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         result = run("serve", env=environment(tmp_path, PORT=str(listener.getsockname()[1])))
-    assert_one_line(result, "cannot listen", "in use")
+    assert_one_line(result, "cannot listen", "in use", code=75)
 
 
 def test_a_data_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_the_server_says_when_it_is_ready_refuses_a_second_one_and_stops_on_a_si
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/xrpc/_health", timeout=5) as answer:
             assert b"version" in answer.read()
         second = run("serve", env=environment(tmp_path, PORT=str(free_port())))
-        assert_one_line(second, "in use by another Tempest", str(server.pid))
+        assert_one_line(second, "in use by another Tempest", str(server.pid), code=75)
         started = time.monotonic()
         server.send_signal(signal.SIGTERM)
         assert server.wait(15) in {0, -signal.SIGTERM}

@@ -8,7 +8,7 @@ import pytest
 
 from tempest_pds import builtin_plugins
 from tempest_pds.app import build_app
-from tempest_pds.plugin_errors import AdapterUnusable, UnknownAdapter
+from tempest_pds.plugin_errors import AdapterAway, AdapterUnusable, UnknownAdapter
 from tempest_pds.plugin_loading import FoundPlugin
 from tempest_pds.plugins import PluginManager
 from tempest_pds.selected_adapters import SelectedAdapters
@@ -123,7 +123,7 @@ async def test_a_store_that_cannot_be_opened_is_told_in_one_line(plugins: Plugin
     context = PluginContext(data_dir=tmp_path)
     adapters = SelectedAdapters.make(plugins, {"TEMPEST_BLOB_STORE": "locked"}, context)
     async with AsyncExitStack() as stack:
-        with pytest.raises(AdapterUnusable) as caught:
+        with pytest.raises(AdapterAway) as caught:
             await adapters.open(context, stack)
     assert str(caught.value) == "TEMPEST_BLOB_STORE=locked: cannot be opened: the key does not fit"
     assert "\n" not in str(caught.value)
@@ -135,6 +135,7 @@ async def test_a_mailer_that_cannot_be_opened_is_told_in_one_line(plugins: Plugi
     async with AsyncExitStack() as stack:
         with pytest.raises(AdapterUnusable) as caught:
             await adapters.open(context, stack)
+    assert not isinstance(caught.value, AdapterAway)
     assert str(caught.value).startswith("TEMPEST_MAILER=untrusting: cannot be opened: ")
     assert "\n" not in str(caught.value)
 

@@ -68,7 +68,10 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command; a mistake of the operator is one line on standard error and the exit code 2."""
+    """Run the command; a mistake of the operator is one line on standard error and the exit code 2.
+
+    What may pass by itself has a code of its own: see `serve_command.NotNow`.
+    """
     from tempest_pds.protocol.errors import TempestError
 
     try:

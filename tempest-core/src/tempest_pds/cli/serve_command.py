@@ -8,7 +8,7 @@ import os
 import resource
 import sys
 from contextlib import suppress
-from typing import Final
+from typing import IO, Any, Final
 
 import click
 
@@ -18,12 +18,26 @@ from tempest_pds.lean_imports import lean_imports
 with lean_imports():
     from tempest_pds.app import build_app
     from tempest_pds.cli.settings_report import load_or_explain
-    from tempest_pds.http.server import bind, loopback_url, make_server, new_event_loop_factory
+    from tempest_pds.http.server import AddressInUse, bind, loopback_url, make_server, new_event_loop_factory
     from tempest_pds.logs import configure_logs
+    from tempest_pds.plugin_errors import AdapterAway
     from tempest_pds.protocol.errors import TempestError
+    from tempest_pds.stores.data_directory import DataDirectoryInUse
     from tempest_pds.telemetry import software_version
 
 _OPEN_FILES: Final = 65_536
+_MAY_PASS: Final = (AdapterAway, AddressInUse, DataDirectoryInUse)
+
+
+class NotNow(click.ClickException):
+    """The server cannot start, from a cause that may pass by itself: whoever supervises it tries again."""
+
+    # EX_TEMPFAIL of sysexits.h.
+    exit_code = 75
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the line as that of any other refusal."""
+        click.echo(f"tempest: {' '.join(self.message.split())}", file=file, err=True)
 
 
 @click.command("serve")
@@ -31,8 +45,15 @@ def serve() -> None:
     """Run the server.
 
     Settings come from the environment: see `tempest config`. SIGINT and SIGTERM stop it, once the requests in flight
-    are answered.
+    are answered. A start that is refused ends with 2, or with 75 where it may succeed later as it is.
     """
+    try:
+        _serve()
+    except _MAY_PASS as error:
+        raise NotNow(str(error)) from error
+
+
+def _serve() -> None:
     settings = load_or_explain(os.environ)
     writer = configure_logs(settings.log_level, settings.log_format)
     _allow_open_files()

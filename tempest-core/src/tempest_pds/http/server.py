@@ -30,8 +30,12 @@ _SAID_ELSEWHERE: Final = frozenset(
 )
 
 
-class AddressInUse(TempestError):
+class AddressUnusable(TempestError):
     """The address to listen on cannot be had; the text is one line that says which and why."""
+
+
+class AddressInUse(AddressUnusable):
+    """Somebody else listens there, or the machine does not have the address now: later it may be had."""
 
 
 class Server(uvicorn.Server):
@@ -62,7 +66,7 @@ class _NotNews(logging.Filter):
 
 
 def bind(address: str, port: int) -> socket.socket:
-    """Take the address before anything is opened; raise AddressInUse."""
+    """Take the address before anything is opened; raise AddressUnusable."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -71,7 +75,8 @@ def bind(address: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         advice = "; stop what listens there, or set PORT" if error.errno == errno.EADDRINUSE else ""
-        raise AddressInUse(f"cannot listen on {address} port {port}: {error.strerror or error}{advice}") from error
+        refusal = AddressInUse if error.errno in {errno.EADDRINUSE, errno.EADDRNOTAVAIL} else AddressUnusable
+        raise refusal(f"cannot listen on {address} port {port}: {error.strerror or error}{advice}") from error
     return listener
 
 
