@@ -1,6 +1,7 @@
 """The files that a deployment starts from: what the image is built of, compose, Caddy, systemd, Railway, settings."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -136,6 +137,28 @@ def test_compose_puts_caddy_in_front_when_it_is_asked_to() -> None:
     assert {name for name in mounted if not name.startswith(".")} == set(COMPOSE["volumes"])
     given = set(re.findall(r"\{\$(\w+)", (DEPLOY / "caddy" / "Caddyfile").read_text()))
     assert given == set(caddy["environment"])
+
+
+def test_compose_reads_no_variable_that_has_to_be_set() -> None:
+    """It looks at those of every service, also of one that is not started: the server alone needs no .env."""
+    assert set(re.findall(r"(?<!\$)\$\{\w+(?!\w|:-).*?\}", (ROOT / "compose.yaml").read_text())) == set()
+
+
+def test_caddy_without_a_name_to_serve_refuses_in_one_line(tmp_path: Path) -> None:
+    caddy = COMPOSE["services"]["caddy"]
+    assert caddy["environment"]["TEMPEST_HOSTNAME"] == "${TEMPEST_HOSTNAME:-}"
+    command = [part.replace("$$", "$") for part in caddy["command"]]
+    started = tmp_path / "caddy"
+    started.write_text('#!/bin/sh\necho "$@"\n')
+    started.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(command, env={"PATH": path, "TEMPEST_HOSTNAME": ""}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "set TEMPEST_HOSTNAME in .env to the name that Caddy is to serve\n"
+    done = subprocess.run(command, env={"PATH": path, "TEMPEST_HOSTNAME": "a.example"}, capture_output=True, text=True)
+    assert done.stdout == "run --config /etc/caddy/Caddyfile --adapter caddyfile\n"
+    [mounted] = [volume for volume in caddy["volumes"] if "Caddyfile" in volume]
+    assert mounted.split(":")[1] == "/etc/caddy/Caddyfile"
 
 
 @pytest.mark.parametrize("options", ["", "email operator@example.com"])
