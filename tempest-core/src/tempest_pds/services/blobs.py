@@ -236,8 +236,15 @@ class Blobs:
         removed = 0
         before = time.time() - unused_seconds
         async for stat in self._blob_store.list("temporary/"):
+            if stat.modified_at >= before:
+                continue
             _, did, name = stat.key.split("/", 2)
-            if stat.modified_at < before and not await self._has_row(Did(did), CID.parse(name)):
+            try:
+                known = await self._has_row(Did(did), CID.parse(name))
+            except Exception as error:  # noqa: BLE001 - a damaged file of one account must not keep the others' strays
+                _log.warning("blob.stray_unknown", did=did, error=repr(error))
+                continue
+            if not known:
                 await self._blob_store.delete(stat.key)
                 removed += 1
         return removed

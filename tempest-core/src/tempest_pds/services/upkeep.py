@@ -13,7 +13,9 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_deletion import AccountDeletion
 from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.errors import NotFound
 from tempest_pds.services.quarantine import Quarantine
+from tempest_pds.services.repo_errors import RepoNotFound
 from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.timestamps import now_us
@@ -89,11 +91,19 @@ class Upkeep:
         await self._sessions.forget_expired()
         await self._deletions.resume()
         for did in await asyncio.to_thread(lambda: list(self._stores.dids())):
-            await self._quarantine.sweep(Did(did))
-            await self._blobs.collect_garbage(Did(did))
+            await self._sweep_account(Did(did))
             await asyncio.sleep(_PAUSE_BETWEEN_ACCOUNTS)
         await self._blobs.clear_strays()
         self.swept_at = now_us()
+
+    async def _sweep_account(self, did: Did) -> None:
+        try:
+            await self._quarantine.sweep(did)
+            await self._blobs.collect_garbage(did)
+        except (NotFound, RepoNotFound):
+            return  # deleted since its file was listed
+        except Exception as error:  # noqa: BLE001 - a damaged file of one account must not keep the others from it
+            _log.error("upkeep.account_failed", did=did, error=repr(error))
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
