@@ -2,7 +2,10 @@
 
 import json
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from tests.support.process import json_request
@@ -67,6 +70,53 @@ def test_a_stale_one_whose_port_somebody_else_has_does_not_confuse(server: Tempe
         assert other.running
         with Operator.connect(server.env) as operator:
             assert operator.offline
+
+
+class Impostor(BaseHTTPRequestHandler):
+    """Says that it is the process of the control file, to whoever asks."""
+
+    pid = 0
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(str(self.headers["Authorization"]))
+        body = json.dumps({"pid": self.pid}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_a_stale_one_is_not_used_whatever_answers_at_its_port(server: Tempest) -> None:
+    """Any user of the machine may have the port of a server that was killed, and know what pid it had."""
+    server.start()
+    server.kill()
+    Impostor.pid = control(server).pid
+    with HTTPServer(("127.0.0.1", server.port), Impostor) as impostor:
+        threading.Thread(target=impostor.serve_forever, daemon=True).start()
+        try:
+            with Operator.connect(server.env) as operator:
+                assert operator.offline
+        finally:
+            impostor.shutdown()
+    assert Impostor.asked == []
+
+
+def test_a_stale_one_is_not_used_while_another_process_owns_the_directory(
+    server: Tempest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempest_pds.cli.operator._SECONDS_TO_START", 0.2)
+    server.start()
+    server.kill()
+    Impostor.pid = control(server).pid
+    with HTTPServer(("127.0.0.1", server.port), Impostor) as impostor:
+        threading.Thread(target=impostor.serve_forever, daemon=True).start()
+        try:
+            with DataDirectory(server.folder).lock(), pytest.raises(OperatorError, match="takes no commands yet"):
+                Operator.connect(server.env)
+        finally:
+            impostor.shutdown()
+    assert Impostor.asked == []
 
 
 def test_a_directory_where_no_server_ran_is_told_in_a_line(server: Tempest) -> None:

@@ -61,8 +61,10 @@ def test_the_lock_dies_with_its_process_however_it_dies(tmp_path: Path) -> None:
         assert first.stdout.readline() == "held\n"
         with pytest.raises(DataDirectoryInUse, match=str(first.pid)):
             DataDirectory(tmp_path).lock()
+        assert DataDirectory(tmp_path).owner() == first.pid
         first.send_signal(signal.SIGKILL)
         first.wait(timeout=30)
+    assert DataDirectory(tmp_path).owner() is None
     with DataDirectory(tmp_path).lock():
         pass
 
@@ -72,6 +74,16 @@ def test_a_second_lock_in_the_same_process_is_refused(tmp_path: Path) -> None:
         DataDirectory(tmp_path).lock()
     with DataDirectory(tmp_path).lock():
         pass
+
+
+def test_who_asks_for_the_owner_does_not_take_the_lock(tmp_path: Path) -> None:
+    data = DataDirectory(tmp_path)
+    assert data.owner() is None
+    with data.lock():
+        assert DataDirectory(tmp_path).owner() == os.getpid()
+    assert data.owner() is None
+    with data.lock():
+        assert data.locked
 
 
 def test_tmp_is_emptied_by_the_owner_only(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from tempest_pds.protocol.errors import TempestError
 from tempest_pds.services.progress import Progress, silent
 from tempest_pds.settings import Settings
 from tempest_pds.stores.control_file import ControlFile
-from tempest_pds.stores.data_directory import DataDirectoryInUse
+from tempest_pds.stores.data_directory import DataDirectory, DataDirectoryInUse
 
 _SECONDS_TO_START: Final = 10.0
 _CHUNK: Final = 65_536
@@ -203,12 +203,12 @@ def _running_server(settings: Settings) -> RunningServer | None:
         control = ControlFile(settings.data_dir).read()
     except PermissionError:
         raise OperatorError(_wrong_user(settings)) from None
-    if control is None:
+    # The file of a process that was killed is still there. Anybody may have its port by now, and say what it would say.
+    if control is None or DataDirectory(settings.data_dir).owner() != control.pid:
         return None
     server = RunningServer(control)
     try:
         reply = server.greet()
-        # A process that was killed leaves its file behind, and anybody may have its port by now.
         if reply.status == 200 and _json(b"".join(reply.chunks)).get("pid") == control.pid:
             return server
     except ServerUnreachable:

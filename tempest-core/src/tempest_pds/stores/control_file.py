@@ -2,8 +2,8 @@
 
 The server writes it once it accepts connections, and removes it while it still owns the directory. It holds a token
 that lives as long as the process and is as good as the administrator's own: whoever can read the file can read the
-signing keys beside it as well. A process that was killed leaves its file behind; whoever reads one has to ask at the
-URL whether that process answers.
+signing keys beside it as well. A process that was killed leaves its file behind; whoever reads one has to see that
+this process owns the directory (`DataDirectory.owner`) before the token is sent to the URL.
 """
 
 from __future__ import annotations

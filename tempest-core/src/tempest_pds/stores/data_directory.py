@@ -141,6 +141,23 @@ class DataDirectory:
         self._empty_tmp()
         return self
 
+    def owner(self) -> int | None:
+        """Return the process that owns the directory, by the pid that it knows itself by; None when none does."""
+        try:
+            descriptor = os.open(self.root / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            # Shared, and let go of at once: whoever asks at the same moment gets the same answer.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Only now: a process that was killed has left its number behind.
+            written = os.pread(descriptor, 32, 0).strip()
+            return int(written) if written.isdigit() else None
+        finally:
+            os.close(descriptor)
+        return None
+
     def _empty_tmp(self) -> None:
         for path in self.tmp.iterdir():
             if path.is_dir() and not path.is_symlink():
