@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -30,6 +31,16 @@ def test_the_file_is_the_owners_alone_and_its_token_is_the_administrators(server
     headers = {"Authorization": f"Bearer {found.token}"}
     assert json_request(f"{server.url}/xrpc/_admin/control", headers=headers)[0] == 200
     assert found.token not in server.log.read_text()
+
+
+def test_what_its_token_comes_with_is_not_limited(server: Tempest) -> None:
+    server.env["TEMPEST_RATE_LIMITS_ENABLED"] = "true"
+    server.start()
+    for bypass, limited in (("a guess", True), (control(server).token, False)):
+        url = f"{server.url}/xrpc/com.atproto.server.describeServer"
+        request = urllib.request.Request(url, headers={"X-RateLimit-Bypass": bypass})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert ("ratelimit-limit" in answer.headers) is limited
 
 
 def test_a_server_on_all_addresses_is_reached_by_loopback(server: Tempest) -> None:

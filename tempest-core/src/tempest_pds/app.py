@@ -72,6 +72,7 @@ class Tempest:
                 enabled=settings.rate_limits_enabled,
                 bypass_key=settings.rate_limit_bypass_key,
                 bypass_addresses=frozenset(settings.rate_limit_bypass_ips),
+                control_token=self.control_token,
             )
             authenticator = Authenticator(
                 sessions=opened.sessions,

@@ -12,12 +12,15 @@ import httpx
 import pytest
 from edge_server import ADMIN_TOKEN, CONTROL_TOKEN, edge_server
 
+from tempest_pds.cli.operator import CallRefused, Operator
+from tempest_pds.cli.running_server import RunningServer
 from tempest_pds.http.admin_routes import AdminCall, AdminRoute, admin_route
 from tempest_pds.http.answers import Answer
 from tempest_pds.http.long_tasks import LongTasks
-from tempest_pds.http.rate_limits import RateLimiter
+from tempest_pds.http.rate_limits import GLOBAL, RateLimiter
 from tempest_pds.services.errors import InvalidRequest
 from tempest_pds.services.progress import Progress
+from tempest_pds.stores.control_file import Control
 
 BEARER = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 BASIC = {"Authorization": "Basic " + base64.b64encode(f"admin:{ADMIN_TOKEN}".encode()).decode()}
@@ -85,6 +88,22 @@ async def test_guessing_is_limited_and_locks_no_command_of_this_machine_out() ->
         # Strangers who come through a proxy have the same address as the operator's commands.
         assert (await http.get("/xrpc/_admin/facts", headers=control)).status_code == 200
     assert statuses == [401] * 30 + [429]
+
+
+async def test_no_limit_by_address_keeps_a_command_of_this_machine_out() -> None:
+    """Behind a proxy that is not trusted, strangers have used up what the operator's own address may ask."""
+    limiter = RateLimiter(enabled=True, control_token=CONTROL_TOKEN)
+    limiter.consume(GLOBAL, "127.0.0.1", GLOBAL.points + 1)
+    async with edge_server([], admin_routes=[facts], limiter=limiter) as server, httpx.AsyncClient() as http:
+        assert (await http.get(f"{server.url}/xrpc/_admin/facts", headers=BEARER)).status_code == 429
+        running = Operator(RunningServer(Control(server.url, CONTROL_TOKEN, 1)), offline=False)
+        assert await asyncio.to_thread(running.call, "/xrpc/_admin/facts", params={"a": "b"}) == {
+            "share": 0.5,
+            "a": "b",
+        }
+        impostor = Operator(RunningServer(Control(server.url, "a guess", 1)), offline=False)
+        with pytest.raises(CallRefused, match="Rate Limit Exceeded"):
+            await asyncio.to_thread(impostor.call, "/xrpc/_admin/facts")
 
 
 @pytest.mark.parametrize(
