@@ -1,6 +1,7 @@
 """`tempest repo`, `blob` and `sequencer`, while a server runs and while none does."""
 
 import json
+import os
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -63,6 +64,26 @@ def test_export_to_standard_output(site: Site) -> None:
         [*TEMPEST, "repo", "export", site.alice.did, "-o", "-"], env=site.server.env, capture_output=True, check=True
     )
     assert car.decode(done.stdout)[0]
+
+
+def test_export_to_what_is_no_regular_file_leaves_it_what_it_is(site: Site, tmp_path: Path) -> None:
+    """Root could replace /dev/null by a file, which no other program would survive."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        command(site.server, "repo", "export", site.alice.did, "-o", str(pipe))
+        assert pipe.is_fifo()
+        assert car.decode(os.read(reader, 65_536))[0]
+    finally:
+        os.close(reader)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_export_to_a_folder_is_refused_in_one_line(site: Site, tmp_path: Path) -> None:
+    assert f"cannot write {tmp_path}: Is a directory" in refused(
+        site.server, "repo", "export", site.alice.did, "-o", str(tmp_path)
+    )
 
 
 def test_import_of_another_accounts_repository_is_refused_in_one_line(site: Site, tmp_path: Path) -> None:

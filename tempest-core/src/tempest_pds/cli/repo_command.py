@@ -85,17 +85,11 @@ def export(account: str, output: str) -> None:
                 size = _write(sys.stdout.buffer, chunks, progress)
                 sys.stdout.buffer.flush()
             else:
-                # Under its own name only when it is whole.
                 target = Path(output)
-                part = target.with_name(target.name + ".part")
                 try:
-                    with part.open("wb") as file:
-                        size = _write(file, chunks, progress)
-                    part.replace(target)
+                    size = _write_to(target, chunks, progress)
                 except OSError as error:
                     raise Mistake(f"cannot write {target}: {error.strerror or error}") from error
-                finally:
-                    part.unlink(missing_ok=True)
     click.echo(f"Wrote {size:,} bytes of {did}.", err=True)
 
 
@@ -145,6 +139,22 @@ def rebuild(account: str, leave_out_damaged: bool, yes: bool) -> None:
         click.echo(f"{count(made['fromLog'], 'change')} came from the log.")
     for path in made["leftOut"]:
         click.echo(f"Left out {path}.")
+
+
+def _write_to(target: Path, chunks: Iterable[bytes], progress: ProgressLine) -> int:
+    if target.exists() and not target.is_file():
+        # A device or a pipe: it takes bytes, and must not be replaced by a file.
+        with target.open("wb") as file:
+            return _write(file, chunks, progress)
+    # Under its own name only when it is whole.
+    part = target.with_name(target.name + ".part")
+    try:
+        with part.open("wb") as file:
+            size = _write(file, chunks, progress)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return size
 
 
 def _write(file: BinaryIO, chunks: Iterable[bytes], progress: ProgressLine) -> int:
