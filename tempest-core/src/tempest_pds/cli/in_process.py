@@ -26,6 +26,7 @@ class InThisProcess:
         self._app = build_app(settings, environ)
         self.token = self._app.control_token
         self._runner = asyncio.Runner()
+        self._under_way: set[_Exchange] = set()
         try:
             self._runner.run(self._app.start(serving=False))
         except BaseException:
@@ -52,12 +53,16 @@ class InThisProcess:
             "server": ("127.0.0.1", 0),
         }
         exchange = _Exchange(self._app, scope, iter(body))
+        self._under_way.add(exchange)
         status = self._runner.run(exchange.begin())
         return Reply(status, self._answer(exchange))
 
     def close(self) -> None:
         """Close all that was opened, and let go of the directory."""
         try:
+            # Answers that nobody has read to their end, or the application would wait for a reader.
+            for exchange in tuple(self._under_way):
+                self._end(exchange)
             self._runner.run(self._app.stop())
         finally:
             self._runner.close()
@@ -68,6 +73,11 @@ class InThisProcess:
                 if chunk:
                     yield chunk
         finally:
+            self._end(exchange)
+
+    def _end(self, exchange: _Exchange) -> None:
+        if exchange in self._under_way:
+            self._under_way.remove(exchange)
             self._runner.run(exchange.end())
 
 
