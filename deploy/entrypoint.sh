@@ -22,11 +22,19 @@ if [ "$(id -u)" -eq 0 ]; then
         /*) ;;
         *) fail "TEMPEST_DATA_DIR must be an absolute path" ;;
     esac
-    # All that is in it changes hands.
+    # All that is in it changes hands. What a pattern names first, a later one does not take.
     case "$(realpath -m -- "$data")" in
-        / | /bin* | /boot* | /dev* | /etc* | /lib* | /opt | /opt/tempest* | /proc* | /run | /sbin* | /sys* | /usr* | /var | /var/lib)
-            fail "TEMPEST_DATA_DIR must be a folder of its own, such as /var/lib/tempest, and none of the system's" ;;
+        / | /bin* | /boot* | /dev* | /etc* | /lib* | /proc* | /root* | /run* | /sbin* | /sys* | /usr*) plausible=no ;;
+        /home | /media | /mnt | /opt | /opt/tempest* | /srv | /tmp) plausible=no ;;
+        /home/*/*) plausible=yes ;;
+        /home/*) plausible=no ;;
+        /var/lib/apt* | /var/lib/dpkg* | /var/lib/misc* | /var/lib/pam* | /var/lib/python* | /var/lib/systemd*) plausible=no ;;
+        /var | /var/backups* | /var/cache* | /var/lib | /var/local | /var/log* | /var/mail* | /var/opt) plausible=no ;;
+        /var/spool* | /var/tmp | /var/www*) plausible=no ;;
+        *) plausible=yes ;;
     esac
+    [ "$plausible" = yes ] ||
+        fail "TEMPEST_DATA_DIR must be a folder of its own, such as /var/lib/tempest, and none of the system's"
     said=$(mkdir -p "$data" 2>&1) || fail "cannot make the data directory $data: $(reason "$said")"
     # Only what is not ours yet: on a large volume the rest would be written for nothing.
     said=$(find "$data" \( ! -user tempest -o ! -group tempest \) -exec chown -h tempest:tempest {} + 2>&1) ||

@@ -158,12 +158,38 @@ def test_a_used_volume_for_reading_only_is_told(root: Root, tmp_path: Path) -> N
     assert line.endswith("Read-only file system")
 
 
-@pytest.mark.parametrize("folder", ["/", "/etc", "/var/lib/../..", "data", "/usr/"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("/", "/etc", "/var/lib/../..", "data", "/usr/", "/var/lib", "/run/tempest"),
+        *("/home", "/home/alice/", "/root", "/root/data", "/srv", "/mnt", "/media", "/tmp"),
+        *("/var/log", "/var/lib/../log/tempest", "/var/cache/apt", "/var/lib/dpkg", "/var/lib/apt/lists"),
+    ],
+)
 def test_a_data_directory_that_would_give_the_system_away_is_refused(root: Root, folder: str, tmp_path: Path) -> None:
     before = owners(Path("/etc/ssl"))
-    line = refusal(Container(root, tmp_path, env={"TEMPEST_DATA_DIR": folder}))
+    line = refusal(Container(root, tmp_path, "true", env={"TEMPEST_DATA_DIR": folder}))
     assert line.startswith("tempest: TEMPEST_DATA_DIR must be ")
     assert owners(Path("/etc/ssl")) == before
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "/data",
+        "/srv/tempest",
+        "/mnt/volume",
+        "/home/alice/tempest",
+        "/var/lib/pds",
+        "/var/pds",
+        "/opt/pds",
+        "/tmp/trial",
+    ],
+)
+def test_a_data_directory_of_its_own_is_taken(root: Root, folder: str, tmp_path: Path) -> None:
+    show = f"stat --format=%U:%a {folder}"
+    done = Container(root, tmp_path, "sh", "-c", show, env={"TEMPEST_DATA_DIR": folder}).run()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "tempest:700\n", "")
 
 
 def test_a_setting_that_is_missing_ends_it_with_its_line(root: Root, tmp_path: Path) -> None:
