@@ -15,6 +15,7 @@ from whole_server import PASSWORD, PNG, POST, User, WholeServer, verdict, whole_
 
 from tempest_pds.adapters.blob_paths import walk
 from tempest_pds.protocol.data_model import dag_cbor
+from tempest_pds.services import account_deletion
 from tempest_pds.stores.file_names import did_to_name
 from tempest_pds.stores.sequencer.store import SequencerStore
 
@@ -221,6 +222,61 @@ async def test_a_blob_store_that_does_not_answer_holds_up_no_start(server: Whole
         answers.set()
         await deletion.close()
     assert rows_naming(server.folder, alice.did) == set()
+
+
+class Hanging:
+    """A blob store that does not answer until it is let."""
+
+    def __init__(self, server: WholeServer) -> None:
+        self.answers = asyncio.Event()
+        self._real = server.services.blobs._blob_store
+        self._patch = mock.patch.object(server.services.blobs, "_blob_store", mock.Mock(wraps=self._real))
+
+    async def _list(self, prefix: str = "") -> AsyncIterator[Any]:
+        await self.answers.wait()
+        async for stat in self._real.list(prefix):
+            yield stat
+
+    def __enter__(self) -> Hanging:
+        self._patch.start().list = self._list
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._patch.stop()
+
+
+async def test_nobody_waits_for_the_blobs_of_an_account_that_is_gone(
+    server: WholeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_deletion, "ANSWER_SECONDS", 0.05)
+    alice = await settled(server, "alice")
+    with Hanging(server) as store:
+        async with asyncio.timeout(5):
+            assert (await server.administer(DELETE, {"did": alice.did})).status_code == 200
+        assert verdict(await server.anybody(f"{SYNC}.getRepo", did=alice.did)) == (400, "RepoNotFound")
+        assert rows_naming(server.folder, alice.did) == {"account_deletion"}
+        store.answers.set()
+        await server.services.account_deletion.close()
+    assert rows_naming(server.folder, alice.did) == set()
+    assert left_behind(server.folder, alice.did) == []
+
+
+async def test_a_stop_does_not_wait_for_a_blob_store_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_deletion, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(account_deletion, "CLOSE_SECONDS", 0.05)
+    async with asyncio.timeout(15):
+        async with whole_server(tmp_path) as server:
+            alice = await settled(server, "alice")
+            hanging = Hanging(server)
+            hanging.__enter__()
+            assert (await server.administer(DELETE, {"did": alice.did})).status_code == 200
+        hanging.__exit__()
+        assert left_behind(tmp_path, alice.did) != []
+        async with whole_server(tmp_path):
+            assert left_behind(tmp_path, alice.did) == []
+    assert rows_naming(tmp_path, alice.did) == set()
 
 
 async def test_nobody_moves_in_before_the_account_of_that_did_is_cleared_away(tmp_path: Path) -> None:

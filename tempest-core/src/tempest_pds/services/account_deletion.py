@@ -12,14 +12,15 @@ The order, and why:
 5. The note is deleted.
 
 What was interrupted after step 2 is finished at the next start, and, where a blob store had failed, by the hourly
-sweep. Each step may be taken again.
+sweep. Each step may be taken again. Nobody waits long for step 4, neither who asked for the deletion nor who stops the
+server: thousands of blobs in an object store take minutes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final
 
 import structlog
 
@@ -30,7 +31,6 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.announcer import Announcer, add_account
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.errors import AccountNotFound
-from tempest_pds.services.finishing import finish
 from tempest_pds.services.firehose import Firehose
 from tempest_pds.services.repos import Repos
 from tempest_pds.services.timestamps import now_us
@@ -39,6 +39,8 @@ from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.sequencer.store import SequencerStore
 
 START_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 5.0
+CLOSE_SECONDS: Final = 5.0
 
 _log = structlog.get_logger("tempest_pds.account_deletion")
 
@@ -75,13 +77,13 @@ class AccountDeletion:
         self._hooks = hooks
         self._now = now
         self._under_way: set[Did] = set()
-        self._resuming: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def delete(self, did: Did) -> None:
         """Delete an account and all that it has.
 
-        When this returns the account is gone; a failure to clear something away after that is logged, and made good
-        later.
+        When this returns the account is gone. What is left to clear away after some seconds is cleared away in the
+        background; a failure of that is logged, and made good later. A caller who is cancelled stops nothing.
 
         Raises:
             AccountNotFound: no such account.
@@ -90,20 +92,42 @@ class AccountDeletion:
         account = self._store.accounts.get(did)
         if account is None or did in self._under_way:
             raise AccountNotFound("Account not found")
-        await finish(self._delete(account))
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._under_way.add(did)
+        task = self._begin(self._delete(account, gone))
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task}, timeout=ANSWER_SECONDS)
+        if task.done():
+            task.result()
 
     async def resume_at_start(self, patience: float = START_SECONDS) -> None:
         """Finish what a crash has interrupted; goes on by itself when that takes longer than `patience` seconds.
 
         A blob store that does not answer must not keep the server from starting.
         """
-        self._resuming = asyncio.create_task(self.resume())
-        await asyncio.wait({self._resuming}, timeout=patience)
+        await asyncio.wait({self._begin(self.resume())}, timeout=patience)
 
     async def close(self) -> None:
-        """Wait for the deletion that a start has left under way."""
-        if self._resuming is not None:
-            await asyncio.wait({self._resuming})
+        """Wait some seconds for what is under way, and leave the rest to the next start."""
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        for task in late:
+            task.cancel()
+        if late:
+            _log.warning("account.deletion_unfinished", error="the server stops")
+            await asyncio.wait(late, timeout=1)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, or asyncio complains where the caller is gone
 
     async def resume(self) -> None:
         """Finish the deletions that a crash or a failure has interrupted."""
@@ -119,7 +143,7 @@ class AccountDeletion:
             finally:
                 self._under_way.discard(deletion.did)
 
-    async def _delete(self, account: Account) -> None:
+    async def _delete(self, account: Account, gone: asyncio.Future[None]) -> None:
         did = account.did
 
         async def end() -> None:
@@ -127,8 +151,8 @@ class AccountDeletion:
             self._dids.forget(did)
             self._hooks.notify("account_changed", did=str(did), handle=account.handle, change="deleted")
             await self._announcer.announce_pending()
+            gone.set_result(None)
 
-        self._under_way.add(did)
         try:
             await self._clear(did, end)
         except Exception as error:

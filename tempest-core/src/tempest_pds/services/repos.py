@@ -152,6 +152,8 @@ class Repos:
     async def remove(self, did: Did, first: Callable[[], Awaitable[None]] | None = None) -> None:
         """Delete a repository with its key and its blobs; no error when there is none.
 
+        Whoever is cancelled leaves blobs behind, but nothing half of the rest.
+
         Args:
             first: awaited once no write is under way and none can begin; what it raises ends the removal.
 
@@ -159,6 +161,7 @@ class Repos:
             RepoBusy: it is being replaced or removed already.
         """
         await finish(self._remove(did, first))
+        await self._blobs.remove_all(did)
 
     async def _remove(self, did: Did, first: Callable[[], Awaitable[None]] | None) -> None:
         async with self._repos.locked_out(did):
@@ -176,7 +179,6 @@ class Repos:
                     await in_thread(store.checkpoint)
                     await in_thread(self._stores.delete, did)
             await in_thread(self._keys.delete_signing_key, did)
-        await self._blobs.remove_all(did)
 
     async def _readers_left(self, store: ActorStore) -> None:
         """Wait for those who read the file, for some seconds; who is left then fails."""
