@@ -107,6 +107,17 @@ async def test_uploads_that_were_given_up_a_day_ago_are_cleared_at_the_start(
     assert sorted(lone_s3_server.uploads(bucket)) == ["ours/young", "theirs/old"]
 
 
+async def test_uploads_in_a_bucket_without_a_prefix_are_left_alone(lone_s3_server: S3Server, opened: OpenStore) -> None:
+    """Nothing tells ours from those of another program."""
+    bucket = lone_s3_server.make_bucket()
+    lone_s3_server.client.create_multipart_upload(Bucket=bucket, Key="somebodys/old")
+    two_days_ago = time.time() - 2 * 24 * 3600
+    for path in lone_s3_server.folder.rglob("*"):
+        os.utime(path, (two_days_ago, two_days_ago))
+    await opened(lone_s3_server, bucket)
+    assert lone_s3_server.uploads(bucket) == ["somebodys/old"]
+
+
 async def test_a_download_goes_on_where_it_broke_off(lone_s3_server: S3Server, opened: OpenStore) -> None:
     store = await opened(lone_s3_server, lone_s3_server.make_bucket())
     await store.put("k", large(16 * MIB))

@@ -43,7 +43,7 @@ class Bucket:
         self._requests = S3Requests(location)
 
     async def open(self) -> None:
-        """Connect, see that the bucket can be read and written, and drop uploads that were given up a day ago.
+        """Connect, see that the bucket can be read and written, and drop uploads below a prefix given up a day ago.
 
         Raises `InvalidSettings`, which says which setting to change, or `StoreUnavailable`.
         """
@@ -109,7 +109,13 @@ class Bucket:
             raise mistake(error, self._location) from error
 
     def _clear_stale(self) -> None:
-        """Abort what a process that was killed had begun; at most a page of it, and the rest at the next start."""
+        """Abort what a process that was killed had begun; at most a page of it, and the rest at the next start.
+
+        Only below a prefix, which is ours alone. A listing does not tell who began an upload, and an upload of another
+        program may well take longer than a day.
+        """
+        if not self._location.prefix:
+            return
         before = time.time() - STALE_SECONDS
         try:
             found = self._requests.client.list_multipart_uploads(Bucket=self._name, Prefix=self._location.prefix)
