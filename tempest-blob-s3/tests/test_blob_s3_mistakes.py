@@ -1,6 +1,7 @@
 """What an operator can get wrong: opening the store refuses it in one line that names the setting and no secret."""
 
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,21 @@ async def test_a_store_that_does_not_answer(s3_server: S3Server, tmp_path: Path)
         f"the store at {endpoint} does not answer (connection refused): start again when it does, or change "
         "TEMPEST_BLOB_S3_ENDPOINT"
     )
+
+
+async def test_a_name_that_cannot_be_looked_up_now(
+    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at boot, before the network is there: no mistake, so the next start may do."""
+
+    def nobody_answers(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody_answers)
+    settings = s3_server.settings(NAMES, "bucket", ENDPOINT="http://s3.example.com", RETRIES="0")
+    error = await refusal(settings, tmp_path)
+    assert isinstance(error, StoreUnavailable)
+    assert "does not answer (its name cannot be looked up now): start again when it does" in str(error)
 
 
 async def test_an_endpoint_without_tls(s3_server: S3Server, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ back. When it starts, what is certainly a mistake of the operator's is `InvalidS
 change. Messages hold the store's error code and never its message, which may quote what was sent.
 """
 
+import socket
+
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -156,6 +158,9 @@ def _reason(error: BaseException) -> str:
     while isinstance(current, BaseException) and id(current) not in seen:
         seen.add(id(current))
         found = _REASONS.get(type(current).__name__, found)
+        if isinstance(current, socket.gaierror) and current.errno == socket.EAI_AGAIN:
+            # Nobody was there to say whether there is such a host: as at boot, before the network is.
+            return "its name cannot be looked up now"
         kwargs = getattr(current, "kwargs", {})
         inner = kwargs.get("error") if isinstance(current, EndpointConnectionError | HTTPClientError) else None
         current = inner or current.__cause__ or current.__context__
