@@ -85,7 +85,7 @@ async def test_a_store_that_does_not_answer(s3_server: S3Server, tmp_path: Path)
     error = await refusal(s3_server.settings(NAMES, "bucket", ENDPOINT=endpoint, RETRIES="0"), tmp_path)
     assert isinstance(error, StoreUnavailable)
     assert str(error) == (
-        f"the store at {endpoint} does not answer (connection refused): start again when it does, or change "
+        f"the store at {endpoint} does not answer (connection refused); if it never did, change "
         "TEMPEST_BLOB_S3_ENDPOINT"
     )
 
@@ -102,7 +102,7 @@ async def test_a_name_that_cannot_be_looked_up_now(
     settings = s3_server.settings(NAMES, "bucket", ENDPOINT="http://s3.example.com", RETRIES="0")
     error = await refusal(settings, tmp_path)
     assert isinstance(error, StoreUnavailable)
-    assert "does not answer (its name cannot be looked up now): start again when it does" in str(error)
+    assert "does not answer (its name cannot be looked up now); if it never did" in str(error)
 
 
 async def test_an_endpoint_without_tls(s3_server: S3Server, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import sqlite3
 import tarfile
@@ -276,6 +277,41 @@ class TestRestore:
         assert "will be numbered above" in told
         with server:
             pass
+
+    def test_backups_are_private_whatever_the_umask(self, source: Tempest, archive: Path, tmp_path: Path) -> None:
+        assert archive.stat().st_mode & 0o077 == 0
+        target = tmp_path / "new" / "data"
+        with restored(archive, target):
+            pass
+        seen = [path for path in target.rglob("*") if path.stat().st_mode & 0o077]
+        assert (target.stat().st_mode & 0o077, seen) == (0, [])
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+    def test_what_root_restores_belongs_to_the_owner_of_the_target(self, archive: Path, tmp_path: Path) -> None:
+        target = tmp_path / "data"
+        target.mkdir()
+        os.chown(target, 65534, 65534)
+        _, told = tempest(Tempest(target).env, "backup", "restore", "--input", archive)
+        assert {path.stat().st_uid for path in target.rglob("*")} == {65534}
+        assert "chown" not in told
+        _, told = tempest(Tempest(tmp_path / "of-root").env, "backup", "restore", "--input", archive)
+        assert "chown -R" in told
+
+    def test_a_list_in_the_wrong_folder_says_so(self, tmp_path: Path) -> None:
+        _, told = tempest(Tempest(tmp_path / "nothing").env, "backup", "list", code=2)
+        assert "set TEMPEST_DATA_DIR" in told
+
+    def test_a_store_that_is_away_hides_no_local_backups(self, source: Tempest, archive: Path) -> None:
+        settings = {
+            "TEMPEST_BACKUP_STORE": "s3",
+            "TEMPEST_BACKUP_S3_ENDPOINT": "http://127.0.0.1:9",
+            "TEMPEST_BACKUP_S3_BUCKET": "backups",
+            "TEMPEST_BACKUP_S3_ACCESS_KEY_ID": "key",
+            "TEMPEST_BACKUP_S3_SECRET_ACCESS_KEY": "secret",
+        }
+        listed, told = tempest(source.env | settings, "backup", "list", code=1)
+        assert archive.name in listed
+        assert "TEMPEST_BACKUP_STORE=s3: cannot be opened" in told
 
     def test_an_unknown_name_says_where_to_look(self, source: Tempest) -> None:
         _, told = tempest(source.env, "backup", "verify", "nothing.tar", code=2)

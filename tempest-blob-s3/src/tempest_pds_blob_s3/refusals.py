@@ -118,9 +118,7 @@ def _not_reached(error: Exception, location: S3Location) -> PluginError:
             f"{location.store} speaks no TLS that can be trusted: change {setting} (https or http, and the host that"
             f" its certificate names), or name the certificate's authority with AWS_CA_BUNDLE"
         )
-    return StoreUnavailable(
-        f"{location.store} does not answer ({reason}): start again when it does, or change {setting}"
-    )
+    return StoreUnavailable(f"{location.store} does not answer ({reason}); if it never did, change {setting}")
 
 
 def _other_region(error: ClientError, location: S3Location) -> str:

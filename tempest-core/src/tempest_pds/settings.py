@@ -207,7 +207,7 @@ class Settings:
     )
     backup_keep: int = setting(
         "TEMPEST_BACKUP_KEEP",
-        "How many of this server's backups are kept when one was made by itself; older ones are removed.",
+        "How many of this server's backups are kept when it made one by itself; any that are older are removed.",
         section=_ADAPTERS,
         default=7,
         minimum=1,

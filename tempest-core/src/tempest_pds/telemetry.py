@@ -87,7 +87,11 @@ INSTRUMENTS: Final = (
         {"direction": "`in` for uploads, `out` for downloads"},
     ),
     Instrument(
-        "backup.count", "counter", "{backup}", "Backups that ended, by result.", {"result": "`made` or `failed`"}
+        "backup.count",
+        "counter",
+        "{backup}",
+        "Backups for TEMPEST_BACKUP_STORE that ended, by result.",
+        {"result": "`made` or `failed`"},
     ),
     Instrument(
         "sqlite.query.duration",

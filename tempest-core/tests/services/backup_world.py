@@ -65,7 +65,7 @@ def maker_of(path: Any, sink: HeldSink, **options: Any) -> BackupMaker:
         local=ready,
         sink=ready,
         new_archive=lambda progress: archive_of(path, progress),
-        history=History(path.directory.backups),
+        history=History(path.directory.backups, "memory"),
         instruments=Instruments(),
         **options,
     )

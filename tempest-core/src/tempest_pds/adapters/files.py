@@ -50,8 +50,8 @@ class WholeFiles:
 
     def prepare(self) -> None:
         """Make the folders, and clear what an earlier process left unfinished; another one may be writing still."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        self._unfinished.mkdir(parents=True, exist_ok=True)
+        _make_private(self._root)
+        _make_private(self._unfinished)
         for left in self._unfinished.iterdir():
             if not _is_being_written(left):
                 left.unlink(missing_ok=True)
@@ -123,7 +123,7 @@ class WholeFiles:
             missing = missing.parent
             named.add(missing)
         with suppress(FileNotFoundError, FileExistsError):  # dropped again meanwhile: the rename tells, and is repeated
-            directory.mkdir(parents=True, exist_ok=True)
+            _make_private(directory)
         return named
 
     def _prune(self, directory: Path) -> None:
@@ -133,6 +133,13 @@ class WholeFiles:
             except OSError:
                 return
             directory = directory.parent
+
+
+def _make_private(directory: Path) -> None:
+    """Make a directory for its owner alone, and those above it."""
+    if not directory.is_dir():
+        _make_private(directory.parent)
+        directory.mkdir(mode=0o700, exist_ok=True)
 
 
 def _is_being_written(path: Path) -> bool:
@@ -156,7 +163,8 @@ class _Writing:
 
     def write(self, chunks: Sequence[bytes]) -> None:
         if self._file is None:
-            self._file = self.path.open("xb", buffering=0)
+            # Private from the start, whatever the umask: what is in it may be keys.
+            self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
             fcntl.flock(self._file, fcntl.LOCK_EX)
         for chunk in chunks:
             view = memoryview(chunk)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tempest_pds.http.pages.formats import size
+
 if TYPE_CHECKING:
     from tempest_pds.services.backup.manifest import Manifest
     from tempest_pds.services.backup.tar import Member
@@ -58,8 +60,8 @@ def create(upload: bool, as_json: bool) -> None:
         return
     click.echo(made["location"])
     click.echo(
-        f"{made['accounts']:,} accounts, {made['blobs']:,} blobs, {_bytes(made['size'])}, "
-        f"as of event {made['lastSeq']:,}, in {made['seconds']:.1f} s",
+        f"{made['accounts']:,} accounts, {made['blobs']:,} blobs, {size(made['size'])}, "
+        f"as of event {made['lastSeq']:,}, in {made['seconds']:.2f} s",
         err=True,
     )
     if made["unreadable"]:
@@ -78,22 +80,26 @@ def list_backups(as_json: bool) -> None:
     """List the backups in TEMPEST_BACKUP_STORE and in the data directory, the newest first."""
     from tempest_pds.cli.backup_sinks import BackupStores, run_to_end
 
-    async def run() -> list[dict[str, Any]]:
+    async def run() -> tuple[list[dict[str, Any]], str | None]:
         stores = BackupStores(os.environ)
-        async with stores.opened() as sinks:
-            return [
+        async with stores.opened(tolerant=True) as sinks:
+            found = [
                 {"name": kept.stat.name, "store": kept.store, "size": kept.stat.size, "location": kept.location}
                 for kept in await stores.backups(sinks)
             ]
+            return found, stores.failure
 
-    found = run_to_end(run())
+    found, failure = run_to_end(run())
     if as_json:
         click.echo(json.dumps(found, indent=1))
-        return
-    if not found:
-        click.echo("There are no backups yet: make one with `tempest backup create`.", err=True)
-    for row in found:
-        click.echo(f"{row['name']}  {_bytes(row['size']):>10}  {row['store']}")
+    else:
+        for row in found:
+            click.echo(f"{row['name']}  {size(row['size']):>10}  {row['store']}")
+        if not found and failure is None:
+            click.echo("There are no backups yet: make one with `tempest backup create`.", err=True)
+    if failure is not None:
+        click.echo(f"tempest: {failure}", err=True)
+        sys.exit(1)
 
 
 @backup.command("verify")
@@ -199,6 +205,8 @@ def restore(
         click.echo(f"Its events will be numbered above {restored.resumed.floor:,}.", err=True)
         if restored.replaced is not None:
             click.echo(f"What was there is in {restored.replaced}; remove it when you no longer need it.", err=True)
+        if os.geteuid() == 0 and directory.root.stat().st_uid == 0:
+            click.echo(f"It belongs to root. A server of another user needs: chown -R USER: {directory.root}", err=True)
         if restored.manifest.secrets_elsewhere:
             click.echo(f"Set before you start it: {', '.join(restored.manifest.secrets_elsewhere)}", err=True)
     sys.exit(1 if verified.problems else 0)
@@ -317,11 +325,3 @@ def _report(headline: str, where: str, manifest: Manifest, verified: Verified, a
         click.echo(f"{len(manifest.missing_blobs):,} blobs were missing already when it was made.", err=True)
     if not manifest.blobs_included:
         click.echo("It holds no blobs: they are where the server kept them.", err=True)
-
-
-def _bytes(size: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
-        size /= 1024
-    return f"{size:,.1f} TiB"

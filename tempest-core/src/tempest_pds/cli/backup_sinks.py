@@ -69,10 +69,19 @@ class BackupStores:
         self._directory = data_directory(environ)
         chosen = Selection.from_environment(environ).backup_sink
         self._names = [chosen] if chosen == LOCAL else [chosen, LOCAL]
+        self.failure: str | None = None
+        """Why one of them could not be opened, where that is tolerated."""
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Sequence[tuple[str, BackupSink]]]:
-        """Open them; the local one only where there is a data directory. Raises StoreFailed."""
+    async def opened(self, *, tolerant: bool = False) -> AsyncIterator[Sequence[tuple[str, BackupSink]]]:
+        """Open them; the local one only where there is a data directory.
+
+        Raises StoreFailed for one that cannot be opened, unless that is tolerated, and NoSuchBackup without any.
+        """
+        if self._names == [LOCAL] and not (self._directory / "backups").is_dir():
+            raise NoSuchBackup(
+                f"no server has run on {self._directory}; set TEMPEST_DATA_DIR to the server's data directory"
+            )
         context = PluginContext(data_dir=self._directory)
         ready: list[tuple[str, BackupSink]] = []
         made: list[ReadySink] = []
@@ -85,7 +94,10 @@ class BackupStores:
                 try:
                     ready.append((name, await sink.ready()))
                 except PluginError as error:
-                    raise StoreFailed(f"TEMPEST_BACKUP_STORE={name}: cannot be opened: {one_line(error)}") from error
+                    reason = f"TEMPEST_BACKUP_STORE={name}: cannot be opened: {' '.join(str(error).split())}"
+                    if not tolerant:
+                        raise StoreFailed(reason) from error
+                    self.failure = reason
             yield ready
         finally:
             for sink in made:

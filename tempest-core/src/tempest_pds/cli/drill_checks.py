@@ -106,7 +106,7 @@ class DrillChecks:
             raise DrillFailed(
                 f"{len(wanted - listed)} accounts are not listed, {len(listed - wanted)} are that are not there"
             )
-        return f"{len(listed):,} are listed"
+        return f"{len(listed):,} listed, {sum(account.is_active for account in self._accounts):,} of them active"
 
     async def _handles(self, session: aiohttp.ClientSession) -> str:
         resolved = 0
@@ -118,7 +118,7 @@ class DrillChecks:
             if found["did"] != account.did:
                 raise DrillFailed(f"{account.handle} leads to {found['did']}")
             resolved += 1
-        return f"{resolved:,} lead to their accounts"
+        return f"{resolved:,} resolved to the right account"
 
     async def _repositories(self, session: aiohttp.ClientSession) -> str:
         records, sample = 0, self._sample()
@@ -133,7 +133,7 @@ class DrillChecks:
             key = self._keys.signing_key(account.did).public
             _, found = verify_repo(MemoryBlockSource(blocks), roots[0], did=account.did, key=key)
             records += sum(1 for _ in found)
-        return f"{len(sample):,} were read and verified, {records:,} records"
+        return f"{len(sample):,} read and verified, with {records:,} records"
 
     async def _blobs(self, session: aiohttp.ClientSession) -> str:
         read = 0
@@ -148,7 +148,7 @@ class DrillChecks:
                 if CID.for_raw_digest(hashlib.sha256(data).digest()) != CID.parse(cid):
                     raise DrillFailed(f"the blob {cid} of {account.did} is not what it was")
                 read += 1
-        return f"{read:,} were read and are what they were"
+        return f"{read:,} read, each what it was"
 
     async def _firehose(self, session: aiohttp.ClientSession) -> str:
         """Read on from where a relay stopped at the latest: every active account is announced anew, above that."""
@@ -169,7 +169,7 @@ class DrillChecks:
                 last = body["seq"]
                 if kind == "#sync":
                     waiting.discard(body["did"])
-        return f"{total:,} accounts are announced anew by #sync, from event {self.manifest.last_seq:,} on"
+        return f"{total:,} announced anew by #sync, above event {self.manifest.last_seq:,}"
 
 
 def _bound(

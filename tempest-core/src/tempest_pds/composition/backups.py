@@ -74,7 +74,7 @@ async def open_backups(
         _log.warning("backup.sink_unavailable", store=name, error=one_line(error))
     except Exception as error:
         raise unusable(AdapterKind.BACKUP_SINK, name, error) from error
-    history = History(data.directory.backups)
+    history = History(data.directory.backups, name)
 
     def new_archive(progress: Progress) -> Archive:
         # With all that it needs, first imported when a backup is made: a start does without.

@@ -100,7 +100,8 @@ class DataDirectory:
     def create(self) -> None:
         """Make what is missing of the layout; raise DataDirectoryUnusable."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(mode=0o700, exist_ok=True)
             for name in _FOLDERS:
                 (self.root / name).mkdir(exist_ok=True, mode=0o700)
             self.keys.chmod(0o700)

@@ -22,6 +22,7 @@ class Outcome:
         at: when it ended, in seconds since 1970.
         error: one line; empty when it went well.
         size: of the archive, in bytes.
+        store: the name of the sink that it went into.
     """
 
     name: str
@@ -30,16 +31,22 @@ class Outcome:
     error: str = ""
     size: int = 0
     location: str = ""
+    store: str = ""
 
 
 class History:
-    """The last success and the last failure of each kind of work. For one process that writes, and any that read."""
+    """The last success and the last failure of each kind of work. For one process that writes, and any that read.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        store: the sink that counts now; a backup that went into another, before the operator chose this, does not.
+    """
+
+    def __init__(self, folder: Path, store: str = "") -> None:
         self._path = folder / _NAME
+        self._store = store
 
     def note(self, kind: str, outcome: Outcome) -> None:
-        """Keep the outcome of a `backup` or a `drill`, in place of the one before."""
+        """Keep the outcome of a `backup`, a `copy` beside the store of backups, or a `drill`, in place of the last."""
         known = self._read()
         known[f"{kind}_{'failure' if outcome.error else 'success'}"] = asdict(outcome)
         make_directory(self._path.parent)
@@ -49,7 +56,9 @@ class History:
         """Return the last outcome of a kind; None when there is none, or the file cannot be read."""
         found = self._read().get(f"{kind}_{'failure' if failed else 'success'}")
         with suppress(TypeError):
-            return None if found is None else Outcome(**found)
+            outcome = None if found is None else Outcome(**found)
+            if outcome is not None and outcome.store in ("", self._store):
+                return outcome
         return None
 
     def _read(self) -> dict[str, Any]:

@@ -115,18 +115,28 @@ class BackupMaker:
             raise BackupRunning("a backup is being made already; wait for it")
         async with self._making:
             started = time.monotonic()
+            sink = self._sink if upload else self._local
             name = name_for(self._hostname, datetime.now(UTC), encrypted=self._recipient is not None)
             try:
-                made = await self._make(name, self._sink if upload else self._local, progress)
+                made = await self._make(name, sink, progress)
             except (asyncio.CancelledError, WorkStopped):
                 raise
             except Exception as error:
                 line = _one_line(error)
                 _log.error("backup.failed", name=name, error=line)
-                self._note(Outcome(name=name, at=time.time(), seconds=time.monotonic() - started, error=line))
+                seconds = time.monotonic() - started
+                self._note(sink, Outcome(name=name, at=time.time(), seconds=seconds, error=line, store=sink.name))
                 raise BackupFailed(f"the backup was not made: {line}") from error
             _log.info("backup.made", name=name, location=made.location, size=made.size, seconds=round(made.seconds, 1))
-            self._note(Outcome(name=name, at=time.time(), seconds=made.seconds, size=made.size, location=made.location))
+            outcome = Outcome(
+                name=name,
+                at=time.time(),
+                seconds=made.seconds,
+                size=made.size,
+                location=made.location,
+                store=sink.name,
+            )
+            self._note(sink, outcome)
             return made
 
     async def _make(self, name: str, wanted: ReadySink, progress: Progress) -> Made:
@@ -145,10 +155,13 @@ class BackupMaker:
         seconds = time.monotonic() - started
         return Made(name, sink.location(name), stat.size, seconds, self._recipient is not None, archive.manifest)
 
-    def _note(self, outcome: Outcome) -> None:
-        self._instruments.backup_count.add(1, {"result": "failed" if outcome.error else "made"})
+    def _note(self, sink: ReadySink, outcome: Outcome) -> None:
+        """Keep how it went. One beside the store that the operator chose counts for nothing that he waits for."""
+        counts = sink is self._sink
+        if counts:
+            self._instruments.backup_count.add(1, {"result": "failed" if outcome.error else "made"})
         try:
-            self._history.note("backup", outcome)
+            self._history.note("backup" if counts else "copy", outcome)
         except OSError as error:
             _log.warning("backup.history_unwritten", error=str(error))
 

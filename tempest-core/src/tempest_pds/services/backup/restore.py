@@ -107,6 +107,16 @@ def _holds_data(path: Path) -> bool:
     return not path.is_dir() or any(not inner.is_dir() for inner in path.rglob("*"))
 
 
+def _give_to_owner(root: Path) -> None:
+    """Let whoever owns the directory own what is in it: an administrator restores, and another user serves."""
+    owner = root.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        return
+    for folder, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            os.chown(Path(folder) / name, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -140,6 +150,7 @@ async def restore(
         )
         if resumed.problems and not accept_problems:
             raise RestoreDamaged(resumed.problems)
+    await in_thread(_give_to_owner, directory.root)
     await in_thread(os.sync)
     directory.unfinished.unlink()
     return Restored(manifest, verified, resumed, replaced)
