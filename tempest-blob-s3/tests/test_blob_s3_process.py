@@ -82,7 +82,7 @@ async def test_a_process_killed_in_the_middle_of_an_upload_leaves_nothing_to_see
 ) -> None:
     """Its parts are left, invisible, until a start a day later clears them."""
     bucket = lone_s3_server.make_bucket()
-    environment = lone_s3_server.settings(NAMES, bucket)
+    environment = lone_s3_server.settings(NAMES, bucket, PREFIX="ours")
     body = """
         async def source():
             async for chunk in large(12 * MIB):
@@ -95,7 +95,7 @@ async def test_a_process_killed_in_the_middle_of_an_upload_leaves_nothing_to_see
         asyncio.run(main())
     """
     kill_after(b"two parts are sent\n", program(body), environment)
-    assert lone_s3_server.uploads(bucket) == ["public/k"]
+    assert lone_s3_server.uploads(bucket) == ["ours/public/k"]
     store = create(environment, PluginContext(data_dir=tmp_path))
     await store.open()
     with pytest.raises(BlobNotFound):
