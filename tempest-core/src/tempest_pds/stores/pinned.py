@@ -34,8 +34,11 @@ class PinnedDatabase:
             raise
 
     def all(self, statement: Statement) -> list[Row]:
-        """Read every row of a statement without arguments, in this state."""
-        return self._connection.execute(statement.sql).fetchall()
+        """Read every row of a statement without arguments, in this state; raise DatabaseDamaged, DatabaseUnusable."""
+        try:
+            return self._connection.execute(statement.sql).fetchall()
+        except sqlite3.Error as error:
+            raise unusable(self._path, error) from error
 
     def copy_to(self, path: Path) -> None:
         """Copy this state into a new file, by SQLite's backup interface: a whole database, with no log beside it.

@@ -148,6 +148,7 @@ class Archive:
             self._cutter.unreadable.add(did)
             staged.unlink(missing_ok=True)
             return
+        self._cutter.unreadable.discard(did)
         async with aclosing(self._staged_file(staged, name)) as chunks:
             async for chunk in chunks:
                 yield chunk
