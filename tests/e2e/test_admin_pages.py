@@ -113,7 +113,7 @@ def test_a_backup_is_made_from_the_overview(server: Tempest, browser: Chromium) 
     browser.evaluate("document.querySelector('form[action=\"/admin/backup\"] button').click()")
     browser.wait_for("document.body.textContent.includes('A backup is being made')")
     deadline = time.monotonic() + 30
-    while "the last" not in browser.evaluate("document.querySelector('[aria-labelledby=backups]').textContent"):
+    while "last backup" not in browser.evaluate("document.querySelector('[aria-labelledby=backups]').textContent"):
         assert time.monotonic() < deadline
         browser.open(f"{server.url}/admin")
         browser.wait_for("document.querySelector('#backups')")
