@@ -101,9 +101,7 @@ async def test_acting_takes_a_form_of_this_session_and_an_account_that_is_here(
 
 
 @pytest.mark.parametrize("action", ["takedown", "password"])
-async def test_nothing_is_done_to_an_account_without_a_tick(
-    server: WholeServer, browser: Browser, action: str
-) -> None:
+async def test_nothing_is_done_to_an_account_without_a_tick(server: WholeServer, browser: Browser, action: str) -> None:
     erin = await server.sign_up(f"erin-{action}", inviteCode=await make_code(browser))
     path = f"/admin/accounts/{erin.did}"
     await browser.get(path)
@@ -121,7 +119,7 @@ async def test_an_account_shows_its_invite_codes(server: WholeServer, browser: B
         headers={"Authorization": f"Bearer {server.admin_token}"},
     )
     await browser.get(f"/admin/accounts/{frank.did}")
-    assert f"{made.json()['code']} 3 of 3 uses left" in browser.page.words
+    assert f"{made.json()['code']} 3 of 3 left" in browser.page.words
 
 
 async def test_what_was_done_stands_in_the_log_without_what_was_shown(server: WholeServer, browser: Browser) -> None:
