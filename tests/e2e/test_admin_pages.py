@@ -76,19 +76,44 @@ def test_a_page_is_styled_and_fits(
     assert ground == {"light": "rgb(251, 250, 248)", "dark": "rgb(22, 23, 26)"}[scheme]
     assert inside.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert inside.screenshot().startswith(b"\x89PNG")
+    assert inside.evaluate("[...document.querySelectorAll('time')].every(e => e.getClientRects().length === 1)")
     small = "[...document.querySelectorAll('main button, nav a')].filter(e => e.getBoundingClientRect().height < 24)"
     assert inside.evaluate(f"{small}.length") == 0
 
 
+@pytest.mark.parametrize(("width", "above"), [(1200, False), (360, True)])
+def test_on_a_narrow_screen_a_label_stands_above_its_value(
+    inside: Chromium, server: Tempest, account: Account, width: int, above: bool
+) -> None:
+    inside.show_as(width, "light")
+    inside.open(f"{server.url}/admin/accounts/{account.did}")
+    inside.wait_for("document.querySelector('dd')")
+    label, value = (f"document.querySelector('{tag}').getBoundingClientRect()" for tag in ("dt", "dd"))
+    assert inside.evaluate(f"{label}.bottom <= {value}.top") is above
+
+
+def test_the_browser_asks_for_a_tick_before_an_account_is_harmed(
+    inside: Chromium, server: Tempest, account: Account
+) -> None:
+    inside.open(f"{server.url}/admin/accounts/{account.did}")
+    inside.wait_for("document.querySelector('#sure-takedown')")
+    for action in ("takedown", "password"):
+        form = f"document.querySelector('form[action$=\"/{action}\"]')"
+        assert inside.evaluate(f"{form}.checkValidity()") is False
+        inside.evaluate(f"{form}.querySelector('[name=sure]').click()")
+        assert inside.evaluate(f"{form}.checkValidity()") is True
+
+
 def test_every_control_has_a_name_that_is_read_out(inside: Chromium, server: Tempest, account: Account) -> None:
-    for path in ("/admin", "/admin/accounts", f"/admin/accounts/{account.did}"):
+    for path in ("/admin", "/admin/accounts", "/admin/storage", f"/admin/accounts/{account.did}"):
         inside.open(server.url + path)
         inside.call("Accessibility.enable")
         nodes = inside.call("Accessibility.getFullAXTree")["nodes"]
         controls = [
             node
             for node in nodes
-            if not node["ignored"] and node["role"]["value"] in {"button", "link", "textbox", "searchbox", "region"}
+            if not node["ignored"]
+            and node["role"]["value"] in {"button", "checkbox", "link", "meter", "region", "searchbox", "textbox"}
         ]
         assert len(controls) > 5
         assert [node for node in controls if not node["name"]["value"].strip()] == []
@@ -113,7 +138,7 @@ def test_a_backup_is_made_from_the_overview(server: Tempest, browser: Chromium) 
     browser.evaluate("document.querySelector('form[action=\"/admin/backup\"] button').click()")
     browser.wait_for("document.body.textContent.includes('A backup is being made')")
     deadline = time.monotonic() + 30
-    while "the last" not in browser.evaluate("document.querySelector('[aria-labelledby=backups]').textContent"):
+    while "last backup" not in browser.evaluate("document.querySelector('[aria-labelledby=backups]').textContent"):
         assert time.monotonic() < deadline
         browser.open(f"{server.url}/admin")
         browser.wait_for("document.querySelector('#backups')")

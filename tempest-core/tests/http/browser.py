@@ -37,7 +37,7 @@ class Page(HTMLParser):
         if tag == "form":
             self.forms.append(Form(given["action"], given["method"]))
             self._in_form = True
-        elif tag == "input" and self._in_form:
+        elif tag == "input" and self._in_form and (given.get("type") != "checkbox" or "checked" in given):
             self.forms[-1].fields[given["name"]] = given.get("value", "")
         self._hidden += tag in {"style", "script"}
 

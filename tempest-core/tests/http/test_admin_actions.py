@@ -55,7 +55,7 @@ async def test_a_takedown_hides_the_account_and_can_be_undone(server: WholeServe
     path = f"/admin/accounts/{bob.did}"
     await browser.get(path)
     [action] = [form.action for form in browser.page.forms if form.action.endswith("/takedown")]
-    await browser.follow(await browser.submit(action, reference=" spam\r\nand more  spam "))
+    await browser.follow(await browser.submit(action, reference=" spam\r\nand more  spam ", sure="yes"))
     assert "The account is taken down." in browser.page.words
     assert "spam and more spam" in browser.page.words
     assert (await server.anybody("com.atproto.sync.getRepo", did=bob.did)).json()["error"] == "RepoTakendown"
@@ -72,7 +72,7 @@ async def test_a_new_password_is_shown_once_and_is_the_one(server: WholeServer, 
     path = f"/admin/accounts/{carol.did}"
     await browser.get(path)
     [action] = [form.action for form in browser.page.forms if form.action.endswith("/password")]
-    answer = await browser.submit(action)
+    answer = await browser.submit(action, sure="yes")
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     password = browser.page.words.partition("that you trust")[2].split()[0]
     assert len(password) == 20
@@ -94,10 +94,32 @@ async def test_acting_takes_a_form_of_this_session_and_an_account_that_is_here(
     assert (await browser.post(path, {"form_token": "x"})).status_code == 403
     assert (await Browser(server.http).post(path, {"form_token": "x"})).status_code == 403
     await browser.get("/admin/accounts")
-    fields = browser.page.form("/admin/logout").fields
+    fields = browser.page.form("/admin/logout").fields | {"sure": "yes"}
     assert (await browser.post(path, fields)).status_code == 400
     assert (await browser.post(f"/admin/accounts/alice/{action}", fields)).status_code == 404
     assert (await browser.get(path)).status_code == 405
+
+
+@pytest.mark.parametrize("action", ["takedown", "password"])
+async def test_nothing_is_done_to_an_account_without_a_tick(server: WholeServer, browser: Browser, action: str) -> None:
+    erin = await server.sign_up(f"erin-{action}", inviteCode=await make_code(browser))
+    path = f"/admin/accounts/{erin.did}"
+    await browser.get(path)
+    [form] = [form.action for form in browser.page.forms if form.action.endswith(f"/{action}")]
+    assert (await browser.submit(form)).status_code == 400
+    assert "Nothing was done." in browser.page.words
+    assert (await log_in(server, erin.handle, PASSWORD)).status_code == 200
+
+
+async def test_an_account_shows_its_invite_codes(server: WholeServer, browser: Browser) -> None:
+    frank = await server.sign_up("frank", inviteCode=await make_code(browser))
+    made = await server.http.post(
+        "/xrpc/com.atproto.server.createInviteCode",
+        json={"useCount": 3, "forAccount": frank.did},
+        headers={"Authorization": f"Bearer {server.admin_token}"},
+    )
+    await browser.get(f"/admin/accounts/{frank.did}")
+    assert f"{made.json()['code']} 3 of 3 left" in browser.page.words
 
 
 async def test_what_was_done_stands_in_the_log_without_what_was_shown(server: WholeServer, browser: Browser) -> None:
@@ -105,7 +127,7 @@ async def test_what_was_done_stands_in_the_log_without_what_was_shown(server: Wh
     dave = await server.sign_up("dave", inviteCode=code)
     await browser.get(f"/admin/accounts/{dave.did}")
     [action] = [form.action for form in browser.page.forms if form.action.endswith("/takedown")]
-    await browser.submit(action, reference="case 7")
+    await browser.submit(action, reference="case 7", sure="yes")
     lines = [json.loads(line) for line in server.log_text().splitlines()]
     acted = [line for line in lines if line["event"] == "admin.action"][-1]
     assert (acted["method"], acted["by"], acted["subject"], acted["reference"]) == (

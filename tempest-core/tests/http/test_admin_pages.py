@@ -17,6 +17,7 @@ import pytest_asyncio
 from browser import Browser, Page
 from whole_server import User, WholeServer, whole_server
 
+from tempest_pds.http.pages.rendering import Templates
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 
@@ -250,6 +251,26 @@ async def test_the_overview_begins_with_what_is_wrong(browser: Browser) -> None:
     assert words.index("things to look at") < words.index("Version")
 
 
+async def test_a_command_in_a_problem_is_shown_as_code(server: WholeServer) -> None:
+    report = await status(server) | {"problems": ["Try it with `tempest mail test`: `<b>`."]}
+    text = Templates().text(
+        "admin/overview.html",
+        server=server._opened[0].services.server,
+        form_token="x",
+        notice=None,
+        status_report=report,
+        backup_age=None,
+    )
+    assert "<li>Try it with <code>tempest mail test</code>: <code>&lt;b&gt;</code>.</li>" in text
+
+
+async def test_what_never_was_has_no_row_in_the_mail_card(browser: Browser) -> None:
+    await browser.get("/admin")
+    assert "Given up" in browser.page.words
+    assert "Failing since" not in browser.page.words
+    assert "Oldest posted" not in browser.page.words
+
+
 async def test_relays_are_asked_by_a_button(browser: Browser) -> None:
     await browser.get("/admin")
     answer = await browser.submit("/admin/crawl")
@@ -362,6 +383,12 @@ async def test_a_restart_ends_a_session(tmp_path: Path) -> None:
         browser = Browser(server.http)
         browser.cookies = kept
         assert (await browser.get("/admin")).status_code == 303
+
+
+async def test_on_localhost_the_login_tells_where_the_token_is(server: WholeServer) -> None:
+    browser = Browser(server.http)
+    await browser.get("/admin/login")
+    assert "keys/secret_admin_token of the data directory" in browser.page.words
 
 
 async def test_on_localhost_cookies_do_without_https(server: WholeServer) -> None:

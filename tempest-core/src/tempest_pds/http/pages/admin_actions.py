@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from blacksheep import Response
 
+from tempest_pds.http.errors import XrpcError
 from tempest_pds.http.pages.admin_login import HOME
 from tempest_pds.http.pages.admin_visit import AdminPage, Visit, admin_page
 from tempest_pds.protocol.syntax.did import Did
@@ -58,6 +59,7 @@ async def make_invite_code(visit: Visit) -> Response:
 @admin_page("POST", "/admin/accounts/*/takedown")
 async def take_down(visit: Visit) -> Response:
     """Hide an account from everybody."""
+    _check_sure(visit)
     reference = " ".join(visit.form.get("reference", "").split())[:_MAX_REFERENCE] or None
     await visit.services.moderation.take_down_account(visit.did, reference)
     visit.audit(visit.did, reference=reference)
@@ -75,6 +77,7 @@ async def restore(visit: Visit) -> Response:
 @admin_page("POST", "/admin/accounts/*/password")
 async def reset_password(visit: Visit) -> Response:
     """Make up a password for an account, end its sessions, and show the password."""
+    _check_sure(visit)
     password = secrets.token_urlsafe(15)
     await visit.services.administration.set_password(visit.did, password)
     visit.audit(visit.did)
@@ -86,6 +89,12 @@ async def reset_password(visit: Visit) -> Response:
         note="It is shown this once. All sessions of the account have ended; its app passwords are good as before.",
         back=_account(visit.did),
     )
+
+
+def _check_sure(visit: Visit) -> None:
+    # A browser asks for the tick itself; this is for what is no browser, or an old one.
+    if visit.form.get("sure") != "yes":
+        raise XrpcError(400, "InvalidRequest", "Nothing was done. Go back, and tick “I mean it”.")
 
 
 def _account(did: Did) -> str:

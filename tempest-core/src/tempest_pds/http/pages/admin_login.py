@@ -26,6 +26,8 @@ from tempest_pds.services.errors import AuthenticationRequired
 LOGIN: Final = "/admin/login"
 LOGOUT: Final = "/admin/logout"
 HOME: Final = "/admin"
+# The hostname for which the server may make up secrets, and keeps them in files.
+_TRIAL: Final = "localhost"
 # Of a query, what our own links have: whatever else stands in an address is not to be written into a page.
 _SAFE_NEXT: Final = re.compile(r"/admin(?:/[A-Za-z0-9:._~%-]+)*(?:\?(?:&?(?:q|after)=[A-Za-z0-9:._~%+-]*)*)?")
 _MAX_NEXT: Final = 500
@@ -120,6 +122,7 @@ class AdminLogin:
             form_token=self._sessions.login_token(nonce),
             next=wanted,
             message=message,
+            is_trial=self._server.hostname == _TRIAL,
         )
 
 

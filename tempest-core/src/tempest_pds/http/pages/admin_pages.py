@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -13,7 +14,11 @@ from tempest_pds.http.pages.admin_visit import AdminPage, Visit, admin_page, no_
 @admin_page("GET", "/admin")
 async def overview(visit: Visit) -> Response:
     """Show problems first, then the parts of the server."""
-    return visit.page("admin/overview.html", status_report=await visit.services.status.report())
+    status = visit.services.status
+    report = await status.report()
+    last = (report["backups"] or {}).get("lastAt")
+    age = None if last is None else status.clock() - datetime.fromisoformat(last).timestamp()
+    return visit.page("admin/overview.html", status_report=report, backup_age=age)
 
 
 @admin_page("GET", "/admin/storage")
@@ -43,7 +48,9 @@ async def account(visit: Visit) -> Response:
     detail = visit.services.account_listing.detail(visit.did)
     if detail is None:
         raise no_such_account()
-    return visit.page("admin/account.html", detail=detail)
+    return visit.page(
+        "admin/account.html", detail=detail, invites=visit.services.administration.info(visit.did).invites
+    )
 
 
 PAGES: Final[tuple[AdminPage, ...]] = (overview, storage, accounts, account)

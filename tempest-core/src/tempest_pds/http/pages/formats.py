@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 _UNITS: Final = ("kB", "MB", "GB", "TB", "PB")
 _STEPS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
 _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CODE: Final = re.compile(r"`([^`]+)`")
 _THOUSAND: Final = "\u202f"
 
 
@@ -43,8 +44,13 @@ def duration(seconds: float) -> str:
 
 
 def moment(iso: str) -> str:
-    """Write an ISO 8601 time to the minute, in UTC."""
-    return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    """Write an ISO 8601 time to the minute, in UTC, which the foot of the page says once."""
+    return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def spans(text: str) -> list[str]:
+    """Divide a line at what stands between backticks: every second piece, from the second on, is code."""
+    return _CODE.split(text)
 
 
 def share(part: int, whole: int) -> int:
@@ -64,15 +70,14 @@ def rows(part: Mapping[str, Any]) -> list[Row]:
     """Lay out a part of the status report that plugins or later versions fill.
 
     A member ending in `At` is a time, in `Bytes` a size, in `Seconds` a time span; lists and objects are left out, and
-    so is what is null, but for a time that has not come.
+    so is what is null.
     """
     laid_out = []
     for name, value in part.items():
         label = _CAPITAL.sub(" ", name).lower()
         kind = "text"
-        if name.endswith("At") and (value is None or isinstance(value, str)):
-            label, kind = label.removesuffix(" at"), "text" if value is None else "time"
-            text = value or "never"
+        if name.endswith("At") and isinstance(value, str):
+            label, text, kind = label.removesuffix(" at"), value, "time"
         elif isinstance(value, bool):
             text = "yes" if value else "no"
         elif isinstance(value, (int, float)) and name.endswith("Bytes"):
@@ -89,5 +94,5 @@ def rows(part: Mapping[str, Any]) -> list[Row]:
     return laid_out
 
 
-FORMATTERS: Final[tuple[Callable[..., Any], ...]] = (size, number, duration, moment, share, rows)
+FORMATTERS: Final[tuple[Callable[..., Any], ...]] = (size, number, duration, moment, share, spans, rows)
 """What templates may use as filters, under their own names."""
