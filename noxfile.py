@@ -47,10 +47,10 @@ def install_to_serve(session: nox.Session) -> None:
     """Install the server alone, with what makes it fast; without a C compiler, with what of that needs none."""
     folders = (f"--editable={CONTRACT}", f"--editable={CORE}")
     fast = ("python", "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt")
-    done = session.run(*fast, folders[0], f"{folders[1]}[speed]", silent=True, success_codes=[0, 1])
+    done = session.run(*fast, folders[0], f"{folders[1]}[speed,backup-encryption]", silent=True, success_codes=[0, 1])
     if "ERROR:" in str(done):
         session.warn("cbrrr could not be compiled: records are encoded by slower code. A C compiler mends that.")
-        install(session, folders[0], f"{folders[1]}[speed-wheels]")
+        install(session, folders[0], f"{folders[1]}[speed-wheels,backup-encryption]")
 
 
 def install_node(session: nox.Session) -> None:

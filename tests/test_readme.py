@@ -90,6 +90,7 @@ def test_one_command_sets_all_up_and_the_others_work(
 ) -> None:
     """One after the other, in one shell, on a server that nobody has used yet."""
     tour = "\n".join(blocks("Two minutes with it")).replace("localhost:4000", f"localhost:{served.port}")
+    Path("/tmp/alice.car").unlink(missing_ok=True)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", tour],
         cwd=copy,
@@ -104,7 +105,7 @@ def test_one_command_sets_all_up_and_the_others_work(
     assert '"text":"Hello"' in done.stdout
     # A sign-up announces itself in four events, and the post is the fifth.
     assert re.search(r"^5 #commit \['app\.bsky\.feed\.post/\w+'\]$", done.stdout, re.MULTILINE), done.stdout
-    assert (copy / "alice.car").stat().st_size > 500
+    assert Path("/tmp/alice.car").stat().st_size > 500
     assert (copy / "tempest-data" / "account.sqlite").exists()
 
 

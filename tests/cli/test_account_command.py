@@ -1,6 +1,7 @@
 """`tempest account`, while a server runs and while none does."""
 
 import json
+import re
 import sqlite3
 import urllib.error
 import urllib.request
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from tests.cli.conftest import Site
 from tests.support.account import sign_up
 from tests.support.command import command, refused, run_command
-from tests.support.process import json_request
+from tests.support.process import free_port, json_request
 from tests.support.server import Tempest
 
 from tempest_pds.cli.main import cli
@@ -23,6 +24,12 @@ def log_in(server: Tempest, name: str, password: str) -> int:
 
 def test_list_shows_every_account_with_its_status(site: Site) -> None:
     assert f"{site.alice.did}  active       {site.alice.handle}  " in command(site.server, "account", "list")
+
+
+def test_addresses_stand_below_each_other(site: Site) -> None:
+    lines = command(site.server, "account", "list").splitlines()
+    assert len({len(line.split()[2]) for line in lines}) > 1
+    assert len({line.rindex("  ") for line in lines}) == 1
 
 
 def test_info_takes_a_handle_or_a_did(site: Site) -> None:
@@ -54,8 +61,11 @@ def test_a_password_from_standard_input_is_not_shown(site: Site) -> None:
 def test_takedown_and_its_undoing(site: Site) -> None:
     command(site.server, "account", "takedown", site.bob.handle, "--ref", "report-1")
     assert f"{site.bob.did}  takendown" in command(site.server, "account", "list")
+    assert re.search("^Ref +report-1$", command(site.server, "account", "info", site.bob.did), re.MULTILINE)
+    assert json.loads(command(site.server, "account", "info", site.bob.did, "--json"))["takedownRef"] == "report-1"
     command(site.server, "account", "untakedown", site.bob.did)
     assert f"{site.bob.did}  active" in command(site.server, "account", "list")
+    assert "Ref" not in command(site.server, "account", "info", site.bob.did)
 
 
 def test_update_email_and_handle(site: Site) -> None:
@@ -132,3 +142,23 @@ def test_without_a_data_directory_it_is_a_mistake_of_one_line(server: Tempest) -
     assert done.stderr.splitlines() == [
         f"tempest: no server has run on {server.folder}; set TEMPEST_DATA_DIR to the server's data directory"
     ]
+
+
+def test_a_directory_whose_restore_has_not_come_to_its_end_is_told_as_such(server: Tempest) -> None:
+    """Also before there is a database."""
+    server.folder.mkdir()
+    (server.folder / "restore-unfinished").touch()
+    assert refused(server, "account", "list") == (
+        f"tempest: a restore into {server.folder} has not come to its end: run `tempest backup restore` again"
+    )
+
+
+def test_a_plc_directory_that_cannot_be_reached_is_named(server: Tempest) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    server.env["TEMPEST_PLC_URL"] = url
+    server.start()
+    told = refused(server, "account", "create", "made.test", "made@mail.test")
+    reason = "the connection is refused: nothing listens there, or a firewall rejects it"
+    assert told == (
+        f"tempest: the PLC directory {url} could not be reached ({reason}): look at TEMPEST_PLC_URL and outgoing HTTPS"
+    )

@@ -25,6 +25,13 @@ def test_check_without_a_hash_is_a_mistake(server: Tempest) -> None:
     assert done.stderr.startswith("tempest: TEMPEST_ADMIN_TOKEN_HASH is not set")
 
 
+def test_on_localhost_the_token_that_was_made_up_is_the_one_in_force(server: Tempest) -> None:
+    server.start()
+    token = (server.folder / "keys" / "secret_admin_token").read_text()
+    assert run_command(server.env, "admin-token", "check", stdin=f"{token}\n").returncode == 0
+    assert run_command(server.env, "admin-token", "check", stdin="guess\n").returncode == 1
+
+
 def test_hash_is_the_command_of_old(server: Tempest) -> None:
     done = run_command(server.env, "admin-token", "hash", stdin="my token\n")
     assert done.stdout.startswith("$argon2id$")

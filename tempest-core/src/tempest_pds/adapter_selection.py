@@ -1,5 +1,6 @@
 """Which adapters configuration selects, by kind and name."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -41,6 +42,16 @@ EXTRAS: Final[Mapping[tuple[AdapterKind, str], str]] = {
     (AdapterKind.TELEMETRY, "prometheus"): "otel",
 }
 """The extra of `tempest-pds` that brings each adapter we publish: advice to whoever selects one that is absent."""
+
+# What of the repository has to be installed along with an adapter from there.
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {"backup-s3": ("./tempest-blob-s3",)}
+
+
+def how_to_install(extra: str) -> str:
+    """Say how the package behind an extra gets into the environment of this process: published, or from a copy."""
+    pip = f"{sys.executable} -m pip install"
+    folders = " ".join((*_NEEDED.get(extra, ()), f"./tempest-{extra}"))
+    return f"{pip} tempest-pds-{extra}, or, from a copy of the repository, {pip} {folders}"
 
 
 @dataclass(frozen=True, slots=True)

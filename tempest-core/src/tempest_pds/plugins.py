@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 import pluggy
 
-from tempest_pds.adapter_selection import EXTRAS, AdapterKind, Selection
+from tempest_pds.adapter_selection import EXTRAS, AdapterKind, Selection, how_to_install
 from tempest_pds.plugin_errors import AdapterUnusable, PluginFailed, UnknownAdapter
 from tempest_pds.plugin_hooks import HookCalls
 from tempest_pds.plugin_loading import FoundPlugin, installed_entry_points, load_plugins, one_line
@@ -255,10 +255,10 @@ class PluginManager:
             if (other, known) not in self._offers and other is kind
         }
         if name in absent:
-            return f'pip install "tempest-pds[{absent[name]}]" brings this {kind.label}; installed: {installed}'
-        more = "".join(
-            f'; pip install "tempest-pds[{extra}]" brings {known}' for known, extra in sorted(absent.items())
-        )
+            return (
+                f"this {kind.label} is not in this environment: {how_to_install(absent[name])}; installed: {installed}"
+            )
+        more = "".join(f"; tempest-pds-{extra} brings {known}" for known, extra in sorted(absent.items()))
         return f"no installed plugin offers this {kind.label}; installed: {installed}{more}"
 
 

@@ -126,3 +126,10 @@ def test_a_secret_that_others_can_read(examine: Any, data: DataDirectory, name: 
     (found,) = [found for found in examine("data") if found[0] == "failure"]
     assert f"{data.root / name} can be read by other users" in found[1]
     assert ("chmod 600" if name == "control.json" else f"chmod -R go-rwx {data.keys}") in found[2]
+
+
+def test_a_restore_that_has_not_come_to_its_end(examine: Any, data: DataDirectory) -> None:
+    data.unfinished.touch()
+    assert [(status, cure) for status, detail, cure in examine("data") if "has not come to its end" in detail] == [
+        ("failure", "run `tempest backup restore` again")
+    ]

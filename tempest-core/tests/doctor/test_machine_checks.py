@@ -119,14 +119,18 @@ def test_the_clock_beside_another(examine: Any, seconds: float, status: str, wor
     assert ("timedatectl" in cure) is (status == "warning")
 
 
-def test_the_limits_of_the_process_that_owns_the_directory(examine: Any, data: DataDirectory) -> None:
+def test_the_limits_of_the_process_that_owns_the_directory(
+    examine: Any, data: DataDirectory, public: dict[str, str]
+) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with data.lock():
         resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))
         try:
-            status, detail, cure = examine("limits")[0]
+            status, detail, cure = examine("limits", **public)[0]
+            on_localhost = examine("limits")[0]
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert status == "warning"
     assert f"the running server (process {os.getpid()}) may open 1000 files" in detail
     assert "LimitNOFILE=65536" in cure
+    assert (on_localhost[0], on_localhost[2]) == ("note", "")

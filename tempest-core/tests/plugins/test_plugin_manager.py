@@ -17,6 +17,7 @@ from tempest_pds_plugins import ENTRY_POINT_GROUP, PluginContext
 from tempest_pds_plugins.memory import MemoryBlobStore
 
 MakePlugin = Callable[[str, str], EntryPoint]
+PIP = f"{sys.executable} -m pip install"
 CORE = EntryPoint("core", "tempest_pds.builtin_plugins", ENTRY_POINT_GROUP)
 MEMORY_STORE = """
 from tempest_pds_plugins.memory import MemoryBlobStore
@@ -57,17 +58,23 @@ def test_adapter_is_made_by_name(make_plugin: MakePlugin, context: PluginContext
     assert isinstance(manager.create_blob_store("memory", {}, context), MemoryBlobStore)
 
 
+def test_an_adapter_that_needs_another_is_installed_with_it(context: PluginContext) -> None:
+    with pytest.raises(UnknownAdapter, match=f"{PIP} ./tempest-blob-s3 ./tempest-backup-s3; installed: local"):
+        load(CORE).create_backup_sink("s3", {}, context)
+
+
 def test_unknown_adapter_tells_what_is_installed_and_what_to_install(context: PluginContext) -> None:
     with pytest.raises(UnknownAdapter) as caught:
         load(CORE).create_blob_store("s3", {}, context)
     assert str(caught.value) == (
-        'TEMPEST_BLOB_STORE=s3: pip install "tempest-pds[blob-s3]" brings this blob store; installed: local'
+        f"TEMPEST_BLOB_STORE=s3: this blob store is not in this environment: {PIP} tempest-pds-blob-s3, "
+        f"or, from a copy of the repository, {PIP} ./tempest-blob-s3; installed: local"
     )
     with pytest.raises(UnknownAdapter) as caught:
         load(CORE).create_telemetry_exporters(["none", "otpl"], {}, context)
     assert str(caught.value) == (
         "TEMPEST_TELEMETRY=otpl: no installed plugin offers this telemetry exporter; installed: none; "
-        'pip install "tempest-pds[otel]" brings otlp; pip install "tempest-pds[otel]" brings prometheus'
+        "tempest-pds-otel brings otlp; tempest-pds-otel brings prometheus"
     )
 
 

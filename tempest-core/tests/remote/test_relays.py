@@ -47,6 +47,8 @@ async def test_a_relay_that_is_down_or_refuses_disturbs_nobody(serve: Serve, fet
     for count in (1, 2):
         relays.notify()
         await _until(lambda count=count: len(asked) == count)  # type: ignore[misc]
+    await _until(lambda: relays.standings()[0].state == "unreachable")
+    assert "the connection is refused" in (relays.standings()[0].reason or "")
     await relays.close()
 
 

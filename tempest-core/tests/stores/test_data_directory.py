@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -199,3 +201,21 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     (tmp_path / "secret_other").write_text("short")
     with pytest.raises(KeyFileBroken):
         keys.load_or_create("other")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user for a while")
+def test_a_directory_of_another_user_says_whose_it_is_and_what_to_do() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        # Where pytest keeps its folders, nobody else may enter.
+        Path(folder).chmod(0o755)
+        data = DataDirectory(Path(folder) / "data")
+        data.create()
+        data.root.chmod(0o755)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(DataDirectoryUnusable) as caught:
+                data.lock()
+        finally:
+            os.seteuid(0)
+    assert str(caught.value).startswith(f"cannot use the data directory {data.root}: {data.root} belongs to root, and ")
+    assert re.search(rf"; `chown -R \S+: {data.root}`$", str(caught.value))

@@ -47,8 +47,13 @@ def list_accounts(as_json: bool) -> None:
         if as_json:
             print_json(list(_accounts(server)))
             return
-        for found in _accounts(server):
-            click.echo(f"{found['did']}  {found['status']:<11}  {found['handle'] or '-'}  {found['email'] or '-'}")
+        rows = [
+            (found["did"], found["status"], found["handle"] or "-", found["email"] or "-")
+            for found in _accounts(server)
+        ]
+    dids, handles = (max((len(row[column]) for row in rows), default=0) for column in (0, 2))
+    for did, status, handle, email in rows:
+        click.echo(f"{did:<{dids}}  {status:<11}  {handle:<{handles}}  {email}")
 
 
 def _accounts(server: Operator) -> Iterator[dict[str, Any]]:
@@ -69,13 +74,16 @@ def info(account: str, as_json: bool) -> None:
     with operator() as server:
         found = find_account(server, account)
         details = server.call("com.atproto.admin.getAccountInfo", params={"did": found["did"]})
+        standing = server.call("com.atproto.admin.getSubjectStatus", params={"did": found["did"]})
+    reference = standing.get("takedown", {}).get("ref")
     if as_json:
-        print_json({**details, "status": found["status"]})
+        print_json({**details, "status": found["status"], **({"takedownRef": reference} if reference else {})})
         return
     rows = (
         ("DID", found["did"]),
         ("Handle", found["handle"]),
         ("Status", found["status"]),
+        ("Ref", reference),
         ("E-mail", details.get("email")),
         ("Confirmed", details.get("emailConfirmedAt")),
         ("Since", details.get("indexedAt")),

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -28,6 +27,7 @@ from tempest_pds.services.progress import Progress, silent
 from tempest_pds.settings import Settings
 from tempest_pds.stores.control_file import ControlFile
 from tempest_pds.stores.data_directory import DataDirectory, DataDirectoryInUse
+from tempest_pds.stores.file_owners import owner_if_other
 
 _SECONDS_TO_START: Final = 10.0
 _CHUNK: Final = 65_536
@@ -189,6 +189,8 @@ class Operator:
 def _require_directory(settings: Settings) -> None:
     directory = settings.data_dir
     try:
+        # What is there of a directory says nothing before its restore has come to its end.
+        DataDirectory(directory).require_finished()
         found = (directory / "account.sqlite").is_file()
     except PermissionError:
         raise OperatorError(
@@ -217,7 +219,7 @@ def _running_server(settings: Settings) -> RunningServer | None:
 
 
 def _open_here(settings: Settings, environ: Mapping[str, str]) -> Transport:
-    if _owner_if_other(settings) is not None:
+    if owner_if_other(settings.data_dir) is not None:
         raise OperatorError(_wrong_user(settings))
     configure_logs("error", "console")
     _require_same_directory_of_dids(settings)
@@ -240,7 +242,7 @@ def _require_same_directory_of_dids(settings: Settings) -> None:
 
 
 def _wrong_user(settings: Settings) -> str:
-    owner = _owner_if_other(settings) or "another user"
+    owner = owner_if_other(settings.data_dir) or "another user"
     return f"the data directory {settings.data_dir} belongs to {owner}; run this command as that user"
 
 
@@ -266,16 +268,3 @@ def _json(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ServerUnreachable("what answers is no Tempest, or its answer broke off")
     return value
-
-
-def _owner_if_other(settings: Settings) -> str | None:
-    """Give the owner of the data directory as text, if it is not who runs this process."""
-    owner = settings.data_dir.stat().st_uid
-    if owner == os.geteuid():
-        return None
-    import pwd
-
-    try:
-        return pwd.getpwuid(owner).pw_name
-    except KeyError:
-        return f"#{owner}"

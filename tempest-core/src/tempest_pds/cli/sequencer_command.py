@@ -15,7 +15,10 @@ def sequencer() -> None:
 @sequencer.command("status")
 @json_option
 def status(as_json: bool) -> None:
-    """Show where the log stands: its numbers, its events, its age and its size."""
+    """Show where the log stands: its numbers, its events, its age and its size.
+
+    What is not applied to files yet is no backlog: the rest is in the log, and applied within a minute.
+    """
     with operator() as server:
         found = server.call("/xrpc/_admin/sequencer")
     if as_json:
@@ -25,10 +28,10 @@ def status(as_json: bool) -> None:
     rows = (
         ("Last", f"{found['lastSeq']:,}"),
         ("First kept", "-" if found["firstSeq"] is None else f"{found['firstSeq']:,}"),
-        ("Applied", f"{found['appliedSeq']:,}"),
+        ("Applied to files", f"{found['appliedSeq']:,}"),
         ("Events", f"{found['events']:,}" + (f" ({kinds})" if kinds else "")),
         ("Oldest", found["oldest"] or "-"),
         ("Size", f"{found['bytes']:,} bytes"),
     )
     for label, value in rows:
-        click.echo(f"{label:<10}  {value}")
+        click.echo(f"{label:<16}  {value}")

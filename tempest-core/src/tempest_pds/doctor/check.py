@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tempest_pds.doctor.causes import explain
 from tempest_pds.doctor.examination import AskedTooOften, Examination
 from tempest_pds.doctor.finding import Finding, failure, skipped
 from tempest_pds.plugin_loading import one_line
+from tempest_pds.remote.causes import explain
 from tempest_pds.remote.errors import RemoteError
 
 Ask = Callable[[Examination], Awaitable[Sequence[Finding]]]

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tempest_pds.doctor.causes import explain
 from tempest_pds.protocol.errors import TempestError
+from tempest_pds.remote.causes import explain
 from tempest_pds.remote.errors import Unreachable
 from tempest_pds.remote.safe_fetch import SafeFetch, look_up_addresses
 

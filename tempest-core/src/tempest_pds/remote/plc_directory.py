@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.remote.errors import BadAnswer, DidNotFound, OperationRefused
-from tempest_pds.remote.safe_fetch import SafeFetch
+from tempest_pds.remote.causes import explain
+from tempest_pds.remote.errors import BadAnswer, DidNotFound, OperationRefused, TimedOut, Unreachable
+from tempest_pds.remote.safe_fetch import Fetched, SafeFetch
 
 _SECONDS = 10.0
 
@@ -53,12 +54,11 @@ class PlcDirectory:
 
     async def submit(self, did: Did, operation: Mapping[str, Any]) -> None:
         """Publish a signed operation; see `Plc`."""
-        answer = await self._fetch.fetch(
+        answer = await self._ask(
             "POST",
             f"{self._url}/{did}",
             headers={"Content-Type": "application/json"},
             body=json.dumps(operation).encode(),
-            seconds=_SECONDS,
         )
         if answer.status >= 500:
             raise BadAnswer(f"The PLC directory answered with status {answer.status}")
@@ -74,7 +74,7 @@ class PlcDirectory:
         return await self._get(did, f"{self._url}/{did}")
 
     async def _get(self, did: Did, url: str) -> dict[str, Any]:
-        answer = await self._fetch.fetch("GET", url, seconds=_SECONDS)
+        answer = await self._ask("GET", url)
         if answer.status in (404, 410):
             raise DidNotFound(f"The PLC directory does not have {did}")
         if answer.status != 200:
@@ -83,6 +83,18 @@ class PlcDirectory:
         if not isinstance(found, dict):
             raise BadAnswer("The PLC directory answered with something else than an object")
         return found
+
+    async def _ask(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Fetched:
+        """Ask, and say which server it was that could not be reached: an operator can do something about this one."""
+        try:
+            return await self._fetch.fetch(method, url, headers=headers, body=body, seconds=_SECONDS)
+        except (Unreachable, TimedOut) as error:
+            raise type(error)(
+                f"the PLC directory {self._url} could not be reached ({explain(error)}): look at TEMPEST_PLC_URL and "
+                "outgoing HTTPS"
+            ) from error
 
 
 def _message(body: bytes) -> str | None:

@@ -14,6 +14,7 @@ from typing import Literal
 
 import structlog
 
+from tempest_pds.remote.causes import explain
 from tempest_pds.remote.errors import RemoteError
 from tempest_pds.remote.safe_fetch import SafeFetch
 
@@ -112,8 +113,9 @@ class Relays:
                 seconds=15.0,
             )
         except RemoteError as error:
-            _log.warning("relay.unreachable", relay=relay, error=str(error))
-            self._standings[relay] = RelayStanding(relay, "unreachable", asked_at, _one_line(str(error)))
+            reason = _one_line(explain(error))
+            _log.warning("relay.unreachable", relay=relay, error=reason)
+            self._standings[relay] = RelayStanding(relay, "unreachable", asked_at, reason)
             return
         if answer.status >= 400:
             _log.warning("relay.refused", relay=relay, status=answer.status)

@@ -98,10 +98,7 @@ def _settings(report: Mapping[str, Any], circumstances: Circumstances) -> Iterat
     if report["backups"] is None:
         yield "No backups are configured: what is on this disk is nowhere else."
     if circumstances.mailer == "log":
-        yield (
-            "Mail is only written to the log, so nobody can confirm an address or reset a password: "
-            "set TEMPEST_SMTP_ENABLED."
-        )
+        yield "No mail goes out, each is only written to the log: set TEMPEST_SMTP_ENABLED."
     if not circumstances.rate_limits_enabled:
         yield "Requests are not limited: set TEMPEST_RATE_LIMITS_ENABLED=true."
     if not circumstances.ssrf_protection:

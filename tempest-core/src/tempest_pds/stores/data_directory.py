@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from tempest_pds.protocol.errors import TempestError
+from tempest_pds.stores.file_owners import owner_if_other, user_name
 
 _FOLDERS: Final = ("repos", "blobs", "keys", "backups", "tmp")
 _UNFINISHED: Final = "restore-unfinished"
@@ -97,6 +98,13 @@ class DataDirectory:
         """The mark of a restore that has not come to its end: nothing in the directory is to be used."""
         return self.root / _UNFINISHED
 
+    def require_finished(self) -> None:
+        """Raise DataDirectoryUnusable when a restore into it has not come to its end."""
+        if self.unfinished.exists():
+            raise DataDirectoryUnusable(
+                f"a restore into {self.root} has not come to its end: run `tempest backup restore` again"
+            )
+
     def create(self) -> None:
         """Make what is missing of the layout; raise DataDirectoryUnusable."""
         try:
@@ -110,7 +118,7 @@ class DataDirectory:
                 f"cannot use the data directory {self.root}: it, or what is above it, is a file"
             ) from error
         except OSError as error:
-            raise DataDirectoryUnusable(f"cannot use the data directory {self.root}: {error.strerror}") from error
+            raise DataDirectoryUnusable(f"cannot use the data directory {self.root}: {self._reason(error)}") from error
 
     def lock(self, *, restoring: bool = False) -> DataDirectory:
         """Make the layout, own it, and empty `tmp/`.
@@ -119,14 +127,12 @@ class DataDirectory:
         it has not come to its end, unless it is to be `restoring`.
         """
         self.create()
-        if self.unfinished.exists() and not restoring:
-            raise DataDirectoryUnusable(
-                f"a restore into {self.root} has not come to its end: run `tempest backup restore` again"
-            )
+        if not restoring:
+            self.require_finished()
         try:
             descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise DataDirectoryUnusable(f"cannot lock the data directory {self.root}: {error.strerror}") from error
+            raise DataDirectoryUnusable(f"cannot lock the data directory {self.root}: {self._reason(error)}") from error
         try:
             # flock belongs to the open file, not to the process: a second Tempest in one process is refused as well.
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -158,6 +164,16 @@ class DataDirectory:
         finally:
             os.close(descriptor)
         return None
+
+    def _reason(self, error: OSError) -> str:
+        """Say why the layout cannot be made: whose it is, where it is somebody else's."""
+        if isinstance(error, PermissionError):
+            for path in (self.root, *(self.root / name for name in _FOLDERS), self.root / "lock"):
+                owner = owner_if_other(path)
+                if owner is not None:
+                    user = user_name(os.geteuid())
+                    return f"{path} belongs to {owner}, and this is run by {user}; `chown -R {user}: {self.root}`"
+        return error.strerror or str(error)
 
     def _empty_tmp(self) -> None:
         for path in self.tmp.iterdir():

@@ -37,7 +37,7 @@ async def check_mail(examination: Examination) -> Sequence[Finding]:
             return [note("no mail goes out: each is written to the log, with its text")]
         return [
             warning(
-                "no mail goes out (TEMPEST_MAILER=log): nobody can reset a password or confirm an address",
+                "no mail goes out (TEMPEST_MAILER=log): each is only written to the log",
                 "set TEMPEST_SMTP_ENABLED=true and the settings of a mail server, TEMPEST_SMTP_HOST first",
             )
         ]

@@ -37,10 +37,18 @@ def _look(directory: DataDirectory, min_free_percent: int) -> list[Finding]:
                 "the first `tempest serve` fills it",
             )
         ]
-    findings = [_written_by(root), _lasting(root)]
+    findings = [*_finished(directory), _written_by(root), _lasting(root)]
     findings += _room(root, min_free_percent)
     findings += _permissions(directory)
     return findings
+
+
+def _finished(directory: DataDirectory) -> list[Finding]:
+    if not os.access(directory.root, os.X_OK) or not directory.unfinished.exists():
+        return []
+    return [
+        failure("a restore has not come to its end: the server does not start", "run `tempest backup restore` again")
+    ]
 
 
 def _written_by(root: Path) -> Finding:

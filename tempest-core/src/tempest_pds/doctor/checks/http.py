@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tempest_pds.doctor.causes import explain
 from tempest_pds.doctor.examination import AskedTooOften, Examination
 from tempest_pds.doctor.finding import Finding, failure, ok, skipped, warning
+from tempest_pds.remote.causes import explain
 from tempest_pds.remote.errors import BadAnswer, RemoteError
 from tempest_pds.remote.safe_fetch import Fetched
 from tempest_pds.settings import Settings

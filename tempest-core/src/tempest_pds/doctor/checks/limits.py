@@ -32,6 +32,8 @@ def _open_files(settings: Settings) -> Finding:
         # The server raises the soft limit to the hard one by itself.
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         limit, whose = (_WANTED if hard == resource.RLIM_INFINITY else hard), "this shell"
+    if limit < _WANTED and settings.is_local:
+        return note(f"{whose} may open {limit} files: enough for a trial")
     if limit < _WANTED:
         return warning(
             f"{whose} may open {limit} files: with five to an active account, and one to a connection, a busy server "

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from tempest_pds.doctor.causes import explain
 from tempest_pds.doctor.examination import Examination, error_name
 from tempest_pds.doctor.finding import Finding, failure, note, ok, skipped, warning
+from tempest_pds.remote.causes import explain
 from tempest_pds.remote.errors import RemoteError
 from tempest_pds.remote.safe_fetch import Fetched
 

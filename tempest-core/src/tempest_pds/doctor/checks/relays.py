@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from tempest_pds.doctor.causes import explain
 from tempest_pds.doctor.examination import Examination, error_name
 from tempest_pds.doctor.finding import Finding, failure, note, ok, skipped, warning
 from tempest_pds.doctor.firehose_frame import FrameError, read_frame
+from tempest_pds.remote.causes import explain
 from tempest_pds.remote.errors import BadAnswer, RemoteError
 from tempest_pds.remote.safe_fetch import Fetched
 

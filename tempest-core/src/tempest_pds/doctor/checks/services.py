@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tempest_pds.doctor.causes import explain
 from tempest_pds.doctor.examination import Examination
 from tempest_pds.doctor.finding import Finding, failure, note, ok, warning
+from tempest_pds.remote.causes import explain
 from tempest_pds.remote.errors import RemoteError
 
 

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from tempest_pds.doctor.causes import explain
 from tempest_pds.doctor.examination import Examination
 from tempest_pds.doctor.finding import Finding, failure, note, ok, skipped, warning
+from tempest_pds.remote.causes import explain
 from tempest_pds.remote.errors import RemoteError
 
 _WARN_BEFORE: Final = timedelta(days=14)

@@ -7,10 +7,10 @@ import ssl
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from tempest_pds.doctor.causes import explain
 from tempest_pds.doctor.examination import Examination, error_name
 from tempest_pds.doctor.finding import Finding, failure, ok, warning
 from tempest_pds.doctor.firehose_frame import FrameError, read_frame
+from tempest_pds.remote.causes import explain
 from tempest_pds.remote.errors import RemoteError
 
 if TYPE_CHECKING:

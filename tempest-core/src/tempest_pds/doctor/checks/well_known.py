@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tempest_pds.doctor.causes import explain
 from tempest_pds.doctor.examination import Examination
 from tempest_pds.doctor.finding import Finding, failure, note, ok, skipped, warning
 from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.identity.did_document import DidDocument
+from tempest_pds.remote.causes import explain
 from tempest_pds.remote.errors import BadAnswer, RemoteError
 from tempest_pds.remote.safe_fetch import Fetched
 
