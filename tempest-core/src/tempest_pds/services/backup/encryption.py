@@ -7,6 +7,7 @@ implementation of age opens the file: `age -d -i identity.txt backup.tar.age | t
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
@@ -122,6 +123,6 @@ def _library() -> Any:
         import pyrage  # only where it is wanted: it is an extra
     except ImportError as error:
         raise EncryptionUnusable(
-            'encrypted backups need the extra `backup-encryption`: pip install "tempest-pds[backup-encryption]"'
+            f"TEMPEST_BACKUP_RECIPIENT: encrypted backups need a package: {sys.executable} -m pip install pyrage"
         ) from error
     return pyrage
