@@ -198,7 +198,7 @@ def look_around(found: Searched, admin: str, did: str) -> None:
     for path in ("", "/storage", "/accounts", "/accounts?q=alice", f"/accounts/{did}", "/nothing", "/crawl"):
         found.send("GET", f"/admin{path}")
     form = form_token(found.send("GET", "/admin").text)
-    shown = found.receive("POST", f"/admin/accounts/{did}/password", data={"form_token": form})
+    shown = found.receive("POST", f"/admin/accounts/{did}/password", data={"form_token": form, "sure": "yes"})
     [password] = re.findall(r'class="figure code">([^<]+)<', shown.text)
     found.keep("password made at /admin", password)
     found.send("GET", f"/admin/accounts/{did}")
