@@ -139,7 +139,8 @@ def test_another_user_than_root_is_taken_as_it_is(root: Root, tmp_path: Path) ->
 def test_another_user_without_a_volume_of_its_own_is_told(root: Root, tmp_path: Path) -> None:
     volume = tmp_path / "data"
     volume.mkdir()
-    assert refusal(Container(root, volume, user=12_345)).endswith(f"data directory {VOLUME}: Permission denied")
+    told = refusal(Container(root, volume, user=12_345))
+    assert told.endswith(f"{VOLUME} belongs to root, and this is run by 12345; `chown -R 12345: {VOLUME}`")
 
 
 def test_a_volume_for_reading_only_is_told(root: Root, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ def user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"#{uid}"
+        return str(uid)
 
 
 def owner_if_other(path: Path) -> str | None:
