@@ -21,7 +21,7 @@ from tempest_pds_plugins.backup_sink import BackupSink, BackupStat
 from tempest_pds_plugins.blob_store import BlobStore
 
 _HOUR: Final = 3600
-# The adapters in the data directory: opening one clears what another process is in the middle of writing.
+# The adapters in the data directory: opening one makes folders there, and the doctor changes nothing.
 _LOCAL: Final = "local"
 
 
