@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import structlog
 
+from tempest_pds.composition.accounts import make_accounts
 from tempest_pds.composition.backups import open_backups
-from tempest_pds.composition.data import OpenedData, open_data
+from tempest_pds.composition.data import open_data
 from tempest_pds.composition.hosted_directory import HostedDirectory
 from tempest_pds.composition.mail import open_mail
 from tempest_pds.composition.maintenance import make_maintenance
+from tempest_pds.composition.network import open_network
 from tempest_pds.composition.office import make_office
 from tempest_pds.composition.status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
@@ -26,27 +28,16 @@ from tempest_pds.plugins import PluginManager
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.tid import TidClock
-from tempest_pds.remote.did_resolver import DidResolver
-from tempest_pds.remote.handle_resolver import HandleResolver
-from tempest_pds.remote.plc_directory import Plc, PlcDirectory
-from tempest_pds.remote.plc_ledger import PlcLedger
 from tempest_pds.remote.relays import Relays
-from tempest_pds.remote.safe_fetch import SafeFetch
 from tempest_pds.selected_adapters import SelectedAdapters
 from tempest_pds.services.account_listing import AccountListing
 from tempest_pds.services.account_writer import AccountWriter
-from tempest_pds.services.accounts import Accounts
 from tempest_pds.services.admin_token import AdminToken
 from tempest_pds.services.announcer import Announcer
-from tempest_pds.services.app_passwords import AppPasswords
 from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog, Frames
 from tempest_pds.services.firehose import Firehose
-from tempest_pds.services.handle_rules import HandleRules
-from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.hosting import Hosting
-from tempest_pds.services.identities import Identities
-from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_report import mail_report
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
@@ -58,10 +49,7 @@ from tempest_pds.services.recovery import catch_up, replay
 from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.repos import Repos
 from tempest_pds.services.service_auth import ServiceAuth
-from tempest_pds.services.sessions import Sessions
-from tempest_pds.services.sign_up import SignUp, SignUpRules
 from tempest_pds.services.sync_reads import SyncReads
-from tempest_pds.services.tokens import Tokens
 from tempest_pds.services.upkeep import Upkeep
 from tempest_pds.settings import Settings
 from tempest_pds.stores.key_files import KeyFiles
@@ -120,7 +108,6 @@ async def open_services(
 
     Raises TempestError with one line that says what to change: the directory is in use, a plugin cannot be used…
     """
-    own_did = Did.parse(settings.service_did)
     context = PluginContext(
         data_dir=settings.data_dir,
         hostname=settings.hostname,
@@ -148,11 +135,8 @@ async def open_services(
         instruments=instruments,
     )
 
-    strangers = SafeFetch(allow_private=not settings.ssrf_protection)
-    stack.push_async_callback(strangers.close)
-    configured = SafeFetch(allow_private=True)
-    stack.push_async_callback(configured.close)
-    relays = Relays(configured, settings.hostname, settings.crawlers)
+    network = open_network(settings, data, stack)
+    relays = Relays(network.configured, settings.hostname, settings.crawlers)
     stack.push_async_callback(relays.close)
 
     def publish(frames: Frames) -> None:
@@ -200,57 +184,17 @@ async def open_services(
         instruments=instruments,
     )
 
-    plc = _plc(settings, data, configured)
-    rules = HandleRules(settings.handle_domains)
-    documents = HostedDocuments(data.accounts, data.keys, rules, own_did, settings.public_url)
-    dids = DidResolver(strangers, plc, allow_private=not settings.ssrf_protection, own=documents.document)
-    stack.push_async_callback(dids.close)
     announcer = Announcer(data.accounts, writer, log, data.sequencer.has_commit)
-    tokens = Tokens(_token_secret(settings, data.keys), own_did)
-    sessions = Sessions(data.accounts, writer, tokens, passwords, dids)
-    identities = Identities(
-        store=data.accounts,
+    accounts = make_accounts(
+        settings,
+        data,
+        network,
         writer=writer,
-        keys=data.keys,
-        plc=plc,
-        dids=dids,
-        handles=HandleResolver(strangers),
-        rules=rules,
-        documents=documents,
+        passwords=passwords,
         announcer=announcer,
         hooks=plugins,
-        public_url=settings.public_url,
-    )
-    invites = Invites(data.accounts, writer, settings.hostname)
-    accounts = Accounts(
-        store=data.accounts,
-        writer=writer,
-        keys=data.keys,
-        repositories=data.stores,
-        identities=identities,
-        announcer=announcer,
-        hooks=plugins,
-        sign_up=SignUp(
-            store=data.accounts,
-            writer=writer,
-            keys=data.keys,
-            repositories=data.stores,
-            plc=plc,
-            dids=dids,
-            identities=identities,
-            sessions=sessions,
-            passwords=passwords,
-            invites=invites,
-            announcer=announcer,
-            hooks=plugins,
-            revs=revs,
-            rules=SignUpRules(
-                public_url=settings.public_url,
-                invite_required=settings.invite_required,
-                operator_key=settings.plc_recovery_key,
-                did_method=settings.hosted_did_method,
-            ),
-        ),
+        outbox=mail,
+        revs=revs,
     )
     whole_repos = Repos(
         stores=data.stores,
@@ -267,8 +211,8 @@ async def open_services(
         data=data,
         writer=writer,
         passwords=passwords,
-        identities=identities,
-        accounts=accounts,
+        identities=accounts.identities,
+        accounts=accounts.accounts,
         announcer=announcer,
         hooks=plugins,
         log=log,
@@ -276,7 +220,7 @@ async def open_services(
         blobs=blobs,
         blob_store=adapters.blob_store,
         repos=whole_repos,
-        dids=dids,
+        dids=network.dids,
         outbox=mail,
     )
     upkeep = Upkeep(
@@ -285,16 +229,16 @@ async def open_services(
         stores=data.stores,
         repo_list=repo_list,
         blobs=blobs,
-        sessions=sessions,
+        sessions=accounts.sessions,
         quarantine=office.quarantine,
         deletions=office.deletion,
         retention_seconds=settings.firehose_retention_hours * 3600,
     )
-    service_auth = ServiceAuth(data.keys, dids, own_did)
+    service_auth = ServiceAuth(data.keys, network.dids, Did.parse(settings.service_did))
     proxy = Proxy(
-        strangers,
-        configured,
-        dids,
+        network.strangers,
+        network.configured,
+        network.dids,
         service_auth,
         app_view=Service(Did.parse(settings.appview_did), settings.appview_url),
         reports=Service(Did.parse(settings.report_service_did), settings.report_service_url),
@@ -314,12 +258,13 @@ async def open_services(
         server=server_info(settings),
         lexicons=lexicons,
         hosting=hosting,
-        accounts=accounts,
-        sessions=sessions,
-        app_passwords=AppPasswords(data.accounts, writer),
-        invites=invites,
+        accounts=accounts.accounts,
+        sessions=accounts.sessions,
+        app_passwords=accounts.app_passwords,
+        invites=accounts.invites,
+        email_codes=accounts.email_codes,
         service_auth=service_auth,
-        identities=identities,
+        identities=accounts.identities,
         records=records,
         repos=whole_repos,
         administration=office.administration,
@@ -327,7 +272,7 @@ async def open_services(
         account_deletion=office.deletion,
         repo_list=repo_list,
         sync=sync,
-        dids=dids,
+        dids=network.dids,
         blobs=blobs,
         firehose=firehose,
         preferences=Preferences(data.stores, log),
@@ -361,27 +306,14 @@ async def open_services(
     )
     return Opened(
         services=services,
-        sessions=sessions,
+        sessions=accounts.sessions,
         service_tokens=service_auth,
         admin_tokens=_admin_token(settings, data.keys, passwords, control_token),
         hosting=hosting,
-        directory=HostedDirectory(data.accounts, documents),
+        directory=HostedDirectory(data.accounts, network.documents),
         plugins=plugins,
         measurements=adapters.measurements(),
     )
-
-
-def _plc(settings: Settings, data: OpenedData, configured: SafeFetch) -> Plc:
-    if settings.plc_url is not None:
-        return PlcDirectory(configured, settings.plc_url)
-    _log.warning("a ledger in the data directory stands in for the PLC directory; nobody else can see it")
-    return PlcLedger(data.directory.root / "plc_ledger.jsonl")
-
-
-def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:
-    if settings.secret_key_base is not None:
-        return settings.secret_key_base.encode()
-    return keys.load_or_create("secret_key_base")
 
 
 def _admin_token(settings: Settings, keys: KeyFiles, passwords: Passwords, control_token: str) -> AdminToken:

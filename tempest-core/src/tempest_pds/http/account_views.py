@@ -1,4 +1,4 @@
-"""Accounts and invite codes as com.atproto.admin.defs#accountView and com.atproto.server.defs#inviteCode have them."""
+"""Accounts, sessions and invite codes in the shapes that their lexicons give them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from tempest_pds.protocol.syntax.handle import INVALID_HANDLE
 from tempest_pds.services.administration import AccountInfo
+from tempest_pds.services.sessions import Session
 from tempest_pds.services.timestamps import to_datetime
 from tempest_pds.stores.account.invite_codes import InviteCode
 
@@ -44,3 +45,24 @@ def invite_view(code: InviteCode) -> dict[str, Any]:
         "createdAt": to_datetime(code.created_at),
         "uses": [{"usedBy": use.used_by, "usedAt": to_datetime(use.used_at)} for use in code.uses],
     }
+
+
+def session_view(session: Session) -> dict[str, Any]:
+    """Shape a session as createSession and its kin answer with it."""
+    account = session.account
+    answer: dict[str, Any] = {
+        "did": account.did,
+        "handle": session.handle,
+        "emailConfirmed": account.email_confirmed_at is not None,
+        "active": account.is_active,
+    }
+    if account.email is not None:
+        answer["email"] = account.email
+    if session.did_doc is not None:
+        answer["didDoc"] = session.did_doc
+    if not account.is_active:
+        answer["status"] = account.status
+    if session.tokens is not None:
+        answer["accessJwt"] = session.tokens.access_jwt
+        answer["refreshJwt"] = session.tokens.refresh_jwt
+    return answer

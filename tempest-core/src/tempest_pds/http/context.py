@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.app_passwords import AppPasswords
     from tempest_pds.services.backup.maker import BackupMaker
     from tempest_pds.services.blobs import Blobs
+    from tempest_pds.services.email_codes import EmailCodes
     from tempest_pds.services.firehose import Firehose
     from tempest_pds.services.hosting import Hosting
     from tempest_pds.services.identities import Identities
@@ -86,6 +87,7 @@ class Services:
     sessions: Sessions
     app_passwords: AppPasswords
     invites: Invites
+    email_codes: EmailCodes
     service_auth: ServiceAuth
     identities: Identities
     hosting: Hosting

@@ -132,11 +132,21 @@ class MailOutbox:
         Raises:
             NotEnoughResources: thousands of mails wait already.
         """
+        await self._writer.run(self.add, mail, lifetime_seconds)
+        self.stir()
+
+    def add(self, mail: Mail, lifetime_seconds: float = LIFETIME_SECONDS) -> None:
+        """Put a mail into the outbox, as `post` does, in the thread that writes accounts and in its transaction.
+
+        Once that is over, `stir` has it sent.
+        """
         if self._rows.standing()[0] >= _MOST_WAITING:
             raise NotEnoughResources("Too many mails are waiting to be sent")
         now = self._now()
-        expires_at = now + int(lifetime_seconds * _SECOND)
-        await self._writer.run(self._rows.add, replace(mail, id=uuid4().hex), now, expires_at)
+        self._rows.add(replace(mail, id=uuid4().hex), now, now + int(lifetime_seconds * _SECOND))
+
+    def stir(self) -> None:
+        """Look at once for mails that were added."""
         self._stirred.set()
 
     def standing(self) -> MailStanding:

@@ -1,0 +1,108 @@
+"""What serves the owners of accounts, made in one place. Part of the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tempest_pds.composition.data import OpenedData
+from tempest_pds.composition.network import Network
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.protocol.syntax.tid import TidClock
+from tempest_pds.services.account_hooks import AccountHooks
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.accounts import Accounts
+from tempest_pds.services.announcer import Announcer
+from tempest_pds.services.app_passwords import AppPasswords
+from tempest_pds.services.email_codes import EmailCodes
+from tempest_pds.services.identities import Identities
+from tempest_pds.services.invites import Invites
+from tempest_pds.services.mail_outbox import MailOutbox
+from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.sessions import Sessions
+from tempest_pds.services.sign_up import SignUp, SignUpRules
+from tempest_pds.services.tokens import Tokens
+from tempest_pds.settings import Settings
+from tempest_pds.stores.key_files import KeyFiles
+
+
+@dataclass(frozen=True, slots=True)
+class AccountServices:
+    """The services of those who have an account, or want one."""
+
+    accounts: Accounts
+    sessions: Sessions
+    app_passwords: AppPasswords
+    invites: Invites
+    identities: Identities
+    email_codes: EmailCodes
+
+
+def make_accounts(
+    settings: Settings,
+    data: OpenedData,
+    network: Network,
+    *,
+    writer: AccountWriter,
+    passwords: Passwords,
+    announcer: Announcer,
+    hooks: AccountHooks,
+    outbox: MailOutbox,
+    revs: TidClock,
+) -> AccountServices:
+    """Make the services; nothing is opened."""
+    tokens = Tokens(_token_secret(settings, data.keys), Did.parse(settings.service_did))
+    sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids)
+    invites = Invites(data.accounts, writer, settings.hostname)
+    identities = Identities(
+        store=data.accounts,
+        writer=writer,
+        keys=data.keys,
+        plc=network.plc,
+        dids=network.dids,
+        handles=network.handles,
+        rules=network.rules,
+        documents=network.documents,
+        announcer=announcer,
+        hooks=hooks,
+        public_url=settings.public_url,
+    )
+    sign_up = SignUp(
+        store=data.accounts,
+        writer=writer,
+        keys=data.keys,
+        repositories=data.stores,
+        plc=network.plc,
+        dids=network.dids,
+        identities=identities,
+        sessions=sessions,
+        passwords=passwords,
+        invites=invites,
+        announcer=announcer,
+        hooks=hooks,
+        revs=revs,
+        rules=SignUpRules(
+            public_url=settings.public_url,
+            invite_required=settings.invite_required,
+            operator_key=settings.plc_recovery_key,
+            did_method=settings.hosted_did_method,
+        ),
+    )
+    accounts = Accounts(
+        store=data.accounts,
+        writer=writer,
+        keys=data.keys,
+        repositories=data.stores,
+        identities=identities,
+        announcer=announcer,
+        hooks=hooks,
+        sign_up=sign_up,
+    )
+    email_codes = EmailCodes(store=data.accounts, writer=writer, outbox=outbox, texts=MailTexts(settings.hostname))
+    return AccountServices(accounts, sessions, AppPasswords(data.accounts, writer), invites, identities, email_codes)
+
+
+def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:
+    if settings.secret_key_base is not None:
+        return settings.secret_key_base.encode()
+    return keys.load_or_create("secret_key_base")

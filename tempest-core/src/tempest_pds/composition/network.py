@@ -1,0 +1,64 @@
+"""What reaches other people's servers, made in one place. Part of the composition root."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import structlog
+
+from tempest_pds.composition.data import OpenedData
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.remote.did_resolver import DidResolver
+from tempest_pds.remote.handle_resolver import HandleResolver
+from tempest_pds.remote.plc_directory import Plc, PlcDirectory
+from tempest_pds.remote.plc_ledger import PlcLedger
+from tempest_pds.remote.safe_fetch import SafeFetch
+from tempest_pds.services.handle_rules import HandleRules
+from tempest_pds.services.hosted_documents import HostedDocuments
+from tempest_pds.settings import Settings
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Clients and resolvers.
+
+    Attributes:
+        strangers: for addresses that anybody may have chosen: public ones only.
+        configured: for services that the operator named; they may be on the same machine.
+        documents: of the DIDs that this server itself is the source of.
+    """
+
+    strangers: SafeFetch
+    configured: SafeFetch
+    plc: Plc
+    dids: DidResolver
+    handles: HandleResolver
+    rules: HandleRules
+    documents: HostedDocuments
+
+
+def open_network(settings: Settings, data: OpenedData, stack: AsyncExitStack) -> Network:
+    """Make the clients and resolvers; the stack closes what they open."""
+    strangers = SafeFetch(allow_private=not settings.ssrf_protection)
+    stack.push_async_callback(strangers.close)
+    configured = SafeFetch(allow_private=True)
+    stack.push_async_callback(configured.close)
+    plc = _plc(settings, data, configured)
+    rules = HandleRules(settings.handle_domains)
+    own_did = Did.parse(settings.service_did)
+    documents = HostedDocuments(data.accounts, data.keys, rules, own_did, settings.public_url)
+    dids = DidResolver(strangers, plc, allow_private=not settings.ssrf_protection, own=documents.document)
+    stack.push_async_callback(dids.close)
+    handles = HandleResolver(strangers)
+    stack.push_async_callback(handles.close)
+    return Network(strangers, configured, plc, dids, handles, rules, documents)
+
+
+def _plc(settings: Settings, data: OpenedData, configured: SafeFetch) -> Plc:
+    if settings.plc_url is not None:
+        return PlcDirectory(configured, settings.plc_url)
+    _log.warning("a ledger in the data directory stands in for the PLC directory; nobody else can see it")
+    return PlcLedger(data.directory.root / "plc_ledger.jsonl")
