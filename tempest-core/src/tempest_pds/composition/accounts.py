@@ -18,6 +18,7 @@ from tempest_pds.services.identities import Identities
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_outbox import MailOutbox
 from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.sign_up import SignUp, SignUpRules
@@ -36,6 +37,7 @@ class AccountServices:
     invites: Invites
     identities: Identities
     email_codes: EmailCodes
+    sign_up: SignUp
 
 
 def make_accounts(
@@ -48,9 +50,11 @@ def make_accounts(
     announcer: Announcer,
     hooks: AccountHooks,
     outbox: MailOutbox,
+    writers: OpenRepos,
     revs: TidClock,
 ) -> AccountServices:
     """Make the services; nothing is opened."""
+    texts = MailTexts(settings.hostname)
     tokens = Tokens(_token_secret(settings, data.keys), Did.parse(settings.service_did))
     sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids)
     invites = Invites(data.accounts, writer, settings.hostname)
@@ -97,9 +101,14 @@ def make_accounts(
         announcer=announcer,
         hooks=hooks,
         sign_up=sign_up,
+        writers=writers,
+        outbox=outbox,
+        texts=texts,
     )
-    email_codes = EmailCodes(store=data.accounts, writer=writer, outbox=outbox, texts=MailTexts(settings.hostname))
-    return AccountServices(accounts, sessions, AppPasswords(data.accounts, writer), invites, identities, email_codes)
+    email_codes = EmailCodes(store=data.accounts, writer=writer, outbox=outbox, texts=texts)
+    return AccountServices(
+        accounts, sessions, AppPasswords(data.accounts, writer), invites, identities, email_codes, sign_up
+    )
 
 
 def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:

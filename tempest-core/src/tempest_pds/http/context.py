@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from tempest_pds.services.blobs import Blobs
     from tempest_pds.services.email_codes import EmailCodes
     from tempest_pds.services.firehose import Firehose
+    from tempest_pds.services.handle_availability import HandleAvailability
     from tempest_pds.services.hosting import Hosting
     from tempest_pds.services.identities import Identities
     from tempest_pds.services.invites import Invites
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
+    from tempest_pds.services.owner_deletion import OwnerDeletion
     from tempest_pds.services.preferences import Preferences
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
@@ -90,6 +92,7 @@ class Services:
     email_codes: EmailCodes
     service_auth: ServiceAuth
     identities: Identities
+    handle_availability: HandleAvailability
     hosting: Hosting
     records: Records
     repos: Repos
@@ -104,6 +107,7 @@ class Services:
     administration: Administration
     moderation: Moderation
     account_deletion: AccountDeletion
+    owner_deletion: OwnerDeletion
     status: ServerStatus
     account_listing: AccountListing
     mail: MailOutbox

@@ -49,6 +49,10 @@ class InvalidPassword(InvalidRequest):
     """A password that this server does not accept for a new account."""
 
 
+class InvalidEmail(InvalidRequest):
+    """An e-mail address that no mail can be sent to."""
+
+
 class InvalidInviteCode(InvalidRequest):
     """An invite code that is missing, unknown, disabled or used up."""
 

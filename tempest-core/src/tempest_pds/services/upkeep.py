@@ -13,6 +13,7 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_deletion import AccountDeletion
 from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.due_deletions import DueDeletions
 from tempest_pds.services.errors import NotFound
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repo_errors import RepoNotFound
@@ -23,6 +24,7 @@ from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.sequencer.store import SequencerStore
 
 SETTLE_SECONDS: Final = 60.0
+DELETE_SECONDS: Final = 300.0
 SWEEP_SECONDS: Final = 3_600.0
 _PAUSE_BETWEEN_ACCOUNTS: Final = 0.01
 
@@ -31,6 +33,8 @@ _log = structlog.get_logger("tempest_pds.upkeep")
 
 class Upkeep:
     """Settles the log every minute, and sweeps old events, ended sessions and unused blobs every hour.
+
+    Accounts whose time has come are looked for at the start and every five minutes.
 
     Args:
         retention_seconds: how long events are kept.
@@ -50,6 +54,7 @@ class Upkeep:
         sessions: Sessions,
         quarantine: Quarantine,
         deletions: AccountDeletion,
+        due_deletions: DueDeletions,
         retention_seconds: float,
     ) -> None:
         self._log = log
@@ -60,6 +65,7 @@ class Upkeep:
         self._sessions = sessions
         self._quarantine = quarantine
         self._deletions = deletions
+        self._due_deletions = due_deletions
         self._retention = retention_seconds
         self._tasks: list[asyncio.Task[None]] = []
         self.swept_at: int | None = None
@@ -69,6 +75,7 @@ class Upkeep:
         self._tasks = [
             asyncio.create_task(_every(SETTLE_SECONDS, self.settle)),
             asyncio.create_task(_every(SWEEP_SECONDS, self.sweep)),
+            asyncio.create_task(_every(DELETE_SECONDS, self.delete_due, at_once=True)),
         ]
 
     async def stop(self) -> None:
@@ -83,6 +90,10 @@ class Upkeep:
         # The heads first: what changes after them is replayed at start, and noted then.
         await self._repo_list.flush()
         await self._log.settle()
+
+    async def delete_due(self) -> None:
+        """Delete the accounts that their owners wanted deleted by now."""
+        await self._due_deletions.run()
 
     async def sweep(self) -> None:
         """Forget events and sessions past their time, and remove blobs that nothing has referred to for a day."""
@@ -106,9 +117,11 @@ class Upkeep:
             _log.error("upkeep.account_failed", did=did, error=repr(error))
 
 
-async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+async def _every(seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
+    pause = 0.0 if at_once else seconds
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(pause)
+        pause = seconds
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - it is tried again next time
