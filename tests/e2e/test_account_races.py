@@ -1,4 +1,4 @@
-"""Writers that race with the changes of their account: the firehose tells all of it in an order that can be followed."""
+"""Writers that race with the changes of their account: the firehose tells it in an order that can be followed."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -114,7 +114,7 @@ def test_no_commit_comes_behind_the_end_of_its_account_or_before_its_return(temp
             for _ in range(ROUNDS):
                 writers.wrote_again()
                 account.procedure(f"{SERVER}.deactivateAccount")
-                activate(account)
+                account.procedure(f"{SERVER}.activateAccount")
                 writers.wrote_again()
                 admin.take_down(repo_ref(account.did))
                 admin.restore(repo_ref(account.did))
@@ -127,8 +127,3 @@ def test_no_commit_comes_behind_the_end_of_its_account_or_before_its_return(temp
     assert set(writers.acknowledged) <= set(revs)
     told = [frame.body.get("status", "active") for frame in frames if frame.kind == "#account"]
     assert told == ["deactivated", "active", "takendown", "active"] * ROUNDS + ["deleted"]
-
-
-def activate(account: Account) -> None:
-    """Activate; RepoBusy is never the answer, for nothing replaces the repository."""
-    account.procedure(f"{SERVER}.activateAccount")
