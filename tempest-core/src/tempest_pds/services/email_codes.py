@@ -158,7 +158,7 @@ class EmailCodes:
                 # It was deleted, or its mail goes elsewhere, since the request began.
                 raise InvalidRequest("account not found")
             sent_at = tokens.sent_at(did, purpose)
-            if sent_at is not None and not_since < sent_at < now:
+            if sent_at is not None and not_since < sent_at <= now:
                 self._write_nothing(mail, now)
                 return
             tokens.put(did, purpose, code, now)
