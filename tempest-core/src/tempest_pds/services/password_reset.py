@@ -28,6 +28,8 @@ from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
 
 _MOST_PENDING: Final = 100
+# Longer than any address that an account may have; what waits stays in memory.
+_LONGEST: Final = 320
 # Whoever asks again and again fills nobody's mailbox, and does not end the code that is on its way.
 _AGAIN_AFTER_SECONDS: Final = 60
 _RESET: Final = EmailTokenPurpose.RESET_PASSWORD
@@ -74,7 +76,7 @@ class PasswordReset:
         self._codes.require_mail()
         if len(self._pending) >= _MOST_PENDING:
             raise NotEnoughResources("Too many requests at once, try again in a moment")
-        task = asyncio.get_running_loop().create_task(self._send(email))
+        task = asyncio.get_running_loop().create_task(self._send(email.strip()[:_LONGEST]))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
 
