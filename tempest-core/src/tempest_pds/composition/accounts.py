@@ -13,11 +13,14 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
 from tempest_pds.services.announcer import Announcer
 from tempest_pds.services.app_passwords import AppPasswords
+from tempest_pds.services.email_addresses import EmailAddresses
 from tempest_pds.services.email_codes import EmailCodes
+from tempest_pds.services.email_rules import EmailRules
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_outbox import MailOutbox
 from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.password_reset import PasswordReset
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.sign_up import SignUp, SignUpRules
@@ -36,6 +39,8 @@ class AccountServices:
     invites: Invites
     identities: Identities
     email_codes: EmailCodes
+    email_addresses: EmailAddresses
+    password_reset: PasswordReset
 
 
 def make_accounts(
@@ -49,6 +54,7 @@ def make_accounts(
     hooks: AccountHooks,
     outbox: MailOutbox,
     revs: TidClock,
+    mail_goes_out: bool,
 ) -> AccountServices:
     """Make the services; nothing is opened."""
     tokens = Tokens(_token_secret(settings, data.keys), Did.parse(settings.service_did))
@@ -67,6 +73,7 @@ def make_accounts(
         hooks=hooks,
         public_url=settings.public_url,
     )
+    emails = EmailRules(settings.email_blocked_domains, settings.email_allowed_domains)
     sign_up = SignUp(
         store=data.accounts,
         writer=writer,
@@ -86,6 +93,7 @@ def make_accounts(
             invite_required=settings.invite_required,
             operator_key=settings.plc_recovery_key,
             did_method=settings.hosted_did_method,
+            emails=emails,
         ),
     )
     accounts = Accounts(
@@ -98,8 +106,36 @@ def make_accounts(
         hooks=hooks,
         sign_up=sign_up,
     )
-    email_codes = EmailCodes(store=data.accounts, writer=writer, outbox=outbox, texts=MailTexts(settings.hostname))
-    return AccountServices(accounts, sessions, AppPasswords(data.accounts, writer), invites, identities, email_codes)
+    texts = MailTexts(settings.hostname, settings.contact_email)
+    email_codes = EmailCodes(
+        store=data.accounts, writer=writer, outbox=outbox, texts=texts, mail_goes_out=mail_goes_out
+    )
+    return AccountServices(
+        accounts,
+        sessions,
+        AppPasswords(data.accounts, writer),
+        invites,
+        identities,
+        email_codes,
+        EmailAddresses(
+            store=data.accounts,
+            writer=writer,
+            codes=email_codes,
+            outbox=outbox,
+            texts=texts,
+            rules=emails,
+            hooks=hooks,
+        ),
+        PasswordReset(
+            store=data.accounts,
+            writer=writer,
+            codes=email_codes,
+            passwords=passwords,
+            outbox=outbox,
+            texts=texts,
+            hooks=hooks,
+        ),
+    )
 
 
 def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:

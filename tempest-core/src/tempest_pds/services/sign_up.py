@@ -10,7 +10,7 @@ born deactivated: what it was is still there, and here nobody is told of it befo
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import structlog
@@ -29,7 +29,7 @@ from tempest_pds.remote.plc_directory import Plc
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.announcer import Announcer, add_account, add_first_commit, add_identity, add_sync
-from tempest_pds.services.email_rules import parse_email
+from tempest_pds.services.email_rules import EmailRules
 from tempest_pds.services.errors import (
     AlreadyExists,
     AuthenticationRequired,
@@ -94,12 +94,14 @@ class SignUpRules:
         public_url: the origin of this server, as DID documents name it.
         operator_key: a did:key that stands above the server's own in the DIDs made here.
         did_method: of new accounts.
+        emails: which addresses they may have.
     """
 
     public_url: str
     invite_required: bool = False
     operator_key: str | None = None
     did_method: Literal["plc", "web"] = "plc"
+    emails: EmailRules = field(default_factory=EmailRules)
     min_password_length: int = MIN_PASSWORD_LENGTH
 
 
@@ -181,7 +183,7 @@ class SignUp:
             raise InvalidInviteCode("No invite code provided")
         if not new.email:
             raise InvalidRequest("Email is required")
-        email = parse_email(new.email)
+        email = self._rules.emails.parse(new.email)
         did = _parse_own_did(new.did, requester)
         handle = await self._identities.check_handle(new.handle, did)
         if new.invite_code:

@@ -13,6 +13,7 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_deletion import AccountDeletion
 from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.errors import NotFound
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repo_errors import RepoNotFound
@@ -48,6 +49,7 @@ class Upkeep:
         repo_list: RepoList,
         blobs: Blobs,
         sessions: Sessions,
+        email_codes: EmailCodes,
         quarantine: Quarantine,
         deletions: AccountDeletion,
         retention_seconds: float,
@@ -58,6 +60,7 @@ class Upkeep:
         self._repo_list = repo_list
         self._blobs = blobs
         self._sessions = sessions
+        self._email_codes = email_codes
         self._quarantine = quarantine
         self._deletions = deletions
         self._retention = retention_seconds
@@ -85,10 +88,11 @@ class Upkeep:
         await self._log.settle()
 
     async def sweep(self) -> None:
-        """Forget events and sessions past their time, and remove blobs that nothing has referred to for a day."""
+        """Forget events, sessions and codes past their time, and remove blobs that nothing refers to for a day."""
         before = int((time.time() - self._retention) * 1_000_000)
         await self._log.call(lambda: self._sequencer.prune_before(before))
         await self._sessions.forget_expired()
+        await self._email_codes.forget_expired()
         await self._deletions.resume()
         for did in await asyncio.to_thread(lambda: list(self._stores.dids())):
             await self._sweep_account(Did(did))
