@@ -91,7 +91,10 @@ def record_committed(did: str, rev: str, commit: str, changes: tuple[RecordChang
 
 @hookspec
 def account_changed(did: str, handle: str | None, change: AccountChange) -> None:
-    """An account was created or has changed; `handle` is the one it has now."""
+    """An account was created or has changed; `handle` is the one it has now.
+
+    An `identity` is a change of what its DID says, of which nothing need be known here but that it is to be looked up anew.
+    """
 
 
 @hookspec
