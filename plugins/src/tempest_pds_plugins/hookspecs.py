@@ -93,7 +93,7 @@ def record_committed(did: str, rev: str, commit: str, changes: tuple[RecordChang
 def account_changed(did: str, handle: str | None, change: AccountChange) -> None:
     """An account was created or has changed; `handle` is the one it has now.
 
-    An `identity` is a change of what its DID says, of which nothing need be known here but that it is to be looked up anew.
+    `identity` says that its owner changed what its DID says: who remembers that should look it up anew.
     """
 
 
