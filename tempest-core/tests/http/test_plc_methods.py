@@ -8,6 +8,8 @@ from unittest import mock
 import pytest
 from whole_server import PASSWORD, User, WholeServer, verdict, whole_server
 
+from tempest_pds.protocol.syntax.did import Did
+
 IDENTITY = "com.atproto.identity"
 ASK, SIGN, SUBMIT = (
     f"{IDENTITY}.{name}" for name in ("requestPlcOperationSignature", "signPlcOperation", "submitPlcOperation")
@@ -111,3 +113,11 @@ async def test_a_did_web_of_this_server_is_told_what_it_says_and_signs_nothing(t
         assert recommended["verificationMethods"] == {"atproto": f"did:key:{key}"}
         for method, given in ((ASK, None), (SIGN, {"token": "AAAAA-AAAAA"}), (SUBMIT, {"operation": {}})):
             assert verdict(await alice.post(method, given)) == (400, "InvalidRequest")
+
+
+async def test_the_did_of_an_account_that_was_deleted_here_is_its_owners_still(server: WholeServer) -> None:
+    alice = await server.sign_up("alice")
+    signed = (await alice.post(SIGN, {"token": await code_for(server, alice)})).json()["operation"]
+    assert (await server.administer("com.atproto.admin.deleteAccount", {"did": alice.did})).status_code == 200
+    document = await server.services.dids.resolve(Did(alice.did), max_age=0)
+    assert document.signing_key == signed["verificationMethods"]["atproto"]
