@@ -14,12 +14,13 @@ from tests.support.deployment import Deployment, deploy
 from tests.support.examined_deployment import ExaminedDeployment
 from tests.support.lone_host import require_lone_host
 from tests.support.node import Node
+from tests.support.plc_host import plc_front, plc_smtp, reference_host, tempest_host
 from tests.support.process import ServerProcess
 from tests.support.reference import PlcDirectory, ReferencePds
 from tests.support.s3_server import lone_s3_server, s3_server
 from tests.support.server import Tempest
 
-__all__ = ["lone_s3_server", "s3_server"]
+__all__ = ["lone_s3_server", "plc_front", "plc_smtp", "reference_host", "s3_server", "tempest_host"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -43,7 +43,6 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
         "400 InvalidRequest",
         "deleting the account belongs to the methods never delegated",
     ),
-    "credentials": ("501 MethodNotImplemented", "not served yet"),
     **dict.fromkeys(
         ("create with a broken link", "create with broken bytes", "create with a link and more"),
         ("400 InvalidRequest", "the data model forbids them, in records of an open lexicon too"),

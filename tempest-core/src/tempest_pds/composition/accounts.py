@@ -22,6 +22,7 @@ from tempest_pds.services.mail_outbox import MailOutbox
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.password_reset import PasswordReset
 from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.plc_operations import PlcOperations
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.sign_up import SignUp, SignUpRules
 from tempest_pds.services.tokens import Tokens
@@ -41,6 +42,7 @@ class AccountServices:
     email_codes: EmailCodes
     email_addresses: EmailAddresses
     password_reset: PasswordReset
+    plc_operations: PlcOperations
 
 
 def make_accounts(
@@ -110,31 +112,46 @@ def make_accounts(
     email_codes = EmailCodes(
         store=data.accounts, writer=writer, outbox=outbox, texts=texts, mail_goes_out=mail_goes_out
     )
+    email_addresses = EmailAddresses(
+        store=data.accounts,
+        writer=writer,
+        codes=email_codes,
+        outbox=outbox,
+        texts=texts,
+        rules=emails,
+        hooks=hooks,
+    )
+    password_reset = PasswordReset(
+        store=data.accounts,
+        writer=writer,
+        codes=email_codes,
+        passwords=passwords,
+        outbox=outbox,
+        texts=texts,
+        hooks=hooks,
+    )
+    plc_operations = PlcOperations(
+        store=data.accounts,
+        writer=writer,
+        keys=data.keys,
+        plc=network.plc,
+        dids=network.dids,
+        email_codes=email_codes,
+        announcer=announcer,
+        hooks=hooks,
+        public_url=settings.public_url,
+        operator_key=settings.plc_recovery_key,
+    )
     return AccountServices(
-        accounts,
-        sessions,
-        AppPasswords(data.accounts, writer),
-        invites,
-        identities,
-        email_codes,
-        EmailAddresses(
-            store=data.accounts,
-            writer=writer,
-            codes=email_codes,
-            outbox=outbox,
-            texts=texts,
-            rules=emails,
-            hooks=hooks,
-        ),
-        PasswordReset(
-            store=data.accounts,
-            writer=writer,
-            codes=email_codes,
-            passwords=passwords,
-            outbox=outbox,
-            texts=texts,
-            hooks=hooks,
-        ),
+        accounts=accounts,
+        sessions=sessions,
+        app_passwords=AppPasswords(data.accounts, writer),
+        invites=invites,
+        identities=identities,
+        email_codes=email_codes,
+        email_addresses=email_addresses,
+        password_reset=password_reset,
+        plc_operations=plc_operations,
     )
 
 

@@ -236,6 +236,7 @@ async def open_services(
         email_codes=accounts.email_codes,
         quarantine=office.quarantine,
         deletions=office.deletion,
+        keys=data.keys,
         retention_seconds=settings.firehose_retention_hours * 3600,
     )
     service_auth = ServiceAuth(data.keys, network.dids, Did.parse(settings.service_did))
@@ -269,6 +270,7 @@ async def open_services(
         email_codes=accounts.email_codes,
         email_addresses=accounts.email_addresses,
         password_reset=accounts.password_reset,
+        plc_operations=accounts.plc_operations,
         service_auth=service_auth,
         identities=accounts.identities,
         records=records,

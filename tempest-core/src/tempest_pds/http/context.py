@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
     from tempest_pds.services.password_reset import PasswordReset
+    from tempest_pds.services.plc_operations import PlcOperations
     from tempest_pds.services.preferences import Preferences
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
@@ -94,6 +95,7 @@ class Services:
     password_reset: PasswordReset
     service_auth: ServiceAuth
     identities: Identities
+    plc_operations: PlcOperations
     hosting: Hosting
     records: Records
     repos: Repos

@@ -21,6 +21,7 @@ from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.actor.stores import ActorStores
+from tempest_pds.stores.key_files import KeyFiles
 from tempest_pds.stores.sequencer.store import SequencerStore
 
 SETTLE_SECONDS: Final = 60.0
@@ -52,6 +53,7 @@ class Upkeep:
         email_codes: EmailCodes,
         quarantine: Quarantine,
         deletions: AccountDeletion,
+        keys: KeyFiles,
         retention_seconds: float,
     ) -> None:
         self._log = log
@@ -63,6 +65,7 @@ class Upkeep:
         self._email_codes = email_codes
         self._quarantine = quarantine
         self._deletions = deletions
+        self._keys = keys
         self._retention = retention_seconds
         self._tasks: list[asyncio.Task[None]] = []
         self.swept_at: int | None = None
@@ -88,12 +91,13 @@ class Upkeep:
         await self._log.settle()
 
     async def sweep(self) -> None:
-        """Forget events, sessions and codes past their time, and remove blobs that nothing refers to for a day."""
+        """Forget events, sessions, codes and reserved keys past their time, and remove blobs unused for a day."""
         before = int((time.time() - self._retention) * 1_000_000)
         await self._log.call(lambda: self._sequencer.prune_before(before))
         await self._sessions.forget_expired()
         await self._email_codes.forget_expired()
         await self._deletions.resume()
+        await asyncio.to_thread(self._keys.forget_unclaimed_keys, time.time())
         for did in await asyncio.to_thread(lambda: list(self._stores.dids())):
             await self._sweep_account(Did(did))
             await asyncio.sleep(_PAUSE_BETWEEN_ACCOUNTS)
