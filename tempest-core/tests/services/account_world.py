@@ -20,6 +20,7 @@ from tempest_pds.services.event_frames import Event
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.identities import Identities
+from tempest_pds.services.identity_resolution import IdentityResolution
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.sessions import Session, Sessions
@@ -106,6 +107,7 @@ class World:
         self.app_passwords = AppPasswords(self.store, self.writer)
         self.invites = Invites(self.store, self.writer, "pds.example.com")
         self.announcer = Announcer(self.store, self.writer, self.log, self.sequencer.has_commit)
+        self.resolution = IdentityResolution(self.store, self.dids, handles, handle_rules)
         self.identities = Identities(
             store=self.store,
             writer=self.writer,

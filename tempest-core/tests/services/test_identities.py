@@ -17,17 +17,17 @@ from tempest_pds.services.errors import (
 
 async def test_a_handle_here_is_resolved_here(world: World) -> None:
     did = (await world.create()).account.did
-    assert await world.identities.resolve_handle("Alice.test") == did
+    assert await world.resolution.resolve_handle("Alice.test") == did
     for handle in ("bob.test", "nobody.example.com"):
         with pytest.raises(HandleNotFound):
-            await world.identities.resolve_handle(handle)
+            await world.resolution.resolve_handle(handle)
     with pytest.raises(InvalidHandle):
-        await world.identities.resolve_handle("not a handle")
+        await world.resolution.resolve_handle("not a handle")
 
 
 async def test_a_handle_elsewhere_is_asked_for(world: World) -> None:
     world.txt["_atproto.carol.example.com."] = ["did=did:plc:cccccccccccccccccccccccc"]
-    assert await world.identities.resolve_handle("carol.example.com") == "did:plc:cccccccccccccccccccccccc"
+    assert await world.resolution.resolve_handle("carol.example.com") == "did:plc:cccccccccccccccccccccccc"
 
 
 async def test_a_new_handle_is_in_the_did_and_told(world: World) -> None:
@@ -37,9 +37,9 @@ async def test_a_new_handle_is_in_the_did_and_told(world: World) -> None:
     assert DidDocument.parse(await world.plc.document(did)).handle == "alicia.test"
     assert (await world.dids.resolve(did)).handle == "alicia.test"
     assert [(event.kind, event.handle) for event in world.log.take()] == [("identity", "alicia.test")]
-    assert await world.identities.resolve_handle("alicia.test") == did
+    assert await world.resolution.resolve_handle("alicia.test") == did
     with pytest.raises(HandleNotFound):
-        await world.identities.resolve_handle("alice.test")
+        await world.resolution.resolve_handle("alice.test")
     operations = len(world.plc._read(did))
     await world.identities.update_handle(did, "alicia.test")
     assert len(world.plc._read(did)) == operations
@@ -55,7 +55,7 @@ async def test_a_handle_of_ones_own_domain_must_lead_to_the_account(world: World
         await world.identities.update_handle(did, "alice.example.com")
     world.txt["_atproto.alice.example.com."] = [f"did={did}"]
     await world.identities.update_handle(did, "alice.example.com")
-    assert await world.identities.resolve_handle("alice.example.com") == did
+    assert await world.resolution.resolve_handle("alice.example.com") == did
 
 
 async def test_a_handle_that_is_taken_or_reserved_is_refused(world: World) -> None:

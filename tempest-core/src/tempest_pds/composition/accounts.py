@@ -15,6 +15,7 @@ from tempest_pds.services.announcer import Announcer
 from tempest_pds.services.app_passwords import AppPasswords
 from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.identities import Identities
+from tempest_pds.services.identity_resolution import IdentityResolution
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_outbox import MailOutbox
 from tempest_pds.services.mail_texts import MailTexts
@@ -35,6 +36,7 @@ class AccountServices:
     app_passwords: AppPasswords
     invites: Invites
     identities: Identities
+    resolution: IdentityResolution
     email_codes: EmailCodes
 
 
@@ -98,8 +100,11 @@ def make_accounts(
         hooks=hooks,
         sign_up=sign_up,
     )
+    resolution = IdentityResolution(data.accounts, network.dids, network.handles, network.rules)
     email_codes = EmailCodes(store=data.accounts, writer=writer, outbox=outbox, texts=MailTexts(settings.hostname))
-    return AccountServices(accounts, sessions, AppPasswords(data.accounts, writer), invites, identities, email_codes)
+    return AccountServices(
+        accounts, sessions, AppPasswords(data.accounts, writer), invites, identities, resolution, email_codes
+    )
 
 
 def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:

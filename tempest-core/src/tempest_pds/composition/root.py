@@ -265,6 +265,7 @@ async def open_services(
         email_codes=accounts.email_codes,
         service_auth=service_auth,
         identities=accounts.identities,
+        resolution=accounts.resolution,
         records=records,
         repos=whole_repos,
         administration=office.administration,

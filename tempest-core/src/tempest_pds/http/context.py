@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.firehose import Firehose
     from tempest_pds.services.hosting import Hosting
     from tempest_pds.services.identities import Identities
+    from tempest_pds.services.identity_resolution import IdentityResolution
     from tempest_pds.services.invites import Invites
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
@@ -90,6 +91,7 @@ class Services:
     email_codes: EmailCodes
     service_auth: ServiceAuth
     identities: Identities
+    resolution: IdentityResolution
     hosting: Hosting
     records: Records
     repos: Repos

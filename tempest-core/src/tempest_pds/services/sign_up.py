@@ -172,7 +172,7 @@ class SignUp:
             RemoteError: the PLC directory could not be asked.
         """
         applicant = await self._check(new, requester, client_ip)
-        with self._claim(applicant.handle, applicant.email):
+        with self._identities.claim_handle(applicant.handle), self._claim(applicant.email):
             return await self._create(applicant)
 
     async def _check(self, new: NewAccount, requester: Did | None, client_ip: str | None) -> _Applicant:
@@ -186,9 +186,8 @@ class SignUp:
         handle = await self._identities.check_handle(new.handle, did)
         if new.invite_code:
             self._invites.check(new.invite_code)
-        # A did:web keeps the name that it was made from, whatever handle its account has by now.
         named_by = did_web_for(handle) if did is None and self._rules.did_method == "web" else None
-        if self._store.accounts.by_handle(handle) or (named_by and self._store.accounts.get(named_by)):
+        if self._store.accounts.by_handle(handle) is not None:
             raise HandleNotAvailable(f"Handle already taken: {handle}")
         if self._store.accounts.by_email(email) is not None:
             raise InvalidRequest(f"Email already taken: {email}")
@@ -216,16 +215,15 @@ class SignUp:
         )
 
     @contextmanager
-    def _claim(self, handle: Handle, email: str) -> Iterator[None]:
-        """Keep two requests for one handle from both making a DID before one of them fails."""
-        names = {handle, email}
-        if self._claimed & names:
-            raise HandleNotAvailable(f"Handle already taken: {handle}")
-        self._claimed |= names
+    def _claim(self, email: str) -> Iterator[None]:
+        """Keep two requests for one address from both making a DID before one of them fails."""
+        if email in self._claimed:
+            raise InvalidRequest(f"Email already taken: {email}")
+        self._claimed.add(email)
         try:
             yield
         finally:
-            self._claimed -= names
+            self._claimed.discard(email)
 
     async def _create(self, applicant: _Applicant) -> Session:
         password_hash = await self._passwords.hash(applicant.password)
