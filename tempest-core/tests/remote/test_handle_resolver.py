@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable
 
@@ -107,6 +108,22 @@ async def test_who_could_not_be_asked_has_not_said_no(
         await resolver(texts, well_known).resolve(HANDLE)
 
 
+@pytest.mark.parametrize(
+    ("failure", "expected"), [(socket.EAI_NONAME, HandleNotFound), (socket.EAI_AGAIN, HandleUnreachable)]
+)
+async def test_a_name_without_address_is_nobodys_handle(failure: int, expected: type[Exception]) -> None:
+    async def nobody(host: str, port: int) -> list[tuple[str, int]]:
+        raise socket.gaierror(failure, "as the resolver says")
+
+    async def no_texts(name: str) -> list[str]:
+        return []
+
+    fetch = SafeFetch(look_up=nobody)
+    with pytest.raises(expected):
+        await HandleResolver(fetch, look_up_txt=no_texts).resolve(HANDLE)
+    await fetch.close()
+
+
 async def test_a_page_too_large_for_a_did_is_none() -> None:
     well_known = WellKnown(200, "")
     well_known.answer = AnswerTooLarge("a whole page")
@@ -120,7 +137,8 @@ async def test_a_host_that_is_down_for_half_an_hour_is_not_noticed() -> None:
     handles = resolver([], well_known, clock=lambda: now)
     await handles.resolve(HANDLE)
     well_known.answer = Unreachable("down")
-    for now in (700.0, 1000.0, 3599.0):
+    for later in (700.0, 1000.0, 3599.0):
+        now = later
         assert await handles.resolve(HANDLE) == DID
         await settle()
     now = 3601.0
@@ -161,8 +179,7 @@ async def test_three_redirects_are_followed_and_no_fourth() -> None:
 
 async def settle() -> None:
     """Let what goes on in the background come to its end."""
-    while len(asyncio.all_tasks()) > 1:
-        await asyncio.sleep(0)
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
     await asyncio.sleep(0)
 
 

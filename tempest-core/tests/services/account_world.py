@@ -1,5 +1,6 @@
 """All services of accounts, with the real stores, key files and ledger in a folder, and a clock of their own."""
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ class World:
         self.repositories = ActorStores(folder / "repos")
         self.writer = AccountWriter()
         self.passwords = Passwords(memory_kib=64)
-        self.fetch = SafeFetch()
+        self.fetch = SafeFetch(look_up=look_up_nothing)
         self.log = Log()
         self.hooks = Hooks()
         self.plc = PlcLedger(folder / "plc.jsonl")
@@ -167,6 +168,11 @@ class World:
         self.repositories.close()
         self.store.close()
         self.sequencer.close()
+
+
+async def look_up_nothing(host: str, port: int) -> list[tuple[str, int]]:
+    """Fail as a resolver does that reaches no name server: no test looks a name up in the world outside."""
+    raise socket.gaierror(socket.EAI_AGAIN, "no name server in tests")
 
 
 def refresh_credentials(world: World, session: Session) -> Credentials:

@@ -14,6 +14,7 @@ from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.remote.cache import Cache
+from tempest_pds.remote.causes import has_no_address
 from tempest_pds.remote.errors import (
     AnswerTooLarge,
     BadAnswer,
@@ -122,6 +123,10 @@ class HandleResolver:
             answer = await self._fetch_well_known(f"{self._scheme}://{handle}/.well-known/atproto-did")
         except AnswerTooLarge as error:
             raise HandleNotFound(f"{handle} names something that is not a DID") from error
+        except Unreachable as error:
+            if has_no_address(error):
+                raise HandleNotFound(f"{handle} has no address") from error
+            raise
         if answer.status >= 500 or answer.status == 429:
             raise BadAnswer(f"{handle} answered with status {answer.status}")
         if not 200 <= answer.status < 300:

@@ -186,8 +186,9 @@ class SignUp:
         handle = await self._identities.check_handle(new.handle, did)
         if new.invite_code:
             self._invites.check(new.invite_code)
+        # A did:web keeps the name that it was made from, whatever handle its account has by now.
         named_by = did_web_for(handle) if did is None and self._rules.did_method == "web" else None
-        if self._store.accounts.by_handle(handle) is not None:
+        if self._store.accounts.by_handle(handle) or (named_by and self._store.accounts.get(named_by)):
             raise HandleNotAvailable(f"Handle already taken: {handle}")
         if self._store.accounts.by_email(email) is not None:
             raise InvalidRequest(f"Email already taken: {email}")
