@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from tests.support.lone_host import require_lone_host
@@ -11,8 +12,10 @@ from tests.support.node import Node
 from tests.support.small_internet import HOSTNAME, PASSWORD, URL, SmallInternet
 
 from tempest_pds.protocol.crypto import jwt
-from tempest_pds.protocol.crypto.keys import generate_k256
+from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256
 from tempest_pds.protocol.identity.did_document import build_did_document
+from tempest_pds.protocol.identity.plc_operation import Operation, did_for_genesis, genesis, tombstone
+from tempest_pds.protocol.syntax.did import Did
 
 NOT_PROVED = (400, {"error": "InvalidRequest", "message": "External handle did not resolve to DID"})
 SOMEBODY = "did:plc:ssssssssssssssssssssssss"
@@ -118,6 +121,24 @@ def test_a_handle_that_names_somebody_else_is_not_believed(internet: SmallIntern
     assert internet.identity(SOMEBODY)[1]["error"] == "DidNotFound"
 
 
+def test_a_did_that_was_ended_is_told_by_the_words_of_the_directory(internet: SmallInternet) -> None:
+    key = generate_k256()
+    did, operations = ended_did(key)
+    for operation in operations:
+        internet.publish(did, operation)
+    for status, answer in (internet.call("com.atproto.identity.resolveDid", did=did), internet.refresh(did)):
+        assert (status, answer["error"]) == (400, "DidDeactivated")
+
+
+def ended_did(key: PrivateKey) -> tuple[Did, list[Operation]]:
+    """Make a did:plc, and end it."""
+    public = key.public.did_key
+    made = genesis(
+        handle="gone.example.net", signing_key=public, pds_url=URL, rotation_keys=[public], signer=key
+    )
+    return did_for_genesis(made), [made, tombstone(made, key)]
+
+
 def test_a_domain_that_is_given_to_another_account_takes_the_handle_along(internet: SmallInternet) -> None:
     alice, bob = internet.sign_up(), internet.sign_up()
     internet.txt("sold.example.net", alice["did"])
@@ -153,7 +174,7 @@ def test_hosts_and_name_servers_that_keep_us_waiting_do_not_do_so_for_long(inter
     internet.keep_silent("_atproto.half.example.net")
     internet.well_known("half.example.net", SOMEBODY)
     with ThreadPoolExecutor() as threads:
-        asking = [
+        asking: list[Future[Any]] = [
             threads.submit(internet.update_handle, alice, "slow.example.net"),
             threads.submit(internet.update_handle, alice, "silent.example.net"),
             threads.submit(internet.call, "com.atproto.identity.resolveDid", did="did:web:slow.example.net"),

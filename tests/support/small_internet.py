@@ -97,6 +97,12 @@ class SmallInternet:
         """Let a host have a DID document."""
         self.page(host, _DOCUMENT, body=json.dumps(document), headers={"Content-Type": "application/json"})
 
+    def publish(self, did: str, operation: Mapping[str, Any]) -> None:
+        """Give the PLC directory an operation."""
+        told = ("--header", "Content-Type: application/json", "--data-raw", json.dumps(operation))
+        done = self.host.run("curl", "--silent", "--show-error", "--fail", *told, f"http://127.0.0.1:{_PLC_PORT}/{did}")
+        assert done.returncode == 0, done.stderr
+
     # Tempest
 
     def call(self, method: str, body: object = None, token: str | None = None, **params: str) -> tuple[int, Any]:

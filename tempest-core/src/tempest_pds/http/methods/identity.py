@@ -13,12 +13,18 @@ from tempest_pds.protocol.data_model.value import LexValue
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.identity_resolution import Identity
 
+
+def _by_server(_: Call) -> str:
+    """Count by server, all callers together."""
+    return "all"
+
+
 UPDATES: Final = Limit("handle-update", 10, 5 * MINUTE, by_account)
 UPDATES_PER_DAY: Final = Limit("handle-update-day", 50, DAY, by_account)
 RESOLUTIONS: Final = Limit("identity-resolution", 600, 5 * MINUTE)
 REFRESHES: Final = Limit("identity-refresh", 30, 5 * MINUTE)
 # Each of them is a question to the PLC directory, which counts by address as well: by ours.
-ALL_REFRESHES: Final = Limit("identity-refresh-all", 900, 5 * MINUTE, lambda _: "everybody")
+ALL_REFRESHES: Final = Limit("identity-refresh-all", 900, 5 * MINUTE, _by_server)
 
 
 @query("com.atproto.identity.resolveHandle", auth=NONE)
