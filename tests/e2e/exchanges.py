@@ -102,6 +102,7 @@ call(
 )
 call("account with two labels", ACCOUNT, {"handle": "a.bcd.test", "email": "e@b.test", "password": "x" * 9}, None)
 call("account with a reserved name", ACCOUNT, {"handle": "admin.test", "email": "f@b.test", "password": "x" * 9}, None)
+call("account with a slur", ACCOUNT, {"handle": "k1ke.test", "email": "k@b.test", "password": "x" * 9}, None)
 call(
     "account with a long name", ACCOUNT, {"handle": "a" * 30 + ".test", "email": "g@b.test", "password": "x" * 9}, None
 )
@@ -211,6 +212,7 @@ get("credentials", f"{IDENTITY}.getRecommendedDidCredentials", "access")
 call("take a handle that is taken", f"{IDENTITY}.updateHandle", lambda s: {"handle": s.other_handle})
 call("take a handle that is none", f"{IDENTITY}.updateHandle", {"handle": "not a handle"})
 call("take a reserved handle", f"{IDENTITY}.updateHandle", {"handle": "support.test"})
+call("take a slur", f"{IDENTITY}.updateHandle", {"handle": "ch1nks.test"})
 call("take a handle without a session", f"{IDENTITY}.updateHandle", {"handle": "other9.test"}, None)
 
 # Writing

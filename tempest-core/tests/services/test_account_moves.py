@@ -114,7 +114,7 @@ async def test_deactivation_is_told_and_undone(world: World) -> None:
     assert (account.is_active, account.delete_after) == (False, 1_893_456_000_000_000)
     assert [(event.kind, event.status) for event in world.log.take()] == [("account", "deactivated")]
     with pytest.raises(HandleNotFound):
-        await world.identities.resolve_handle("alice.test")
+        await world.resolution.resolve_handle("alice.test")
     await world.accounts.activate(did)
     kinds = [event.kind for event in world.log.take()]
     assert kinds == ["account", "identity", "sync"]

@@ -17,6 +17,7 @@ from tempest_pds.services.email_addresses import EmailAddresses
 from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.email_rules import EmailRules
 from tempest_pds.services.identities import Identities
+from tempest_pds.services.identity_resolution import IdentityResolution
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_outbox import MailOutbox
 from tempest_pds.services.mail_texts import MailTexts
@@ -40,6 +41,7 @@ class AccountServices:
     app_passwords: AppPasswords
     invites: Invites
     identities: Identities
+    resolution: IdentityResolution
     email_codes: EmailCodes
     email_addresses: EmailAddresses
     password_reset: PasswordReset
@@ -159,6 +161,7 @@ def make_accounts(
         password_reset=password_reset,
         plc_operations=plc_operations,
         sign_up=sign_up,
+        resolution=IdentityResolution(data.accounts, network.dids, network.handles, network.rules),
     )
 
 

@@ -279,6 +279,7 @@ async def open_services(
         plc_operations=accounts.plc_operations,
         service_auth=service_auth,
         identities=accounts.identities,
+        resolution=accounts.resolution,
         records=records,
         repos=whole_repos,
         administration=office.administration,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.handle_availability import HandleAvailability
     from tempest_pds.services.hosting import Hosting
     from tempest_pds.services.identities import Identities
+    from tempest_pds.services.identity_resolution import IdentityResolution
     from tempest_pds.services.invites import Invites
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
@@ -99,6 +100,7 @@ class Services:
     identities: Identities
     plc_operations: PlcOperations
     handle_availability: HandleAvailability
+    resolution: IdentityResolution
     hosting: Hosting
     records: Records
     repos: Repos

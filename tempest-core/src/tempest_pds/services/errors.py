@@ -30,7 +30,7 @@ class NotEnoughResources(ServiceError):
     """Too much work of this kind is waiting already; try again in a moment."""
 
 
-# Accounts and handles (com.atproto.server.createAccount, com.atproto.identity.updateHandle)
+# Accounts and identities (com.atproto.server.createAccount, com.atproto.identity.*)
 
 
 class InvalidHandle(InvalidRequest):
@@ -63,6 +63,14 @@ class UnresolvableDid(InvalidRequest):
 
 class HandleNotFound(InvalidRequest):
     """A handle that leads to no DID."""
+
+
+class DidNotFound(InvalidRequest):
+    """A DID that does not exist, or not on this network."""
+
+
+class DidDeactivated(InvalidRequest):
+    """A DID that existed, and was deactivated for good."""
 
 
 class AccountNotFound(InvalidRequest):

@@ -174,7 +174,7 @@ class SignUp:
             RemoteError: the PLC directory could not be asked.
         """
         applicant = await self._check(new, requester, client_ip)
-        with self._claim(applicant.handle, applicant.email):
+        with self._identities.claim_handle(applicant.handle), self._claim(applicant.email):
             return await self._create(applicant)
 
     def is_taken(self, handle: Handle) -> bool:
@@ -226,16 +226,15 @@ class SignUp:
         )
 
     @contextmanager
-    def _claim(self, handle: Handle, email: str) -> Iterator[None]:
-        """Keep two requests for one handle from both making a DID before one of them fails."""
-        names = {handle, email}
-        if self._claimed & names:
-            raise HandleNotAvailable(f"Handle already taken: {handle}")
-        self._claimed |= names
+    def _claim(self, email: str) -> Iterator[None]:
+        """Keep two requests for one address from both making a DID before one of them fails."""
+        if email in self._claimed:
+            raise InvalidRequest(f"Email already taken: {email}")
+        self._claimed.add(email)
         try:
             yield
         finally:
-            self._claimed -= names
+            self._claimed.discard(email)
 
     async def _create(self, applicant: _Applicant) -> Session:
         password_hash = await self._passwords.hash(applicant.password)
