@@ -32,6 +32,7 @@ AccountChange = Literal[
     "restored",
     "deleted",
     "handle",
+    "identity",
     "email",
     "password",
 ]

@@ -19,6 +19,7 @@ from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_outbox import MailOutbox
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.plc_operations import PlcOperations
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.sign_up import SignUp, SignUpRules
 from tempest_pds.services.tokens import Tokens
@@ -36,6 +37,7 @@ class AccountServices:
     invites: Invites
     identities: Identities
     email_codes: EmailCodes
+    plc_operations: PlcOperations
 
 
 def make_accounts(
@@ -99,7 +101,27 @@ def make_accounts(
         sign_up=sign_up,
     )
     email_codes = EmailCodes(store=data.accounts, writer=writer, outbox=outbox, texts=MailTexts(settings.hostname))
-    return AccountServices(accounts, sessions, AppPasswords(data.accounts, writer), invites, identities, email_codes)
+    plc_operations = PlcOperations(
+        store=data.accounts,
+        writer=writer,
+        keys=data.keys,
+        plc=network.plc,
+        dids=network.dids,
+        email_codes=email_codes,
+        announcer=announcer,
+        hooks=hooks,
+        public_url=settings.public_url,
+        operator_key=settings.plc_recovery_key,
+    )
+    return AccountServices(
+        accounts=accounts,
+        sessions=sessions,
+        app_passwords=AppPasswords(data.accounts, writer),
+        invites=invites,
+        identities=identities,
+        email_codes=email_codes,
+        plc_operations=plc_operations,
+    )
 
 
 def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:

@@ -232,6 +232,7 @@ async def open_services(
         sessions=accounts.sessions,
         quarantine=office.quarantine,
         deletions=office.deletion,
+        keys=data.keys,
         retention_seconds=settings.firehose_retention_hours * 3600,
     )
     service_auth = ServiceAuth(data.keys, network.dids, Did.parse(settings.service_did))
@@ -263,6 +264,7 @@ async def open_services(
         app_passwords=accounts.app_passwords,
         invites=accounts.invites,
         email_codes=accounts.email_codes,
+        plc_operations=accounts.plc_operations,
         service_auth=service_auth,
         identities=accounts.identities,
         records=records,

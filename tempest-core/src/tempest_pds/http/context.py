@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
+    from tempest_pds.services.plc_operations import PlcOperations
     from tempest_pds.services.preferences import Preferences
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
@@ -90,6 +91,7 @@ class Services:
     email_codes: EmailCodes
     service_auth: ServiceAuth
     identities: Identities
+    plc_operations: PlcOperations
     hosting: Hosting
     records: Records
     repos: Repos

@@ -2,7 +2,6 @@
 
 import structlog
 
-from tempest_pds.protocol.crypto.keys import PrivateKey
 from tempest_pds.protocol.errors import InvalidSyntax, ProtocolError
 from tempest_pds.protocol.identity.plc_operation import InvalidOperation, is_tombstone, normalize, update
 from tempest_pds.protocol.syntax.did import Did
@@ -24,6 +23,7 @@ from tempest_pds.services.errors import (
 )
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
+from tempest_pds.services.plc_rules import check_may_change
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import HandleTaken
 from tempest_pds.stores.key_files import KeyFiles
@@ -153,7 +153,9 @@ class Identities:
             names = normalize(last).get("alsoKnownAs", [])
             if names[:1] == [f"at://{handle}"]:
                 return
-            operation = update(last, self._rotation_key(last), handle=handle)
+            key = self._keys.rotation_key()
+            check_may_change(last, key)
+            operation = update(last, key, handle=handle)
             await self._plc.submit(did, operation)
         except (NotFound, OperationRefused, InvalidOperation) as error:
             raise InvalidRequest(f"The DID's operation was not taken: {error}") from error
@@ -163,40 +165,39 @@ class Identities:
             self._store.accounts.set_handle(did, handle)
             add_identity(self._store, did, handle)
 
-    def _rotation_key(self, last: dict[str, object]) -> PrivateKey:
-        key = self._keys.rotation_key()
-        if is_tombstone(last) or key.public.did_key not in normalize(last)["rotationKeys"]:
-            raise InvalidRequest("Server rotation key not included in PLC DID data")
-        return key
-
     # DIDs
 
     async def check_points_here(self, did: Did) -> None:
-        """Pass if a DID's document names this server and the account's key, and this server can change it.
+        """Pass if a DID's document names this server and the account's key; who may change it is its owner's affair.
 
         Raises:
             InvalidRequest: it does not; the text says what is wrong.
-            UnresolvableDid: it cannot be had now.
+            UnresolvableDid: there is no such DID any more, or its owner's own server does not give its document.
+            RemoteError: the PLC directory could not be asked.
         """
-        try:
-            if did.method == "plc":
-                endpoint, key = await self._plc_facts(did)
-            else:
+        if did.method == "plc":
+            endpoint, key = await self._plc_facts(did)
+        else:
+            try:
                 document = await self._dids.resolve(did, max_age=0)
-                endpoint, key = document.pds_endpoint, document.signing_key
-        except (RemoteError, ProtocolError) as error:
-            _log.warning("identity.unresolvable", did=did, error=str(error))
-            raise UnresolvableDid("Could not resolve DID") from error
+            except (RemoteError, ProtocolError) as error:
+                _log.warning("identity.unresolvable", did=did, error=str(error))
+                raise UnresolvableDid("Could not resolve DID") from error
+            endpoint, key = document.pds_endpoint, document.signing_key
         if endpoint is None or endpoint.rstrip("/") != self._public_url.rstrip("/"):
             raise InvalidRequest("DID document atproto_pds service endpoint does not match PDS public url")
         if key is None or key != self._keys.signing_key(did).public.did_key:
             raise InvalidRequest("DID document verification method does not match expected signing key")
 
     async def _plc_facts(self, did: Did) -> tuple[str | None, str | None]:
-        last = await self._plc.last_operation(did)
+        try:
+            last = await self._plc.last_operation(did)
+        except NotFound as error:
+            raise UnresolvableDid("Could not resolve DID") from error
         # The document that sessions hand out may be older: an account that moved here would be sent back with it.
         self._dids.forget(did)
-        self._rotation_key(last)
+        if is_tombstone(last):
+            raise UnresolvableDid("Did is tombstoned")
         normal = normalize(last)
         service = normal["services"].get("atproto_pds", {})
         return service.get("endpoint"), normal["verificationMethods"].get("atproto")

@@ -24,7 +24,7 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.protocol.syntax.tid import Tid, TidClock
 from tempest_pds.remote.did_resolver import DidResolver
-from tempest_pds.remote.errors import RemoteError
+from tempest_pds.remote.errors import OperationRefused, RemoteError
 from tempest_pds.remote.plc_directory import Plc
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
@@ -234,7 +234,7 @@ class SignUp:
         published = False
         try:
             if operation is not None:
-                await self._plc.submit(did, operation)
+                await self._publish(did, operation)
                 published = True
             account = Account(
                 did=did,
@@ -250,7 +250,8 @@ class SignUp:
             raise
         await self._announcer.announce_pending()
         self._dids.forget(did)
-        self._keys.release_reserved_key(key.public.did_key, did)
+        if applicant.did is not None:
+            await self._writer.run(self._keys.release_reserved_key, key.public.did_key, did)
         self._hooks.notify("account_changed", did=str(did), handle=str(account.handle), change="created")
         return Session(account, await self._sessions.document(did), tokens)
 
@@ -270,6 +271,16 @@ class SignUp:
             signer=rotation_key,
         )
         return key, did_for_genesis(operation), operation
+
+    async def _publish(self, did: Did, operation: Operation) -> None:
+        try:
+            await self._plc.submit(did, operation)
+        except OperationRefused:
+            raise
+        except RemoteError as error:
+            # Should the directory have taken it, this DID leads to no account; another attempt makes another DID.
+            _log.warning("sign_up.did_left_behind", did=did, error=str(error))
+            raise
 
     # In the thread that writes accounts
 

@@ -20,6 +20,7 @@ from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.actor.stores import ActorStores
+from tempest_pds.stores.key_files import KeyFiles
 from tempest_pds.stores.sequencer.store import SequencerStore
 
 SETTLE_SECONDS: Final = 60.0
@@ -50,6 +51,7 @@ class Upkeep:
         sessions: Sessions,
         quarantine: Quarantine,
         deletions: AccountDeletion,
+        keys: KeyFiles,
         retention_seconds: float,
     ) -> None:
         self._log = log
@@ -60,6 +62,7 @@ class Upkeep:
         self._sessions = sessions
         self._quarantine = quarantine
         self._deletions = deletions
+        self._keys = keys
         self._retention = retention_seconds
         self._tasks: list[asyncio.Task[None]] = []
         self.swept_at: int | None = None
@@ -85,11 +88,12 @@ class Upkeep:
         await self._log.settle()
 
     async def sweep(self) -> None:
-        """Forget events and sessions past their time, and remove blobs that nothing has referred to for a day."""
+        """Forget events, sessions and reserved keys past their time, and remove blobs unused for a day."""
         before = int((time.time() - self._retention) * 1_000_000)
         await self._log.call(lambda: self._sequencer.prune_before(before))
         await self._sessions.forget_expired()
         await self._deletions.resume()
+        await asyncio.to_thread(self._keys.forget_unclaimed_keys, time.time())
         for did in await asyncio.to_thread(lambda: list(self._stores.dids())):
             await self._sweep_account(Did(did))
             await asyncio.sleep(_PAUSE_BETWEEN_ACCOUNTS)
