@@ -1,14 +1,16 @@
 """draft"""
 
-import json, time
-from pathlib import Path
+import json
+import time
+
+from tests.e2e.test_migration import REPO, SERVER, SYNC, fetch
 from tests.support.account import Account, sign_up
-from tests.support.account_view import look, compare, assert_moved, records_of
+from tests.support.account_view import compare, look
 from tests.support.process import json_request
 from tests.support.reference import ReferencePds
 from tests.support.rich_account import furnish
 from tests.support.server import Tempest
-from tests.e2e.test_migration import fetch, SERVER, REPO, SYNC
+
 from tempest_pds.protocol.crypto.keys import private_key
 from tempest_pds.protocol.identity.plc_operation import update
 from tempest_pds.stores.key_files import KeyFiles

@@ -42,6 +42,16 @@ class Wanderer:
         self._last = update(self._last, self.rotation_key, **changes)
         self._submit(self._last)
 
+    def point_at(self, account: Account) -> None:
+        """Change the DID to what the account's server recommends; the owner's own rotation key stays."""
+        wanted = account.query("com.atproto.identity.getRecommendedDidCredentials")
+        self.change_did(
+            handle=account.handle,
+            pds_url=wanted["services"]["atproto_pds"]["endpoint"],
+            signing_key=wanted["verificationMethods"]["atproto"],
+            rotation_keys=[*wanted["rotationKeys"], self.rotation_key.public.did_key],
+        )
+
     def change_key(self) -> PrivateKey:
         """Take another key, and return the one of before."""
         old, self.key = self.key, generate_k256()
@@ -64,11 +74,12 @@ class Wanderer:
         return jwt.encode({"typ": "JWT", **(header or {})}, given, key or self.key)
 
     def ask(self, server: ServerProcess, authorization: str | None, **given: Any) -> tuple[int, Any]:
-        """Ask for an account of this DID, and return the status and the answer."""
+        """Ask for an account of this DID, and return the status and the answer; None leaves a field out."""
         handle = f"{self.name}.test"
         body = {"handle": handle, "email": f"{handle}@mail.test", "password": "a-good-password", "did": self.did}
+        given = {name: value for name, value in (body | given).items() if value is not None}
         headers = {} if authorization is None else {"Authorization": authorization}
-        return json_request(f"{server.url}/xrpc/{SERVER}.createAccount", body | given, headers)
+        return json_request(f"{server.url}/xrpc/{SERVER}.createAccount", given, headers)
 
     def arrive(self, server: ServerProcess) -> Account:
         """Get the account."""

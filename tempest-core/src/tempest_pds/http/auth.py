@@ -157,8 +157,8 @@ class Authenticator:
             raise AuthenticationRequired("Authentication Required") if auth.admin else AuthMissing
         scheme, token = _parse(header)
         if auth.service and auth.anonymous and scheme != "bearer":
-            # Only a service token proves anything here; the reference looks at nothing else.
-            return None
+            # Only a service token proves anything here, the administrator's neither.
+            raise AuthenticationRequired("Invalid authorization header")
         if scheme == "basic":
             return await self._administrator(auth, call, _basic_password(token))
         if scheme == "dpop":

@@ -123,7 +123,7 @@ class ServiceAuth:
             raise BadJwtIss("jwt iss is not a valid did")
         did, key_id = Did.parse(did_text), _KEY_OF_SERVICE[service]
         # Nobody gets an account with a key that its DID has given up.
-        key = await self._key(did, key_id, max_age=_FRESH_SECONDS if method == CREATE_ACCOUNT else None)
+        key = await self._key(did, key_id, max_age=0 if method == CREATE_ACCOUNT else None)
         if key is None or not _is_signed(parsed, key):
             # The account may have changed its key since its document was read. Not asked without end: a stranger can
             # send as many bad tokens as he likes.
