@@ -3,25 +3,16 @@
 import time
 import urllib.error
 import urllib.request
-from typing import Any
 
 import pytest
 from tests.support.account import Account, sign_up
 from tests.support.backups import upload
+from tests.support.foreign_repo import large_repo
 from tests.support.process import ServerProcess
 from tests.support.server import Tempest
 from tests.support.steady_writer import SteadyWriter
 
-from tempest_pds.protocol.crypto.keys import generate_k256
-from tempest_pds.protocol.data_model import car, dag_cbor, lex_json
-from tempest_pds.protocol.data_model.cid import CID
-from tempest_pds.protocol.data_model.value import LexValue
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.protocol.syntax.tid import Tid, TidClock
-from tempest_pds.repo.block_source import MemoryBlockSource
-from tempest_pds.repo.commit import sign_commit
-from tempest_pds.repo.mst.change import Change
-from tempest_pds.repo.mst.tree import Tree
 
 RECORDS = 50_000
 PICTURES = 20
@@ -79,7 +70,7 @@ def test_a_repository_of_50_000_records_takes_no_memory_of_its_size(
     with lone_tempest:
         account, writer = sign_up(lone_tempest, "import"), SteadyWriter(sign_up(lone_tempest, "writer"), seed=1)
         pictures = [upload(account, f"a picture {number}".encode()) for number in range(PICTURES)]
-        data = _large_repo(Did(account.did), pictures)
+        data = large_repo(Did(account.did), RECORDS, pictures)
         assert len(data) > 40_000_000
         # One import brings in the code that it needs, and so do activation and the other calls.
         _move_in(account, export(account))
@@ -125,27 +116,3 @@ def _wait_for_writes(writer: SteadyWriter, count: int) -> None:
     while len(writer.revs) < count:
         assert time.monotonic() < deadline, writer.failure
         time.sleep(0.01)
-
-
-def _large_repo(did: Did, pictures: list[Any]) -> bytes:
-    """Return a repository most of which is posts; some show a picture that is here, and some one that is not."""
-    clock = TidClock()
-    records = {}
-    for number in range(RECORDS):
-        value: dict[str, LexValue] = {
-            "$type": "app.bsky.feed.post",
-            "text": f"{number} {'x' * 600}",
-            "createdAt": "2026-01-01T00:00:00Z",
-        }
-        if number % 10 == 0:
-            blob: LexValue = {"$type": "blob", "ref": CID.for_raw(b"%d" % number), "mimeType": "image/png", "size": 9}
-            if number % 100 == 0:
-                blob = lex_json.from_json(pictures[number // 100 % PICTURES])
-            value["embed"] = {"$type": "app.bsky.embed.images", "images": [{"alt": "", "image": blob}]}
-        records[f"app.bsky.feed.post/{clock.next()}"] = dag_cbor.encode(value)
-    cids = {path: CID.for_dag_cbor(block) for path, block in records.items()}
-    change = Tree(MemoryBlockSource()).apply([Change(path, cid, None) for path, cid in cids.items()], prove=False)
-    commit = sign_commit(did, Tid("3jzfcijpj2z2a"), change.tree.root, generate_k256())
-    nodes = list(change.tree.nodes())
-    blocks = [(commit.cid, commit.encode()), *nodes, *((cids[path], block) for path, block in records.items())]
-    return car.encode(commit.cid, blocks)

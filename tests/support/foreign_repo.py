@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,11 +10,11 @@ import cbor2
 from tests.support.plain_tree import leading_zero_pairs
 
 from tempest_pds.protocol.crypto.keys import generate_k256
-from tempest_pds.protocol.data_model import car, dag_cbor
+from tempest_pds.protocol.data_model import car, dag_cbor, lex_json
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.data_model.value import LexValue
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.protocol.syntax.tid import Tid
+from tempest_pds.protocol.syntax.tid import Tid, TidClock
 from tempest_pds.repo.block_source import MemoryBlockSource
 from tempest_pds.repo.commit import Commit, sign_commit
 from tempest_pds.repo.mst.change import Change
@@ -254,6 +254,28 @@ def odd_repos(did: Did) -> dict[str, bytes]:
         "with a high-S signature": foreign.under(replace(commit, sig=high_s(commit.sig))),
         "with a signature of zeros": foreign.under(replace(commit, sig=bytes(64))),
     }
+
+
+def large_repo(did: Did, size: int, pictures: Sequence[Any], *, lost: bool = True) -> bytes:
+    """Return a repository of posts, of which one in a hundred shows a picture.
+
+    Args:
+        pictures: references to blobs, as uploadBlob answers them.
+        lost: let more posts show pictures that are nowhere.
+    """
+    clock = TidClock()
+    records: dict[str, LexValue] = {}
+    for number in range(size):
+        value = post(f"{number} {'x' * 600}")
+        blob: LexValue = None
+        if number % 100 == 0:
+            blob = lex_json.from_json(pictures[number // 100 % len(pictures)])
+        elif lost and number % 10 == 0:
+            blob = {"$type": "blob", "ref": CID.for_raw(b"%d" % number), "mimeType": "image/png", "size": 9}
+        if blob is not None:
+            value["embed"] = {"$type": "app.bsky.embed.images", "images": [{"alt": "", "image": blob}]}
+        records[f"app.bsky.feed.post/{clock.next()}"] = value
+    return Foreign(records, did).car()
 
 
 def _section(header: dict[str, Any]) -> bytes:
