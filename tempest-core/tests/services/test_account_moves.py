@@ -57,6 +57,15 @@ async def test_a_did_must_be_the_one_that_was_proven(world: World) -> None:
         await world.create("moved", Did.parse("did:web:other.example.com"), did=MIGRANT)
 
 
+async def test_a_did_whose_account_is_still_being_deleted_waits(world: World) -> None:
+    """Its files are being removed; those of a new account would go with them."""
+    world.store.account_deletions.add(MIGRANT, "before.test", 1)
+    with pytest.raises(InvalidRequest, match="still being deleted"):
+        await world.create("moved", MIGRANT, did=MIGRANT)
+    world.store.account_deletions.finish(MIGRANT)
+    assert (await world.create("moved", MIGRANT, did=MIGRANT)).account.did == MIGRANT
+
+
 async def test_activation_asks_for_a_did_that_points_here(world: World) -> None:
     did = (await world.create()).account.did
     last = await world.plc.last_operation(did)
