@@ -7,9 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from tempest_pds.http.pages.formats import count, size
 from tempest_pds.migration.errors import CallRefused, MigrationError
 from tempest_pds.migration.move import Move
-from tempest_pds.migration.people import count, size
 from tempest_pds.migration.session import Session
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.errors import InvalidEncoding, TempestError
@@ -49,9 +49,12 @@ async def move_blobs(move: Move) -> None:
         params: dict[str, str | int] = {"limit": _PAGE, **({"cursor": cursor} if cursor else {})}
         page = await target.query("com.atproto.repo.listMissingBlobs", params)
         missing = page.get("blobs") or []
-        async with asyncio.TaskGroup() as tasks:
-            for blob in missing:
-                tasks.create_task(carry(str(blob["cid"]), str(blob.get("recordUri", ""))))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for blob in missing:
+                    tasks.create_task(carry(str(blob["cid"]), str(blob.get("recordUri", ""))))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
         cursor = str(page.get("cursor") or "")
         if not missing or not cursor:
             break
