@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +30,9 @@ async def move_blobs(move: Move) -> None:
     standing = await move.standing(target)
     total = max(0, int(standing.get("expectedBlobs", 0)) - int(standing.get("importedBlobs", 0)))
     folder = move.journal.folder / "blobs"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    # What a command that was killed left there.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
     slots = asyncio.Semaphore(max(1, move.plan.parallel))
     failed: dict[str, dict[str, str]] = {}
     moved = 0
