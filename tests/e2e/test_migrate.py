@@ -1,24 +1,27 @@
 """`tempest migrate` between a real reference server and Tempest, with a real PLC directory and mail server."""
 
 import json
+import os
 import re
 import stat
-import urllib.error
+import subprocess
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.account import Account, sign_up
-from tests.support.intercepting_proxy import Exchange, InterceptingProxy
-from tests.support.movers import NEW_PASSWORD, command, finish, furnish, key_file, move, owner_of
+from tests.support.command import TEMPEST
+from tests.support.intercepting_proxy import Dropped, Exchange, Hook, InterceptingProxy
+from tests.support.movers import NEW_PASSWORD, command, finish, furnish, key_file, move, owner_of, show
 from tests.support.node import Node
 from tests.support.process import json_request
 from tests.support.reference import PlcDirectory, ReferencePds
 from tests.support.server import Tempest
-from tests.support.smtp_server import SmtpServer
+from tests.support.smtp_server import Received, SmtpServer
+from tests.support.terminal import Terminal
 
 from tempest_pds.migration.errors import MigrationError, NotNow, Undone
 from tempest_pds.migration.plan import Plan
@@ -27,7 +30,7 @@ from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256, private_
 SERVER = "com.atproto.server"
 ROTATION_KEY = "21" * 32
 """The old server's rotation key, which the tests have as well: an owner with a key of the DID."""
-READING = {f"{SERVER}.createSession", f"{SERVER}.refreshSession"}
+LOGGING_IN = {f"{SERVER}.createSession", f"{SERVER}.refreshSession"}
 
 
 @dataclass
@@ -52,14 +55,18 @@ class Ways:
     def arguments(self, account: Account, state: Path) -> list[str]:
         return [
             *(account.did, self.new.url, "--source", self.old.url, "--plc-url", self.plc.url),
-            *("--state", str(state), "--retry", "0", "--yes"),
+            *("--state", str(state), "--retry", "0"),
         ]
 
-    def mailed_code(self, account: Account) -> str:
+    def mailed_code(self, account: Account, number: int) -> str:
+        """Give the code in the so-manieth mail to an account."""
         address = f"{account.handle}@mail.test"
-        mails = self.mails.wait_until(lambda mails: any(address in mail.recipients for mail in mails))
-        text = [mail.text for mail in mails if address in mail.recipients][-1]
-        match = re.search(r"[A-Z0-9]{5}-[A-Z0-9]{5}", text)
+
+        def of_account(mails: list[Received]) -> list[str]:
+            return [mail.text for mail in mails if address in mail.recipients]
+
+        mails = self.mails.wait_until(lambda mails: len(of_account(mails)) >= number)
+        match = re.search(r"[A-Z0-9]{5}-[A-Z0-9]{5}", of_account(mails)[number - 1])
         assert match is not None
         return match[0]
 
@@ -117,42 +124,49 @@ def own_key() -> PrivateKey:
 def test_an_account_moves_by_a_mailed_code(ways: Ways, tmp_path: Path) -> None:
     account = sign_up(ways.old_server, "mover")
     cids = furnish(account)
-    arguments = ways.arguments(account, tmp_path / "state")
-    told, _ = finish(command(account, *arguments, "--dry-run"))
-    assert "3 records" in told
-    assert "Nothing was changed." in told
-    assert set(ways.old.procedures + ways.new.procedures) <= READING
-    assert not (tmp_path / "state").exists()
+    state = tmp_path / "state"
+    before = account.query(f"{SERVER}.checkAccountStatus")
+    looked = move(account, ways.plan(account, state, dry_run=True))
+    assert "3 records in" in looked.text
+    assert looked.said[-1] == "Nothing was changed."
+    assert set(ways.old.procedures + ways.new.procedures) <= LOGGING_IN
+    assert account.query(f"{SERVER}.checkAccountStatus") == before
+    assert not state.exists()
     assert not ways.is_at_new(account)
 
-    _, stopped = finish(command(account, *arguments), code=75)
-    assert "--plc-token" in stopped
+    with pytest.raises(NotNow, match="--plc-token CODE"):
+        move(account, ways.plan(account, state))
     assert not ways.points_at_new(account)
-    told, _ = finish(command(account, *arguments, "--deep", "--plc-token", ways.mailed_code(account)))
-    assert "failure" not in told
-    assert "3 records, the same on both sides" in told
-    assert "2 blobs at the target, each read back" in told
+    with Terminal([*TEMPEST, "migrate", *ways.arguments(account, state), "--deep"], dict(os.environ)) as terminal:
+        terminal.answer("password at the source:", account.password)
+        terminal.answer("password at the target:", NEW_PASSWORD)
+        terminal.answer("Move the account? [y/N]:", "y")
+        terminal.answer("The code:", "AAAAA-BBBBB")
+        terminal.wait_for("does not take that code")
+        terminal.answer("The code:", ways.mailed_code(account, number=3))
+        terminal.answer("Deactivate the account at the source?", "y")
+        assert terminal.finish() == 0, terminal.seen
+    assert "3 records, the same on both sides" in terminal.seen
+    assert "2 blobs at the target, each read back" in terminal.seen
+    assert account.password not in terminal.seen
 
     new = ways.at_new(account)
-    assert new.query(f"{SERVER}.checkAccountStatus")["activated"] is True
-    assert new.query(f"{SERVER}.checkAccountStatus")["importedBlobs"] == len(cids)
-    kept = new.query("app.bsky.actor.getPreferences")["preferences"]
-    assert kept[:2] == account.query("app.bsky.actor.getPreferences")["preferences"][:2]
+    status = new.query(f"{SERVER}.checkAccountStatus")
+    assert (status["activated"], status["validDid"], status["importedBlobs"]) == (True, True, len(cids))
+    preferences = "app.bsky.actor.getPreferences"
+    assert new.query(preferences) == account.query(preferences)
     assert account.query(f"{SERVER}.checkAccountStatus")["activated"] is False
     assert ways.points_at_new(account)
-    state = tmp_path / "state"
     report = json.loads((state / "report.json").read_text())
     assert report["ok"] is True
     written = (state / "state.json").read_text()
-    assert NEW_PASSWORD not in written
-    assert account.password not in written
-    assert "eyJ" not in written, "a token"
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in (state / "state.json", state / "report.json")}
-    assert modes == {0o600}
+    for secret in (NEW_PASSWORD, account.password, "eyJ"):
+        assert secret not in written
+    assert {stat.S_IMODE((state / name).stat().st_mode) for name in ("state.json", "report.json")} == {0o600}
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
 
 
-KILLED_AT = [
+STEPS = [
     ("old", "com.atproto.sync.getRepo"),
     ("new", f"{SERVER}.createAccount"),
     ("new", "com.atproto.repo.importRepo"),
@@ -165,17 +179,20 @@ KILLED_AT = [
 ]
 
 
-def test_a_move_that_is_killed_at_every_step_goes_on(ways: Ways, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "steps", [STEPS[1:6:2], pytest.param(STEPS, marks=pytest.mark.long)], ids=["some", "every one"]
+)
+def test_a_move_that_is_killed_at_a_step_goes_on(ways: Ways, tmp_path: Path, steps: list[tuple[str, str]]) -> None:
     """The server does what it was asked for, and the command dies before it hears so."""
     account = sign_up(ways.old_server, "killed")
     furnish(account)
-    arguments = [*ways.arguments(account, tmp_path / "state"), "--plc-rotation-key"]
+    arguments = [*ways.arguments(account, tmp_path / "state"), "--yes", "--plc-rotation-key"]
     arguments.append(str(key_file(tmp_path, ROTATION_KEY)))
-    for side, nsid in KILLED_AT:
+    for side, nsid in steps:
         ways.reset()
         proxy = ways.old if side == "old" else ways.new
         child = command(account, *arguments)
-        proxy.hooks[nsid] = lambda exchange, child=child: child.kill()
+        proxy.hooks[nsid] = killer(child)
         child.communicate(timeout=60)
         assert child.returncode == -9, nsid
     ways.reset()
@@ -185,6 +202,14 @@ def test_a_move_that_is_killed_at_every_step_goes_on(ways: Ways, tmp_path: Path)
     assert "com.atproto.repo.importRepo" not in ways.new.procedures, "done again"
     assert ways.at_new(account).query(f"{SERVER}.checkAccountStatus")["importedBlobs"] == 2
     assert account.query(f"{SERVER}.checkAccountStatus")["activated"] is False
+
+
+def killer(child: "subprocess.Popen[str]") -> Hook:
+    def kill(exchange: Exchange) -> None:
+        child.kill()
+        raise Dropped
+
+    return kill
 
 
 def test_a_source_that_dies_after_the_did_was_changed_is_needed_no_more(ways: Ways, tmp_path: Path) -> None:
@@ -261,7 +286,7 @@ def test_the_owner_alone_may_keep_the_keys(ways: Ways, tmp_path: Path) -> None:
 def test_blobs_that_cannot_be_moved_are_named_and_tried_again(ways: Ways, tmp_path: Path) -> None:
     account = sign_up(ways.old_server, "lossy")
     cids = furnish(account, blobs=3)
-    furnish_large(account)
+    show(account, bytes(200_000))
     plan = ways.plan(account, tmp_path / "state", rotation_key=own_key())
 
     def spoil(exchange: Exchange) -> None:
@@ -291,16 +316,6 @@ def test_blobs_that_cannot_be_moved_are_named_and_tried_again(ways: Ways, tmp_pa
     assert "2 blobs moved, 1 could not be." in owner.text
     assert "1 blob could not be moved" in owner.text
     assert ways.at_new(account).query(f"{SERVER}.checkAccountStatus")["importedBlobs"] == 3
-
-
-def furnish_large(account: Account) -> None:
-    from tests.support.account import post
-    from tests.support.movers import PNG, upload
-
-    blob = upload(account, PNG + bytes(200_000))
-    embed = {"$type": "app.bsky.embed.images", "images": [{"alt": "", "image": blob}]}
-    record = {**post("large"), "embed": embed}
-    account.procedure("com.atproto.repo.createRecord", repo=account.did, collection="app.bsky.feed.post", record=record)
 
 
 def test_what_is_written_meanwhile_comes_along(ways: Ways, tmp_path: Path) -> None:
@@ -342,8 +357,8 @@ def test_an_old_server_that_limits_and_fails_is_waited_for(ways: Ways, tmp_path:
 @pytest.mark.parametrize(
     ("change", "refusal"),
     [
-        ({"passwords": ("wrong", NEW_PASSWORD)}, "the source does not take the password"),
-        ({"passwords": (None, "short")}, "give another password for the target"),
+        ({"passwords": {"source": "wrong"}}, "the source does not take the password"),
+        ({"passwords": {"target": "short"}}, "give another password for the target"),
         ({"plc_token": "AAAAA-BBBBB", "rotation_key": None}, "the source does not take the code"),
         ({"handle": "no.such.domain.test"}, "more than one part"),
         ({"handle": "alice.example.com"}, "leads nowhere"),
@@ -354,20 +369,17 @@ def test_an_old_server_that_limits_and_fails_is_waited_for(ways: Ways, tmp_path:
         ({"account": "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"}, "there is no did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"),
         ({"account": "nobody.test"}, "has no account nobody.test"),
         ({"rotation_key": generate_k256()}, "is no rotation key of the DID"),
+        ({"parallel": 0, "dropped_keys": (), "recovery_key": "did:key:zNone"}, "a rotation key cannot be used"),
     ],
-    ids=lambda value: None if isinstance(value, str) else "-".join(value),
+    ids=lambda value: None if isinstance(value, str) else " ".join(value),
 )
 def test_a_mistake_is_one_line_and_changes_nothing(
     ways: Ways, resident: Account, tmp_path: Path, change: dict[str, Any], refusal: str
 ) -> None:
-    owner = owner_of(resident)
-    source, target = change.pop("passwords", (None, None))
-    owner.passwords = {"source": source or resident.password, "target": target or NEW_PASSWORD}
     given = {"rotation_key": own_key(), **change}
-    plan = ways.plan(resident, tmp_path / "state", **{k: v for k, v in given.items() if k not in ("target", "account")})
-    import dataclasses
-
-    plan = dataclasses.replace(plan, **{k: v for k, v in given.items() if k in ("target", "account")})
+    owner = owner_of(resident)
+    owner.passwords |= given.pop("passwords", {})
+    plan = replace(ways.plan(resident, tmp_path / "state"), **given)
     with pytest.raises(MigrationError, match=re.escape(refusal)) as stopped:
         move(resident, plan, owner)
     assert "\n" not in str(stopped.value)

@@ -37,17 +37,18 @@ def upload(account: Account, data: bytes, mime_type: str = "image/png") -> dict[
         return blob
 
 
+def show(account: Account, data: bytes) -> str:
+    """Make a post with a picture, and return the CID of that."""
+    blob = upload(account, PNG + data)
+    embed = {"$type": "app.bsky.embed.images", "images": [{"alt": "", "image": blob}]}
+    record = {**post("look"), "embed": embed}
+    account.procedure("com.atproto.repo.createRecord", repo=account.did, collection="app.bsky.feed.post", record=record)
+    return str(blob["ref"]["$link"])
+
+
 def furnish(account: Account, blobs: int = 2) -> list[str]:
     """Give an account posts, some with pictures, and preferences; return the CIDs of its blobs."""
-    cids = []
-    for number in range(blobs):
-        blob = upload(account, PNG + f"{account.did} {number}".encode() * 50)
-        embed = {"$type": "app.bsky.embed.images", "images": [{"alt": "", "image": blob}]}
-        record = {**post(f"look {number}"), "embed": embed}
-        account.procedure(
-            "com.atproto.repo.createRecord", repo=account.did, collection="app.bsky.feed.post", record=record
-        )
-        cids.append(str(blob["ref"]["$link"]))
+    cids = [show(account, f"{account.did} {number}".encode() * 50) for number in range(blobs)]
     account.post("words")
     status, _ = json_request(
         f"{account.server.url}/xrpc/app.bsky.actor.putPreferences",
