@@ -27,6 +27,8 @@ from tempest_pds.migration.steps.did import point_at_target
 from tempest_pds.migration.steps.preferences import move_preferences
 from tempest_pds.migration.steps.repository import export, import_repo, settle
 from tempest_pds.migration.xrpc import Server
+from tempest_pds.protocol.crypto.did_key import parse_did_key
+from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.identity.did_document import DidDocument
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.addresses import is_public
@@ -50,6 +52,7 @@ async def migrate(plan: Plan, owner: Owner) -> None:
         return Server(fetch, url, name, patience)
 
     try:
+        _check_keys(plan)
         target = server(await _origin(plan.target), "the target")
         named = None if plan.source is None else server(await _origin(plan.source), "the source")
         did = await identities.did(plan.account, named)
@@ -236,6 +239,15 @@ def _journal(plan: Plan, did: Did) -> Iterator[Journal]:
             yield journal
         finally:
             journal.close()
+
+
+def _check_keys(plan: Plan) -> None:
+    for key in (plan.recovery_key, *plan.dropped_keys):
+        if key is not None:
+            try:
+                parse_did_key(key)
+            except InvalidSyntax as error:
+                raise MigrationError(f"{key} is no public key such as did:key:zQ3sh…") from error
 
 
 async def _origin(url: str) -> str:
