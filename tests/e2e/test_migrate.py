@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import secrets
 import stat
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,7 +27,11 @@ from tests.support.terminal import Terminal
 
 from tempest_pds.migration.errors import MigrationError, NotNow, Undone
 from tempest_pds.migration.plan import Plan
+from tempest_pds.protocol.crypto import jwt
 from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256, private_key
+from tempest_pds.protocol.identity.did_document import format_did_document
+from tempest_pds.protocol.identity.did_web import did_web_for
+from tempest_pds.protocol.syntax.did import Did
 
 SERVER = "com.atproto.server"
 ROTATION_KEY = "21" * 32
@@ -344,10 +350,12 @@ def test_an_old_server_that_limits_and_fails_is_waited_for(ways: Ways, tmp_path:
             exchange.refuse(status, "Trouble", **headers)
 
     ways.old.hooks["com.atproto.sync.getBlob"] = trouble
-    ways.new.hooks["com.atproto.repo.importRepo"] = lambda exchange: (
-        ways.new.hooks.clear(),  # type: ignore[func-returns-value]
-        exchange.refuse(400, "ExpiredToken", "Token has expired"),
-    )[0]
+
+    def expire(exchange: Exchange) -> None:
+        del ways.new.hooks[exchange.nsid]
+        exchange.refuse(400, "ExpiredToken", "Token has expired")
+
+    ways.new.hooks["com.atproto.repo.importRepo"] = expire
     owner = move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key(), retry_seconds=30.0))
     assert "waiting 1 s as it asks" in owner.text
     assert "2 blobs at the target" in owner.text
@@ -369,7 +377,7 @@ def test_an_old_server_that_limits_and_fails_is_waited_for(ways: Ways, tmp_path:
         ({"account": "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"}, "there is no did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"),
         ({"account": "nobody.test"}, "has no account nobody.test"),
         ({"rotation_key": generate_k256()}, "is no rotation key of the DID"),
-        ({"parallel": 0, "dropped_keys": (), "recovery_key": "did:key:zNone"}, "a rotation key cannot be used"),
+        ({"recovery_key": "did:key:zNone"}, "did:key:zNone is no public key"),
     ],
     ids=lambda value: None if isinstance(value, str) else " ".join(value),
 )
@@ -385,6 +393,103 @@ def test_a_mistake_is_one_line_and_changes_nothing(
     assert "\n" not in str(stopped.value)
     assert ways.document(resident)["service"][0]["serviceEndpoint"] == ways.old_server.url
     assert resident.query(f"{SERVER}.checkAccountStatus")["activated"] is True
+
+
+REFUSALS = {
+    "com.atproto.server.describeServer": ("InvalidInviteCode", "the target wants an invite code: give one"),
+    "com.atproto.server.createAccount": ("InvalidInviteCode", "give a code of the target's operator"),
+    "com.atproto.repo.importRepo": ("PayloadTooLarge", "its operator can raise the limit"),
+    "com.atproto.identity.submitPlcOperation": ("InvalidRequest", "the target does not take the operation"),
+}
+
+
+@pytest.mark.parametrize("nsid", REFUSALS)
+def test_what_the_target_refuses_stops_the_move_before_the_did_is_changed(
+    ways: Ways, tmp_path: Path, nsid: str
+) -> None:
+    account = sign_up(ways.old_server, "refused")
+    error, refusal = REFUSALS[nsid]
+
+    def refuse(exchange: Exchange) -> None:
+        if exchange.method == "GET":
+            exchange.answer = exchange.answer.replace(b'"inviteCodeRequired":false', b'"inviteCodeRequired":true')
+        else:
+            exchange.refuse(413 if error == "PayloadTooLarge" else 400, error)
+
+    (ways.new.hooks if nsid.endswith("describeServer") else ways.new.instead)[nsid] = refuse
+    with pytest.raises(MigrationError, match=re.escape(refusal)):
+        move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key()))
+    assert ways.document(account)["service"][0]["serviceEndpoint"] == ways.old_server.url
+
+
+def test_a_second_factor_is_asked_for(ways: Ways, resident: Account, tmp_path: Path) -> None:
+    def want_code(exchange: Exchange) -> None:
+        if b'"authFactorToken": "ABCDE"' not in exchange.body:
+            exchange.refuse(401, "AuthFactorTokenRequired", "A sign in code has been sent")
+
+    ways.old.hooks[f"{SERVER}.createSession"] = want_code
+    plan = ways.plan(resident, tmp_path / "state", rotation_key=own_key(), dry_run=True)
+    with pytest.raises(NotNow, match="--auth-factor-token CODE"):
+        move(resident, plan)
+    owner = owner_of(resident)
+    owner.codes = ["ABCDE"]
+    move(resident, plan, owner)
+    assert owner.codes == []
+    move(resident, replace(plan, factor="ABCDE"))
+
+
+def test_an_app_password_is_told_from_the_account_s_own(ways: Ways, resident: Account, tmp_path: Path) -> None:
+    made = resident.procedure(f"{SERVER}.createAppPassword", name=tmp_path.name[:30])
+    owner = owner_of(resident)
+    owner.passwords["source"] = made["password"]
+    with pytest.raises(MigrationError, match="app password"):
+        move(resident, ways.plan(resident, tmp_path / "state", dry_run=True), owner)
+
+
+def test_a_did_web_moves_once_its_owner_has_published_what_he_is_shown(ways: Ways, tmp_path: Path) -> None:
+    with InterceptingProxy() as web:
+        key = generate_k256()
+        did = did_web_for("localhost", int(web.url.rpartition(":")[2]))
+        handle = f"web-{secrets.token_hex(3)}.test"
+        labeler = ("AtprotoLabeler", "https://labeler.example.com")
+        document: dict[str, Any] = format_did_document(
+            did, [f"at://{handle}"], {"atproto": key.public.did_key}, {"atproto_labeler": labeler}
+        )
+
+        def show_document(exchange: Exchange) -> None:
+            exchange.status, exchange.answer = 200, json.dumps(document).encode()
+
+        web.instead["/.well-known/did.json"] = show_document
+        account = bring_did(ways.old_server, did, handle, key)
+        told = account.query("com.atproto.identity.getRecommendedDidCredentials")
+        pds = tuple(told["services"]["atproto_pds"].values())
+        document |= format_did_document(
+            did, [f"at://{handle}"], told["verificationMethods"], {"atproto_labeler": labeler, "atproto_pds": pds}
+        )
+        account.procedure(f"{SERVER}.activateAccount")
+        furnish(account)
+
+        owner = owner_of(account)
+        with pytest.raises(NotNow, match="does not have the new document yet"):
+            move(account, ways.plan(account, tmp_path / "state"), owner)
+        document = json.loads(next(line for line in owner.said if line.startswith("{")))
+        move(account, ways.plan(account, tmp_path / "state"), owner)
+        assert "3 records, the same on both sides" in owner.text
+        assert ways.at_new(account).query(f"{SERVER}.checkAccountStatus")["activated"] is True
+        assert [service["serviceEndpoint"] for service in document["service"]] == [ways.new.url, labeler[1]]
+
+
+def bring_did(server: ReferencePds, did: Did, handle: str, key: PrivateKey) -> Account:
+    """Make an account of a DID whose key the test has."""
+    now = int(time.time())
+    claims = {"iss": did, "aud": "did:web:localhost", "lxm": f"{SERVER}.createAccount", "iat": now, "exp": now + 60}
+    token = jwt.encode({"typ": "JWT"}, claims, key)
+    given = {"did": did, "handle": handle, "email": f"{handle}@mail.test", "password": "an-old-password"}
+    url = f"{server.url}/xrpc/{SERVER}.createAccount"
+    status, made = json_request(url, given, {"Authorization": f"Bearer {token}"})
+    assert status == 200, made
+    assert isinstance(made, dict)
+    return Account(server, did, handle, given["password"], made["accessJwt"], made["refreshJwt"])
 
 
 @pytest.fixture(scope="module")
