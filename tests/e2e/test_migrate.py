@@ -17,7 +17,7 @@ import pytest
 from tests.support.account import Account, sign_up
 from tests.support.command import TEMPEST
 from tests.support.intercepting_proxy import Dropped, Exchange, Hook, InterceptingProxy
-from tests.support.movers import NEW_PASSWORD, command, finish, furnish, key_file, move, owner_of, show
+from tests.support.movers import NEW_PASSWORD, activate, command, finish, furnish, key_file, move, owner_of, show
 from tests.support.node import Node
 from tests.support.process import json_request
 from tests.support.reference import PlcDirectory, ReferencePds
@@ -466,7 +466,7 @@ def test_a_did_web_moves_once_its_owner_has_published_what_he_is_shown(ways: Way
         document |= format_did_document(
             did, [f"at://{handle}"], told["verificationMethods"], {"atproto_labeler": labeler, "atproto_pds": pds}
         )
-        account.procedure(f"{SERVER}.activateAccount")
+        activate(account)
         furnish(account)
 
         owner = owner_of(account)

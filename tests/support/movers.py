@@ -59,6 +59,14 @@ def furnish(account: Account, blobs: int = 2) -> list[str]:
     return cids
 
 
+def activate(account: Account) -> None:
+    """Activate an account; the reference server takes no body."""
+    url = f"{account.server.url}/xrpc/com.atproto.server.activateAccount"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {account.access}"}, method="POST")
+    with urllib.request.urlopen(request, timeout=30):
+        pass
+
+
 @dataclass
 class Stranger:
     """An owner in the test's own process, who knows what he was told, and says yes unless told otherwise."""
