@@ -1,5 +1,6 @@
 """All services of accounts, with the real stores, key files and ledger in a folder, and a clock of their own."""
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tempest_pds.services.event_frames import Event
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.identities import Identities
+from tempest_pds.services.identity_resolution import IdentityResolution
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.open_repos import OpenRepos
@@ -107,7 +109,7 @@ class World:
         self.repositories = ActorStores(folder / "repos")
         self.writer = AccountWriter()
         self.passwords = Passwords(memory_kib=64)
-        self.fetch = SafeFetch()
+        self.fetch = SafeFetch(look_up=look_up_nothing)
         self.log = Log()
         self.hooks = Hooks()
         self.outbox = Outbox()
@@ -123,6 +125,7 @@ class World:
         self.app_passwords = AppPasswords(self.store, self.writer)
         self.invites = Invites(self.store, self.writer, "pds.example.com")
         self.announcer = Announcer(self.store, self.writer, self.log, self.sequencer.has_commit)
+        self.resolution = IdentityResolution(self.store, self.dids, handles, handle_rules)
         self.identities = Identities(
             store=self.store,
             writer=self.writer,
@@ -185,6 +188,11 @@ class World:
         self.repositories.close()
         self.store.close()
         self.sequencer.close()
+
+
+async def look_up_nothing(host: str, port: int) -> list[tuple[str, int]]:
+    """Fail as a resolver does that reaches no name server: no test looks a name up in the world outside."""
+    raise socket.gaierror(socket.EAI_AGAIN, "no name server in tests")
 
 
 def refresh_credentials(world: World, session: Session) -> Credentials:

@@ -156,6 +156,9 @@ class Authenticator:
             # The reference knows no AuthMissing here, and moderation tools match what it says.
             raise AuthenticationRequired("Authentication Required") if auth.admin else AuthMissing
         scheme, token = _parse(header)
+        if auth.service and auth.anonymous and scheme != "bearer":
+            # Only a service token proves anything here, the administrator's neither.
+            raise AuthenticationRequired("Invalid authorization header")
         if scheme == "basic":
             return await self._administrator(auth, call, _basic_password(token))
         if scheme == "dpop":
