@@ -192,7 +192,9 @@ class Identities:
                     raise HandleNotAvailable(f"Handle already taken: {handle}")
                 accounts.set_handle(loser, None)
                 add_identity(self._store, loser, None)
-            accounts.set_handle(did, handle)
+            if not accounts.set_handle(did, handle):
+                # Deleted meanwhile: nothing may be told behind that.
+                raise InvalidRequest("Account not found")
             add_identity(self._store, did, handle)
         return loser
 
