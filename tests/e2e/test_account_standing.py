@@ -15,6 +15,8 @@ from tests.support.process import ServerProcess
 from tests.support.reference import ReferencePds
 from tests.support.server import Tempest
 
+from tempest_pds.http.methods import load_methods
+
 STATUSES = ("active", "deactivated", "takendown", "suspended", "deleted")
 
 
@@ -48,8 +50,9 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
             _ENDED,
             *("move report as access", "move report as app", "sign-up queue as access", "missing blobs as access"),
             *("preferences as app", "service token as access", "service token as app"),
-            *("app passwords as access", "revoke as access"),
+            *("app passwords as access", "revoke as access", "credentials as access", "credentials as app"),
         ),
+        **_alike("400 InvalidRequest", _ENDED, "operation as access", "operation as app"),
         **_alike("502 UpstreamFailure", _ENDED, "passed on as access", "passed on as app"),
         **_alike("400 AccountNotFound", _ENDED, "activate as access"),
         **_alike("200", "whoever speaks for the account, it is down", "upload as service"),
@@ -61,6 +64,9 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
         **_alike("400 InvalidRequest", _GONE, "session as access", "session as app", "session as narrow"),
         **_alike("400 InvalidRequest", _GONE, "deactivate as access", "deactivate as narrow"),
         **_alike("400 InvalidRequest", _GONE, "service token to move as app"),
+        **_alike("400 InvalidRequest", _GONE, "signature code as access", "signature code as narrow"),
+        **_alike("400 InvalidRequest", _GONE, "operation as access", "operation as app", "operation as narrow"),
+        **_alike("400 InvalidToken", _GONE, "signature as access", "signature as narrow"),
         **_alike(
             "400 NotFound",
             _GONE,
@@ -81,6 +87,7 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
             *("service token to move as access", "service token to move as narrow", "upload as service"),
             *("passed on as access", "passed on as app", "passed on as narrow"),
             *("activate as access", "activate as narrow"),
+            *("credentials as access", "credentials as app", "credentials as narrow"),
         ),
         **_alike(
             "400 InvalidRequest",
@@ -100,7 +107,8 @@ def prepare(server: ServerProcess) -> Subject:
     token = account.query(f"{SERVER}.getServiceAuth", aud="did:web:localhost", lxm="com.atproto.repo.uploadBlob")[
         "token"
     ]
-    subject = Subject(account.did, account.handle, account.password, app_password, made["cid"], "")
+    email = f"{account.handle}@mail.test"
+    subject = Subject(account.did, account.handle, email, account.password, app_password, made["cid"], "")
     subject.tokens = {
         "access": account.access,
         "refresh": account.refresh,
@@ -198,6 +206,11 @@ def all_answers(reference: ReferencePds, tempest: Tempest) -> dict[tuple[str, st
 def test_every_request_is_in_the_table() -> None:
     for status, table in expected_answers().items():
         assert set(table) == set(REQUESTS), status
+
+
+def test_every_method_that_takes_a_session_is_asked_for() -> None:
+    asked = {request.path.partition("?")[0] for request in REQUESTS.values()}
+    assert {nsid for nsid, method in load_methods().items() if method.auth.scopes is not None} <= asked
 
 
 @pytest.mark.parametrize("status", STATUSES)
