@@ -170,6 +170,38 @@ get(
 )
 get("service token without a session", f"{SERVER}.getServiceAuth?aud=did:web:a.example")
 
+# Mail. The reference logs what it would send, so no exchange has a code that is right.
+NO_CODE = "AAAAA-AAAAA"
+call("request a confirmation", f"{SERVER}.requestEmailConfirmation", None)
+call("request a confirmation by an app password", f"{SERVER}.requestEmailConfirmation", None, "app")
+call("request a confirmation without a session", f"{SERVER}.requestEmailConfirmation", None, None)
+call("confirm", f"{SERVER}.confirmEmail", lambda s: {"email": f"{s.handle}@mail.test", "token": NO_CODE})
+call("confirm another address", f"{SERVER}.confirmEmail", {"email": "who@mail.test", "token": NO_CODE})
+call("confirm without a code", f"{SERVER}.confirmEmail", {"email": "who@mail.test"})
+call("confirm without a session", f"{SERVER}.confirmEmail", {"email": "who@mail.test", "token": NO_CODE}, None)
+call("request a change of address", f"{SERVER}.requestEmailUpdate", None)
+call("request a change of address by an app password", f"{SERVER}.requestEmailUpdate", None, "app")
+call("change the address to one that is none", f"{SERVER}.updateEmail", {"email": "nope"})
+call("change the address to a disposable one", f"{SERVER}.updateEmail", {"email": "a@mailinator.com"})
+call("change the address to a taken one", f"{SERVER}.updateEmail", lambda s: {"email": f"{s.other_handle}@mail.test"})
+call("change the address with a bad code", f"{SERVER}.updateEmail", {"email": "b@mail.test", "token": NO_CODE})
+call("change the address by an app password", f"{SERVER}.updateEmail", {"email": "b@mail.test"}, "app")
+call("change the address without a session", f"{SERVER}.updateEmail", {"email": "b@mail.test"}, None)
+call("change the address", f"{SERVER}.updateEmail", lambda s: {"email": f"{s.handle}@new.test"})
+get("session with the new address", f"{SERVER}.getSession", "access")
+call("request a reset", f"{SERVER}.requestPasswordReset", lambda s: {"email": f"{s.handle}@new.test"}, None)
+call("request a reset of nobody", f"{SERVER}.requestPasswordReset", {"email": "nobody@mail.test"}, None)
+call("request a reset without an address", f"{SERVER}.requestPasswordReset", {}, None)
+call("reset", f"{SERVER}.resetPassword", {"token": NO_CODE, "password": "long enough"}, None)
+call("reset with a long password", f"{SERVER}.resetPassword", {"token": NO_CODE, "password": "x" * 257}, None)
+call("reset without a password", f"{SERVER}.resetPassword", {"token": NO_CODE}, None)
+call(
+    "account with a disposable address",
+    ACCOUNT,
+    {"handle": "tossed1.test", "email": "a@yopmail.com", "password": "x" * 9},
+    None,
+)
+
 # Identity
 get("own handle", f"{IDENTITY}.resolveHandle?handle={{handle}}")
 get("own handle in capitals", f"{IDENTITY}.resolveHandle?handle={{HANDLE}}")

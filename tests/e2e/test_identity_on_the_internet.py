@@ -133,9 +133,7 @@ def test_a_did_that_was_ended_is_told_by_the_words_of_the_directory(internet: Sm
 def ended_did(key: PrivateKey) -> tuple[Did, list[Operation]]:
     """Make a did:plc, and end it."""
     public = key.public.did_key
-    made = genesis(
-        handle="gone.example.net", signing_key=public, pds_url=URL, rotation_keys=[public], signer=key
-    )
+    made = genesis(handle="gone.example.net", signing_key=public, pds_url=URL, rotation_keys=[public], signer=key)
     return did_for_genesis(made), [made, tombstone(made, key)]
 
 

@@ -1,13 +1,16 @@
 """Accounts that come from another server: born deactivated, activated when their DID points here."""
 
+from typing import Any
+
 import pytest
 from account_world import MIGRANT, URL, World
 
 from tempest_pds.protocol.crypto.keys import generate_k256
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.identity.did_document import DidDocument
-from tempest_pds.protocol.identity.plc_operation import update
+from tempest_pds.protocol.identity.plc_operation import tombstone, update
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.remote.errors import TimedOut
 from tempest_pds.services.errors import (
     AccountNotFound,
     AuthenticationRequired,
@@ -64,11 +67,41 @@ async def test_activation_asks_for_a_did_that_points_here(world: World) -> None:
     await world.plc.submit(did, back)
     with pytest.raises(InvalidRequest, match="does not match expected signing key"):
         await world.accounts.activate(did)
-    own = generate_k256().public.did_key
-    signing = world.keys.signing_key(did).public.did_key
-    await world.plc.submit(did, update(back, world.keys.rotation_key(), signing_key=signing, rotation_keys=[own]))
-    with pytest.raises(InvalidRequest, match="Server rotation key not included"):
+    assert not (await world.accounts.check_status(did)).valid_did
+    ended = tombstone(back, world.keys.rotation_key())
+    await world.plc.submit(did, ended)
+    with pytest.raises(UnresolvableDid, match="tombstoned"):
         await world.accounts.activate(did)
+
+
+async def test_who_keeps_the_rotation_keys_to_himself_is_activated(world: World) -> None:
+    did = (await world.create()).account.did
+    last = await world.plc.last_operation(did)
+    own = generate_k256().public.did_key
+    await world.plc.submit(did, update(last, world.keys.rotation_key(), rotation_keys=[own]))
+    await world.accounts.deactivate(did)
+    assert (await world.accounts.check_status(did)).valid_did
+    await world.accounts.activate(did)
+    account = world.store.accounts.get(did)
+    assert account is not None
+    assert account.is_active
+
+
+async def test_a_directory_that_cannot_be_asked_is_no_fault_of_the_did(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did = (await world.create()).account.did
+    await world.accounts.deactivate(did)
+
+    async def fail(did: Did) -> dict[str, Any]:
+        raise TimedOut("too slow")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.plc, "last_operation", fail)
+        with pytest.raises(TimedOut):
+            await world.accounts.activate(did)
+        assert not (await world.accounts.check_status(did)).valid_did
+    await world.accounts.activate(did)
 
 
 async def test_deactivation_is_told_and_undone(world: World) -> None:

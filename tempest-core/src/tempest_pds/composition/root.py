@@ -195,7 +195,10 @@ async def open_services(
         hooks=plugins,
         outbox=mail,
         revs=revs,
+        # On a developer's own machine the log takes the place of the mailbox.
+        mail_goes_out=settings.is_local or adapters.selection.sends_mail,
     )
+    stack.push_async_callback(accounts.password_reset.close)
     whole_repos = Repos(
         stores=data.stores,
         repos=repos,
@@ -230,8 +233,10 @@ async def open_services(
         repo_list=repo_list,
         blobs=blobs,
         sessions=accounts.sessions,
+        email_codes=accounts.email_codes,
         quarantine=office.quarantine,
         deletions=office.deletion,
+        keys=data.keys,
         retention_seconds=settings.firehose_retention_hours * 3600,
     )
     service_auth = ServiceAuth(data.keys, network.dids, Did.parse(settings.service_did))
@@ -263,6 +268,9 @@ async def open_services(
         app_passwords=accounts.app_passwords,
         invites=accounts.invites,
         email_codes=accounts.email_codes,
+        email_addresses=accounts.email_addresses,
+        password_reset=accounts.password_reset,
+        plc_operations=accounts.plc_operations,
         service_auth=service_auth,
         identities=accounts.identities,
         resolution=accounts.resolution,

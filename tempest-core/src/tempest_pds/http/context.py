@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.app_passwords import AppPasswords
     from tempest_pds.services.backup.maker import BackupMaker
     from tempest_pds.services.blobs import Blobs
+    from tempest_pds.services.email_addresses import EmailAddresses
     from tempest_pds.services.email_codes import EmailCodes
     from tempest_pds.services.firehose import Firehose
     from tempest_pds.services.hosting import Hosting
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
+    from tempest_pds.services.password_reset import PasswordReset
+    from tempest_pds.services.plc_operations import PlcOperations
     from tempest_pds.services.preferences import Preferences
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
@@ -89,9 +92,12 @@ class Services:
     app_passwords: AppPasswords
     invites: Invites
     email_codes: EmailCodes
+    email_addresses: EmailAddresses
+    password_reset: PasswordReset
     service_auth: ServiceAuth
     identities: Identities
     resolution: IdentityResolution
+    plc_operations: PlcOperations
     hosting: Hosting
     records: Records
     repos: Repos

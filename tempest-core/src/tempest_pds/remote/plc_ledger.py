@@ -88,8 +88,11 @@ class PlcLedger:
 
     async def _submit(self, did: Did, operation: dict[str, Any]) -> None:
         async with self._appending:
+            log = self._read(did)
+            if log and log[-1].operation == operation:
+                return
             try:
-                entry = next_entries(did, self._read(did), operation, self._now())[-1]
+                entry = next_entries(did, log, operation, self._now())[-1]
             except ProtocolError as error:
                 raise OperationRefused(str(error)) from error
             await self._append(did, _format(did, entry))

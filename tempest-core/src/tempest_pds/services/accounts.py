@@ -8,10 +8,11 @@ from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.syntax.datetime import normalise_datetime
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.remote.errors import RemoteError
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.announcer import Announcer, add_account, add_identity, add_sync
-from tempest_pds.services.errors import AccountNotFound, InvalidRequest
+from tempest_pds.services.errors import AccountNotFound, InvalidRequest, NotEnoughResources
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.repo_errors import RepoNotFound
 from tempest_pds.services.sessions import Session
@@ -21,7 +22,7 @@ from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.actor.stores import RepoNotFound as NoRepoFile
-from tempest_pds.stores.key_files import KeyFiles
+from tempest_pds.stores.key_files import KeyFiles, TooManyReserved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,7 @@ class Accounts:
         Raises:
             AccountNotFound: no such account, or a moderator took it down.
             InvalidRequest: its DID does not point here.
+            RemoteError: the PLC directory could not be asked.
         """
         account = self._find(did)
         await self._identities.check_points_here(did)
@@ -117,14 +119,20 @@ class Accounts:
         try:
             await self._identities.check_points_here(did)
             valid_did = True
-        except InvalidRequest:
+        except (InvalidRequest, RemoteError):
             valid_did = False
         # The counts read the whole file.
         return await asyncio.to_thread(self._count, account, valid_did)
 
     async def reserve_signing_key(self, did: str | None) -> str:
-        """Give the did:key of a key for an account to come; the same DID gets the same key again."""
-        return (await self._writer.run(self._keys.reserve_key, did)).public.did_key
+        """Give the did:key of a key for an account to come; the same DID gets the same key again.
+
+        Raises NotEnoughResources while thousands wait for accounts that did not come.
+        """
+        try:
+            return (await self._writer.run(self._keys.reserve_key, did)).public.did_key
+        except TooManyReserved as error:
+            raise NotEnoughResources("Too many keys are reserved, try again later") from error
 
     def _find(self, did: Did) -> Account:
         account = self._store.accounts.get(did)

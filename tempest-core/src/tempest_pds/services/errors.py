@@ -73,6 +73,10 @@ class AccountNotFound(InvalidRequest):
     """No such account on this server."""
 
 
+class InvalidEmail(InvalidRequest):
+    """An e-mail address that is not the account's."""
+
+
 class NotFound(InvalidRequest):
     """What an administrator or a moderator asks about is not here."""
 
@@ -95,11 +99,15 @@ class DuplicateCreate(InvalidRequest):
 
 
 class ExpiredToken(InvalidRequest):
-    """A session token past its time, or revoked. The reference answers 400, and clients match the name."""
+    """A session token or a mailed code past its time, or revoked. The reference answers 400; clients match the name."""
 
 
 class InvalidToken(InvalidRequest):
-    """A session token that does not verify, or is not for this use."""
+    """A session token that does not verify, or a mailed code that is none, or one that is not for this use."""
+
+
+class TokenRequired(InvalidRequest):
+    """A change that takes a code from a mail, and came without one."""
 
 
 class BadExpiration(InvalidRequest):

@@ -24,8 +24,10 @@ from tempest_pds.services.errors import (
     UnresolvableDid,
     UnsupportedDomain,
 )
+from tempest_pds.services.finishing import finish
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
+from tempest_pds.services.plc_rules import check_may_change
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.key_files import KeyFiles
 
@@ -132,10 +134,12 @@ class Identities:
         # What an account has, it may keep: the administrator may have given it a reserved name.
         is_same = account.handle == text.lower()
         handle = await self.check_handle(text, did, allow_reserved=allow_reserved or is_same)
-        existing = self._store.accounts.by_handle(handle)
-        if existing is not None and existing.did != did and self._rules.is_hosted(handle):
-            raise HandleNotAvailable(f"Handle already taken: {handle}")
+        # The client may go away meanwhile, but what the directory took has to be noted and told.
+        await finish(self._change_handle(did, handle))
+
+    async def _change_handle(self, did: Did, handle: Handle) -> None:
         with self.claim_handle(handle):
+            self._find_loser(did, handle)
             if did.method == "plc":
                 await self._publish_handle(did, handle)
             elif self._documents.document(did) is None:
@@ -153,21 +157,14 @@ class Identities:
             last = await self._plc.last_operation(did)
             if _named_handle(last) == handle:
                 return
-            operation = update(last, self._handle_signer(last, handle), handle=handle)
+            key = self._keys.rotation_key()
+            _check_may_name(last, key, handle)
+            operation = update(last, key, handle=handle)
             await self._plc.submit(did, operation)
         except (NotFound, OperationRefused, InvalidOperation) as error:
             raise InvalidRequest(f"The DID's operation was not taken: {error}") from error
         finally:
             self._dids.forget(did)
-
-    def _handle_signer(self, last: Operation, handle: Handle) -> PrivateKey:
-        try:
-            return self._rotation_key(last)
-        except InvalidRequest as error:
-            raise InvalidRequest(
-                f"{error}: this server cannot put the handle into the DID. Sign a PLC operation with at://{handle} as "
-                "the first of alsoKnownAs with a rotation key of yours, send it to the directory, and ask again"
-            ) from error
 
     async def _require_handle(self, did: Did, handle: Handle) -> None:
         """Pass if the document of a did:web that is hosted elsewhere names a handle; nobody here could put it there."""
@@ -180,53 +177,57 @@ class Identities:
 
     def _store_handle(self, did: Did, handle: Handle) -> Did | None:
         """Note the handle and its event, and give the account that it was taken from."""
-        accounts = self._store.accounts
         with self._store.transaction():
-            existing = accounts.by_handle(handle)
-            loser = None if existing is None or existing.did == did else existing.did
+            loser = self._find_loser(did, handle)
             if loser is not None:
-                if self._rules.is_hosted(handle):
-                    raise HandleNotAvailable(f"Handle already taken: {handle}")
-                accounts.set_handle(loser, None)
+                self._store.accounts.set_handle(loser, None)
                 add_identity(self._store, loser, None)
-            accounts.set_handle(did, handle)
+            self._store.accounts.set_handle(did, handle)
             add_identity(self._store, did, handle)
         return loser
 
-    def _rotation_key(self, last: Operation) -> PrivateKey:
-        key = self._keys.rotation_key()
-        if is_tombstone(last) or key.public.did_key not in normalize(last)["rotationKeys"]:
-            raise InvalidRequest("Server rotation key not included in PLC DID data")
-        return key
+    def _find_loser(self, did: Did, handle: Handle) -> Did | None:
+        """Give the account that has a handle which another may take; raise HandleNotAvailable when it may not."""
+        existing = self._store.accounts.by_handle(handle)
+        if existing is None or existing.did == did:
+            return None
+        if self._rules.is_hosted(handle):
+            raise HandleNotAvailable(f"Handle already taken: {handle}")
+        return existing.did
 
     # DIDs
 
     async def check_points_here(self, did: Did) -> None:
-        """Pass if a DID's document names this server and the account's key, and this server can change it.
+        """Pass if a DID's document names this server and the account's key; who may change it is its owner's affair.
 
         Raises:
             InvalidRequest: it does not; the text says what is wrong.
-            UnresolvableDid: it cannot be had now.
+            UnresolvableDid: there is no such DID any more, or its owner's own server does not give its document.
+            RemoteError: the PLC directory could not be asked.
         """
-        try:
-            if did.method == "plc":
-                endpoint, key = await self._plc_facts(did)
-            else:
+        if did.method == "plc":
+            endpoint, key = await self._plc_facts(did)
+        else:
+            try:
                 document = await self._dids.resolve(did, max_age=0)
-                endpoint, key = document.pds_endpoint, document.signing_key
-        except (RemoteError, ProtocolError) as error:
-            _log.warning("identity.unresolvable", did=did, error=str(error))
-            raise UnresolvableDid("Could not resolve DID") from error
+            except (RemoteError, ProtocolError) as error:
+                _log.warning("identity.unresolvable", did=did, error=str(error))
+                raise UnresolvableDid("Could not resolve DID") from error
+            endpoint, key = document.pds_endpoint, document.signing_key
         if endpoint is None or endpoint.rstrip("/") != self._public_url.rstrip("/"):
             raise InvalidRequest("DID document atproto_pds service endpoint does not match PDS public url")
         if key is None or key != self._keys.signing_key(did).public.did_key:
             raise InvalidRequest("DID document verification method does not match expected signing key")
 
     async def _plc_facts(self, did: Did) -> tuple[str | None, str | None]:
-        last = await self._plc.last_operation(did)
+        try:
+            last = await self._plc.last_operation(did)
+        except NotFound as error:
+            raise UnresolvableDid("Could not resolve DID") from error
         # The document that sessions hand out may be older: an account that moved here would be sent back with it.
         self._dids.forget(did)
-        self._rotation_key(last)
+        if is_tombstone(last):
+            raise UnresolvableDid("Did is tombstoned")
         normal = normalize(last)
         service = normal["services"].get("atproto_pds", {})
         return service.get("endpoint"), normal["verificationMethods"].get("atproto")
@@ -236,3 +237,14 @@ def _named_handle(operation: Operation) -> str | None:
     """Return the first handle of an operation, as `DidDocument.handle` will have it; None when there is none."""
     names = normalize(operation).get("alsoKnownAs", [])
     return next((name.removeprefix("at://").lower() for name in names if name.startswith("at://")), None)
+
+
+def _check_may_name(last: Operation, key: PrivateKey, handle: Handle) -> None:
+    """Pass if this server may put a handle into a DID; who holds the keys alone is told how he does it himself."""
+    try:
+        check_may_change(last, key)
+    except InvalidRequest as error:
+        raise InvalidRequest(
+            f"{error}: this server cannot put the handle into the DID. Sign a PLC operation with at://{handle} as the "
+            "first of alsoKnownAs with a rotation key of yours, send it to the directory, and ask again"
+        ) from error

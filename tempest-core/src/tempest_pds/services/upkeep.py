@@ -13,6 +13,7 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_deletion import AccountDeletion
 from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.errors import NotFound
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repo_errors import RepoNotFound
@@ -20,6 +21,7 @@ from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.actor.stores import ActorStores
+from tempest_pds.stores.key_files import KeyFiles
 from tempest_pds.stores.sequencer.store import SequencerStore
 
 SETTLE_SECONDS: Final = 60.0
@@ -48,8 +50,10 @@ class Upkeep:
         repo_list: RepoList,
         blobs: Blobs,
         sessions: Sessions,
+        email_codes: EmailCodes,
         quarantine: Quarantine,
         deletions: AccountDeletion,
+        keys: KeyFiles,
         retention_seconds: float,
     ) -> None:
         self._log = log
@@ -58,8 +62,10 @@ class Upkeep:
         self._repo_list = repo_list
         self._blobs = blobs
         self._sessions = sessions
+        self._email_codes = email_codes
         self._quarantine = quarantine
         self._deletions = deletions
+        self._keys = keys
         self._retention = retention_seconds
         self._tasks: list[asyncio.Task[None]] = []
         self.swept_at: int | None = None
@@ -85,11 +91,13 @@ class Upkeep:
         await self._log.settle()
 
     async def sweep(self) -> None:
-        """Forget events and sessions past their time, and remove blobs that nothing has referred to for a day."""
+        """Forget events, sessions, codes and reserved keys past their time, and remove blobs unused for a day."""
         before = int((time.time() - self._retention) * 1_000_000)
         await self._log.call(lambda: self._sequencer.prune_before(before))
         await self._sessions.forget_expired()
+        await self._email_codes.forget_expired()
         await self._deletions.resume()
+        await asyncio.to_thread(self._keys.forget_unclaimed_keys, time.time())
         for did in await asyncio.to_thread(lambda: list(self._stores.dids())):
             await self._sweep_account(Did(did))
             await asyncio.sleep(_PAUSE_BETWEEN_ACCOUNTS)
