@@ -52,3 +52,16 @@ async def test_the_name_in_a_did_web_is_nobody_elses_handle(server: WholeServer)
     bob = await server.sign_up("bob")
     answer = await bob.post("com.atproto.identity.updateHandle", {"handle": "alice.test"})
     assert verdict(answer) == (400, "HandleNotAvailable")
+
+
+async def test_the_document_of_a_did_web_is_there_until_its_account_is_deleted(server: WholeServer) -> None:
+    """Whoever cannot resolve a DID cannot move it elsewhere, and that an account that is not active may do."""
+    alice = await server.sign_up("alice")
+    document = await document_at(server, "alice.test")
+    await alice.post(f"{SERVER}.deactivateAccount", {})
+    assert await document_at(server, "alice.test") == document
+    await server.take_down(alice)
+    assert await document_at(server, "alice.test") == document
+    await server.administer("com.atproto.admin.deleteAccount", {"did": alice.did})
+    answer = await server.http.get("/.well-known/did.json", headers={"Host": "alice.test"})
+    assert answer.status_code == 404

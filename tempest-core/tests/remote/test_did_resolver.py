@@ -8,7 +8,7 @@ from tempest_pds.protocol.crypto.keys import generate_k256
 from tempest_pds.protocol.identity.did_document import build_did_document
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.did_resolver import DidResolver
-from tempest_pds.remote.errors import BadAnswer, DidNotFound, ForbiddenAddress, RemoteError
+from tempest_pds.remote.errors import BadAnswer, DidDeactivated, DidNotFound, ForbiddenAddress, RemoteError
 from tempest_pds.remote.plc_directory import PlcDirectory
 from tempest_pds.remote.safe_fetch import SafeFetch
 

@@ -23,6 +23,8 @@ from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.identity_resolution import IdentityResolution
 from tempest_pds.services.invites import Invites
+from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.sessions import Session, Sessions
 from tempest_pds.services.sign_up import NewAccount, SignUp, SignUpRules
@@ -31,6 +33,7 @@ from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.key_files import KeyFiles
 from tempest_pds.stores.sequencer.store import SequencerStore
+from tempest_pds_plugins.mailer import Mail
 
 SERVER = Did.parse("did:web:localhost")
 URL = "http://localhost:4000"
@@ -79,6 +82,19 @@ class Hooks:
         return self.refusal
 
 
+class Outbox:
+    """Takes mails as the outbox does."""
+
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
+
+    def add(self, mail: Mail, lifetime_seconds: float) -> None:
+        self.mails.append(mail)
+
+    def stir(self) -> None:
+        """Send nothing."""
+
+
 class World:
     """A whole server without its HTTP."""
 
@@ -96,6 +112,7 @@ class World:
         self.fetch = SafeFetch(look_up=look_up_nothing)
         self.log = Log()
         self.hooks = Hooks()
+        self.outbox = Outbox()
         self.plc = PlcLedger(folder / "plc.jsonl")
         handle_rules = HandleRules([".test"])
         documents = HostedDocuments(self.store, self.keys, handle_rules, SERVER, URL)
@@ -147,6 +164,9 @@ class World:
             announcer=self.announcer,
             hooks=self.hooks,
             sign_up=sign_up,
+            writers=OpenRepos(self.repositories, self.keys),
+            outbox=self.outbox,
+            texts=MailTexts("localhost"),
         )
 
     async def look_up_txt(self, name: str) -> list[str]:

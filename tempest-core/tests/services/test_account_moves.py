@@ -18,6 +18,7 @@ from tempest_pds.services.errors import (
     InvalidRequest,
     UnresolvableDid,
 )
+from tempest_pds.services.repo_errors import RepoBusy
 
 
 async def test_an_account_that_moves_here_is_born_deactivated_and_unheard_of(world: World) -> None:
@@ -54,6 +55,15 @@ async def test_an_account_that_moves_here_is_born_deactivated_and_unheard_of(wor
 async def test_a_did_must_be_the_one_that_was_proven(world: World) -> None:
     with pytest.raises(AuthenticationRequired):
         await world.create("moved", Did.parse("did:web:other.example.com"), did=MIGRANT)
+
+
+async def test_a_did_whose_account_is_still_being_deleted_waits(world: World) -> None:
+    """Its files are being removed; those of a new account would go with them."""
+    world.store.account_deletions.add(MIGRANT, "before.test", 1)
+    with pytest.raises(InvalidRequest, match="still being deleted"):
+        await world.create("moved", MIGRANT, did=MIGRANT)
+    world.store.account_deletions.finish(MIGRANT)
+    assert (await world.create("moved", MIGRANT, did=MIGRANT)).account.did == MIGRANT
 
 
 async def test_activation_asks_for_a_did_that_points_here(world: World) -> None:
@@ -121,6 +131,49 @@ async def test_deactivation_is_told_and_undone(world: World) -> None:
         await world.accounts.deactivate(did, "tomorrow")
     with pytest.raises(AccountNotFound):
         await world.accounts.deactivate(MIGRANT)
+
+
+async def test_what_happens_to_an_account_while_its_did_is_looked_at_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it may be activated is decided by the row as it is in the end."""
+    alice, bob = (await world.create()).account.did, (await world.create("bob")).account.did
+    for did in (alice, bob):
+        await world.accounts.deactivate(did)
+    world.log.take()
+
+    async def decide(did: Did) -> None:
+        if did == alice:
+            world.store.accounts.set_takedown(alice, "reason")
+        else:
+            world.store.accounts.delete(bob)
+
+    monkeypatch.setattr(world.identities, "check_points_here", decide)
+    for did in (alice, bob):
+        with pytest.raises(AccountNotFound):
+            await world.accounts.activate(did)
+    account = world.store.accounts.get(alice)
+    assert account is not None
+    assert account.is_deactivated
+    assert world.log.take() == []
+
+
+async def test_an_account_that_is_gone_is_not_deactivated_and_not_told_of(world: World) -> None:
+    did = (await world.create()).account.did
+    world.log.take()
+    world.store.accounts.delete(did)
+    with pytest.raises(AccountNotFound):
+        await world.accounts.deactivate(did)
+    assert world.log.take() == []
+
+
+async def test_an_account_is_not_activated_while_its_repository_is_replaced(world: World) -> None:
+    did = (await world.create()).account.did
+    await world.accounts.deactivate(did)
+    async with world.accounts._writers.locked_out(did):
+        with pytest.raises(RepoBusy):
+            await world.accounts.activate(did)
+    await world.accounts.activate(did)
 
 
 async def test_the_state_of_a_move_can_be_watched(world: World) -> None:

@@ -21,6 +21,7 @@ from tempest_pds.services.identity_resolution import IdentityResolution
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_outbox import MailOutbox
 from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.password_reset import PasswordReset
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.plc_operations import PlcOperations
@@ -45,6 +46,7 @@ class AccountServices:
     email_addresses: EmailAddresses
     password_reset: PasswordReset
     plc_operations: PlcOperations
+    sign_up: SignUp
 
 
 def make_accounts(
@@ -57,10 +59,12 @@ def make_accounts(
     announcer: Announcer,
     hooks: AccountHooks,
     outbox: MailOutbox,
+    writers: OpenRepos,
     revs: TidClock,
     mail_goes_out: bool,
 ) -> AccountServices:
     """Make the services; nothing is opened."""
+    texts = MailTexts(settings.hostname, settings.contact_email)
     tokens = Tokens(_token_secret(settings, data.keys), Did.parse(settings.service_did))
     sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids)
     invites = Invites(data.accounts, writer, settings.hostname)
@@ -109,9 +113,10 @@ def make_accounts(
         announcer=announcer,
         hooks=hooks,
         sign_up=sign_up,
+        writers=writers,
+        outbox=outbox,
+        texts=texts,
     )
-    resolution = IdentityResolution(data.accounts, network.dids, network.handles, network.rules)
-    texts = MailTexts(settings.hostname, settings.contact_email)
     email_codes = EmailCodes(
         store=data.accounts, writer=writer, outbox=outbox, texts=texts, mail_goes_out=mail_goes_out
     )
@@ -151,11 +156,12 @@ def make_accounts(
         app_passwords=AppPasswords(data.accounts, writer),
         invites=invites,
         identities=identities,
-        resolution=resolution,
         email_codes=email_codes,
         email_addresses=email_addresses,
         password_reset=password_reset,
         plc_operations=plc_operations,
+        sign_up=sign_up,
+        resolution=IdentityResolution(data.accounts, network.dids, network.handles, network.rules),
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.email_addresses import EmailAddresses
     from tempest_pds.services.email_codes import EmailCodes
     from tempest_pds.services.firehose import Firehose
+    from tempest_pds.services.handle_availability import HandleAvailability
     from tempest_pds.services.hosting import Hosting
     from tempest_pds.services.identities import Identities
     from tempest_pds.services.identity_resolution import IdentityResolution
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
+    from tempest_pds.services.owner_deletion import OwnerDeletion
     from tempest_pds.services.password_reset import PasswordReset
     from tempest_pds.services.plc_operations import PlcOperations
     from tempest_pds.services.preferences import Preferences
@@ -96,8 +98,9 @@ class Services:
     password_reset: PasswordReset
     service_auth: ServiceAuth
     identities: Identities
-    resolution: IdentityResolution
     plc_operations: PlcOperations
+    handle_availability: HandleAvailability
+    resolution: IdentityResolution
     hosting: Hosting
     records: Records
     repos: Repos
@@ -112,6 +115,7 @@ class Services:
     administration: Administration
     moderation: Moderation
     account_deletion: AccountDeletion
+    owner_deletion: OwnerDeletion
     status: ServerStatus
     account_listing: AccountListing
     mail: MailOutbox

@@ -49,6 +49,10 @@ class InvalidPassword(InvalidRequest):
     """A password that this server does not accept for a new account."""
 
 
+class InvalidEmail(InvalidRequest):
+    """An e-mail address that no mail can be sent to, or that is not the account's."""
+
+
 class InvalidInviteCode(InvalidRequest):
     """An invite code that is missing, unknown, disabled or used up."""
 
@@ -71,10 +75,6 @@ class DidDeactivated(InvalidRequest):
 
 class AccountNotFound(InvalidRequest):
     """No such account on this server."""
-
-
-class InvalidEmail(InvalidRequest):
-    """An e-mail address that is not the account's."""
 
 
 class NotFound(InvalidRequest):

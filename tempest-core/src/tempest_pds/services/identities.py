@@ -157,14 +157,23 @@ class Identities:
             last = await self._plc.last_operation(did)
             if _named_handle(last) == handle:
                 return
-            key = self._keys.rotation_key()
-            _check_may_name(last, key, handle)
-            operation = update(last, key, handle=handle)
+            operation = update(last, self._handle_signer(last, handle), handle=handle)
             await self._plc.submit(did, operation)
         except (NotFound, OperationRefused, InvalidOperation) as error:
             raise InvalidRequest(f"The DID's operation was not taken: {error}") from error
         finally:
             self._dids.forget(did)
+
+    def _handle_signer(self, last: Operation, handle: Handle) -> PrivateKey:
+        key = self._keys.rotation_key()
+        try:
+            check_may_change(last, key)
+        except InvalidRequest as error:
+            raise InvalidRequest(
+                f"{error}: this server cannot put the handle into the DID. Sign a PLC operation with at://{handle} as "
+                "the first of alsoKnownAs with a rotation key of yours, send it to the directory, and ask again"
+            ) from error
+        return key
 
     async def _require_handle(self, did: Did, handle: Handle) -> None:
         """Pass if the document of a did:web that is hosted elsewhere names a handle; nobody here could put it there."""
@@ -237,14 +246,3 @@ def _named_handle(operation: Operation) -> str | None:
     """Return the first handle of an operation, as `DidDocument.handle` will have it; None when there is none."""
     names = normalize(operation).get("alsoKnownAs", [])
     return next((name.removeprefix("at://").lower() for name in names if name.startswith("at://")), None)
-
-
-def _check_may_name(last: Operation, key: PrivateKey, handle: Handle) -> None:
-    """Pass if this server may put a handle into a DID; who holds the keys alone is told how he does it himself."""
-    try:
-        check_may_change(last, key)
-    except InvalidRequest as error:
-        raise InvalidRequest(
-            f"{error}: this server cannot put the handle into the DID. Sign a PLC operation with at://{handle} as the "
-            "first of alsoKnownAs with a rotation key of yours, send it to the directory, and ask again"
-        ) from error

@@ -1,7 +1,8 @@
 """What the mails say that this server writes to its users: all of it in one place, for whoever translates it.
 
 `mail_layout` makes a text and an HTML part of what is written here. In braces may stand `account`, the handle with an
-`@` in front, or the DID of an account that has none; `host`; `until` and `minutes`, of a code.
+`@` in front, or the DID of an account that has none; `host`; `until` and `minutes`, of a code;
+`when`, of what is to come.
 """
 
 from __future__ import annotations
@@ -120,6 +121,16 @@ PASSWORD_RESET: Final = NoticeText(
     not_you="If it was not you, somebody else reads your mail. Change the password of your mailbox first, then reset "
     "the password of your account.",
 )
+DELETION_PLANNED: Final = NoticeText(
+    subject="The account {account} is to be deleted",
+    heading="Your account is to be deleted",
+    happened="{account} on {host} was deactivated, and is to be deleted after {when}: its posts, its pictures and "
+    "everything else that it has here.",
+    was_you="If that is what you want, there is nothing to do. To keep it, sign in before that time and activate it "
+    "again.",
+    not_you="If it was not you, somebody else is signed in to your account. Activate it again, and reset your "
+    "password: that ends every session.",
+)
 ASK_OPERATOR: Final = "If you cannot, write to {contact}."
 ASK_SOMEBODY: Final = "If you cannot, ask whoever runs {host}."
 
@@ -167,8 +178,13 @@ class MailTexts:
         """Tell an account's owner that somebody has reset the password; None when there is no address."""
         return None if account.email is None else self._notice(account, account.email, PASSWORD_RESET)
 
-    def _notice(self, account: Account, address: str, text: NoticeText) -> Mail:
-        words = self._words(account)
+    def deletion_planned(self, account: Account, when: str) -> Mail:
+        """Tell the owner of a deactivated account when it is to be deleted: at a datetime; it must have an address."""
+        assert account.email is not None, "checked by who deactivates"
+        return self._notice(account, account.email, DELETION_PLANNED, when=when)
+
+    def _notice(self, account: Account, address: str, text: NoticeText, **more: str) -> Mail:
+        words = self._words(account) | more
         help_is_at = ASK_SOMEBODY if self._contact is None else ASK_OPERATOR
         words["contact"] = self._contact or ""
         not_you = f"{text.not_you} {help_is_at}"

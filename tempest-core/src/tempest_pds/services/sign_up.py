@@ -177,6 +177,15 @@ class SignUp:
         with self._identities.claim_handle(applicant.handle), self._claim(applicant.email):
             return await self._create(applicant)
 
+    def is_taken(self, handle: Handle) -> bool:
+        """Tell whether an account keeps a new one from having this handle."""
+        named_by = self._named_by(handle)
+        return bool(self._store.accounts.by_handle(handle) or (named_by and self._store.accounts.get(named_by)))
+
+    def _named_by(self, handle: Handle) -> Did | None:
+        """Give the DID that a new account gets by its handle, which keeps the name whatever handle it has later."""
+        return did_web_for(handle) if self._rules.did_method == "web" else None
+
     async def _check(self, new: NewAccount, requester: Did | None, client_ip: str | None) -> _Applicant:
         password = check_new_password(new.password, self._rules.min_password_length)
         if self._rules.invite_required and not new.invite_code:
@@ -188,8 +197,7 @@ class SignUp:
         handle = await self._identities.check_handle(new.handle, did)
         if new.invite_code:
             self._invites.check(new.invite_code)
-        # A did:web keeps the name that it was made from, whatever handle its account has by now.
-        named_by = did_web_for(handle) if did is None and self._rules.did_method == "web" else None
+        named_by = self._named_by(handle) if did is None else None
         if self._store.accounts.by_handle(handle) or (named_by and self._store.accounts.get(named_by)):
             raise HandleNotAvailable(f"Handle already taken: {handle}")
         if self._store.accounts.by_email(email) is not None:
