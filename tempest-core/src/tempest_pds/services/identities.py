@@ -191,7 +191,9 @@ class Identities:
             if loser is not None:
                 self._store.accounts.set_handle(loser, None)
                 add_identity(self._store, loser, None)
-            self._store.accounts.set_handle(did, handle)
+            if not self._store.accounts.set_handle(did, handle):
+                # Deleted meanwhile: nothing may be told behind that.
+                raise InvalidRequest("Account not found")
             add_identity(self._store, did, handle)
         return loser
 
