@@ -129,7 +129,8 @@ class Dispatcher:
                 if method.elsewhere and _is_elsewhere(call):
                     answer = await self._pass_on(call)
                 else:
-                    call.params = endpoint.schema.parse_params(parse_query_string(exchange.scope["query_string"]))
+                    pairs = parse_query_string(exchange.scope["query_string"], loose=method.loose)
+                    call.params = endpoint.schema.parse_params(pairs)
                     if not endpoint.anonymous:
                         headers.extend(_PRIVATE)
                         call.credentials = await self._authenticator.authenticate(method.auth, call)
