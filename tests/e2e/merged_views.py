@@ -16,7 +16,6 @@ FEED = "app.bsky.feed."
 OTHER = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
 CREATED = "2026-01-02T03:04:05.678Z"
 OLD, OLDER, FUTURE = "2020-01-02T00:00:00.000Z", "2020-01-01T00:00:00.000Z", "2099-01-01T00:00:00.000Z"
-CDN = "https://cdn.example.com/img/%s/plain/%s/%s@jpeg"
 CID = "bafyreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
 

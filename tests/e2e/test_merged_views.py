@@ -2,18 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.merged_views import CDN, OTHER, POST, World, Written, answer_for, other_ref, populate
-from tests.support.app_view import AppViewStub
+from tests.e2e.merged_views import OTHER, POST, World, Written, answer_for, other_ref, populate
+from tests.support.app_view import BehindAppView
 from tests.support.node import Node
 from tests.support.process import ServerProcess
-from tests.support.reference import PlcDirectory, ReferencePds
-from tests.support.server import Tempest
 
 HERE = Path(__file__).parent
 
@@ -84,36 +82,18 @@ class Result:
 
 
 @pytest.fixture(scope="module")
-def app_view() -> Iterator[AppViewStub]:
-    with AppViewStub() as stub:
-        yield stub
-
-
-@pytest.fixture(scope="module")
-def results(
-    app_view: AppViewStub, node: Node, plc: PlcDirectory, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, dict[str, Result]]:
+def results(behind_app_view: BehindAppView, node: Node) -> dict[str, dict[str, Result]]:
     """Every view by every server."""
-    folder = tmp_path_factory.mktemp("merged")
-    theirs = {"APP_VIEW_URL": app_view.url, "APP_VIEW_DID": app_view.did, "APP_VIEW_CDN_URL_PATTERN": CDN}
-    ours = {"URL": app_view.url, "DID": app_view.did, "CDN_URL_PATTERN": CDN}
-    with (
-        ReferencePds(
-            node, folder / "reference", plc.url, **{f"PDS_BSKY_{n}": v for n, v in theirs.items()}
-        ) as reference,
-        Tempest(folder / "tempest", plc.url, **{f"TEMPEST_APPVIEW_{n}": v for n, v in ours.items()}) as tempest,
-    ):
-        servers: dict[str, ServerProcess] = {"reference": reference, "tempest": tempest}
-        worlds = {name: populate(server) for name, server in servers.items()}
-        answer_for(app_view, list(worlds.values()))
-        calls = [(name, view) for name in servers for view in (SAME | BETTER).values()]
-        verdicts = node.run(
-            HERE / "app_view_client.mjs", [call(servers[name], worlds[name], view) for name, view in calls]
-        )
-        found: dict[str, dict[str, Result]] = {name: {} for name in servers}
-        for (name, _), view, verdict in zip(calls, list(SAME | BETTER) * 2, verdicts, strict=True):
-            found[name][view] = result(worlds[name], (SAME | BETTER)[view], verdict["ok"])
-        return found
+    servers = behind_app_view.servers
+    worlds = {name: populate(server) for name, server in servers.items()}
+    answer_for(behind_app_view.stub, list(worlds.values()))
+    views = SAME | BETTER
+    calls = [call(server, worlds[name], view) for name, server in servers.items() for view in views.values()]
+    verdicts = iter(node.run(HERE / "app_view_client.mjs", calls))
+    return {
+        name: {title: result(worlds[name], view, next(verdicts)["ok"]) for title, view in views.items()}
+        for name in servers
+    }
 
 
 def call(server: ServerProcess, world: World, view: View) -> dict[str, Any]:

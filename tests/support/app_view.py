@@ -4,11 +4,14 @@ import base64
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.process import ServerProcess
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Asked:
 
 
 Answer = Callable[[Asked], Says]
+CDN = "https://cdn.example.com/img/%s/plain/%s/%s@jpeg"
 NOT_FOUND = Says({"error": "NotFound", "message": "Post not found"}, 400)
 
 
@@ -73,6 +77,10 @@ class AppViewStub:
                     return self.answer
                 raise AttributeError(name)
 
+            def handle(self) -> None:
+                with suppress(ConnectionError):
+                    super().handle()
+
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class calls it
                 pass
 
@@ -85,8 +93,13 @@ class AppViewStub:
 
     def say(self, path: str, asked: Asked) -> Says:
         if path == "/.well-known/did.json":
-            services = [{"id": f"#{name}", "type": "Some", "serviceEndpoint": self.url} for name in ("other", "chat")]
-            return Says({"id": self.did, "service": services})
+            types = {"other": "Other", "bsky_notif": "BskyNotificationService", "dead": "Dead"}
+            ends = {"dead": "http://localhost:1"}
+            services = [
+                {"id": f"#{name}", "type": kind, "serviceEndpoint": ends.get(name, self.url)}
+                for name, kind in types.items()
+            ]
+            return Says({"@context": ["https://www.w3.org/ns/did/v1"], "id": self.did, "service": services})
         self.asked.append(asked)
         answer = self.answers.get(path.removeprefix("/xrpc/"))
         return Says({"error": "MethodNotImplemented", "message": "no"}, 501) if answer is None else answer(asked)
@@ -101,6 +114,28 @@ class AppViewStub:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)
+
+
+@dataclass(frozen=True)
+class BehindAppView:
+    """Servers by name, and the stub that all of them pass calls on to."""
+
+    stub: AppViewStub
+    servers: Mapping[str, ServerProcess]
+
+
+def reference_settings(stub: AppViewStub) -> dict[str, str]:
+    settings = {"PDS_BSKY_APP_VIEW_CDN_URL_PATTERN": CDN}
+    for name in ("BSKY_APP_VIEW", "REPORT_SERVICE", "MOD_SERVICE"):
+        settings |= {f"PDS_{name}_URL": stub.url, f"PDS_{name}_DID": stub.did}
+    return settings
+
+
+def tempest_settings(stub: AppViewStub) -> dict[str, str]:
+    settings = {"TEMPEST_APPVIEW_CDN_URL_PATTERN": CDN, "TEMPEST_SSRF_PROTECTION": "false"}
+    for name in ("APPVIEW", "REPORT_SERVICE", "MOD_SERVICE"):
+        settings |= {f"TEMPEST_{name}_URL": stub.url, f"TEMPEST_{name}_DID": stub.did}
+    return settings
 
 
 def _claims(headers: Mapping[str, str]) -> Mapping[str, Any]:
