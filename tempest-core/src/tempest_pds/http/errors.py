@@ -152,8 +152,8 @@ def answer_to(error: BaseException) -> ErrorAnswer:
         # A failure over there is not a failure here: 502 says who broke.
         status = 502 if error.status == 500 else error.status
         other = ("InvalidRequest", "Invalid Request") if status < 500 else ("UpstreamFailure", "Upstream Failure")
-        name, message = _REFUSALS.get(status, other)
-        return ErrorAnswer(status, error.name or name, error.message or message, headers)
+        default_name, message = _REFUSALS.get(status, other)
+        return ErrorAnswer(status, error.name or default_name, error.message or message, headers)
     if isinstance(error, StoreUnavailable):
         return _STORE_OUT
     if isinstance(error, _OURS):
