@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from whole_server import POST, User, WholeServer, verdict, whole_server
+from whole_server import PASSWORD, POST, User, WholeServer, verdict, whole_server
 
 from tempest_pds.services.read_after_write.service import MAX_BYTES
 
@@ -62,6 +62,7 @@ async def app_view() -> AsyncIterator[AppView]:
 @pytest.fixture
 async def server(tmp_path: Path, app_view: AppView) -> AsyncIterator[WholeServer]:
     settings = {"TEMPEST_APPVIEW_URL": app_view.url, "TEMPEST_APPVIEW_DID": "did:web:appview.example.com"}
+    settings["TEMPEST_REPORT_SERVICE_URL"] = app_view.url
     async with whole_server(tmp_path, TEMPEST_SSRF_PROTECTION="false", **settings) as server:
         yield server
 
@@ -227,6 +228,21 @@ async def test_a_thread_shows_the_account_by_its_handle_as_well(alice: User, app
     assert answer.headers["atproto-repo-rev"] == app_view.rev
     missing = await alice.get("app.bsky.feed.getPostThread", uri=f"at://{alice.handle}/{POST}/other")
     assert verdict(missing) == (400, "NotFound")
+
+
+async def test_an_account_that_was_taken_down_sees_no_views_and_may_report(
+    server: WholeServer, alice: User, app_view: AppView
+) -> None:
+    await server.take_down(alice)
+    login = {"identifier": alice.did, "password": PASSWORD, "allowTakendown": True}
+    session = (await alice.http.post("/xrpc/com.atproto.server.createSession", json=login)).json()
+    alice.token = session["accessJwt"]
+    assert verdict(await alice.get(TIMELINE)) == (400, "InvalidToken")
+    assert not app_view.asked
+    subject = {"$type": "com.atproto.admin.defs#repoRef", "did": OTHER}
+    report = {"reasonType": "com.atproto.moderation.defs#reasonSpam", "subject": subject}
+    answer = await alice.post("com.atproto.moderation.createReport", report)
+    assert (answer.status_code, app_view.asked) == (200, ["/xrpc/com.atproto.moderation.createReport"])
 
 
 async def test_a_head_has_no_body_to_merge_into(alice: User) -> None:

@@ -13,7 +13,7 @@ from tempest_pds.stores.actor.recent import records_since
 from tempest_pds.stores.actor.stores import ActorStores
 
 MAX_RECORDS: Final = 25
-"""The newest count: a view shows no more, and the AppView tells about as many quoted posts in one call."""
+"""The newest count. No more, because getPosts takes no more, and each may quote a post."""
 LOOKED_AT: Final = 500
 PROFILE: Final = "app.bsky.actor.profile/self"
 _POSTS: Final = "app.bsky.feed.post/"

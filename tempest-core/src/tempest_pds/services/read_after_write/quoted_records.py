@@ -12,7 +12,6 @@ from tempest_pds.services.read_after_write.json_values import View
 _POST: Final = "app.bsky.feed.post"
 _FEED: Final = "app.bsky.feed.generator"
 _LIST: Final = "app.bsky.graph.list"
-_POSTS_IN_ONE_CALL: Final = 25
 
 
 class AppView(Protocol):
@@ -28,6 +27,9 @@ async def quoted_records(app_view: AppView, uris: Iterable[str], caller: Did) ->
 
     What it does not know, and what is quoted in no view that is known here, is left out.
 
+    Args:
+        uris: at most `local_records.MAX_RECORDS`, as many as getPosts takes.
+
     Raises:
         UpstreamError: the AppView refuses.
         UpstreamFailure: it is not reached, or fails.
@@ -35,12 +37,10 @@ async def quoted_records(app_view: AppView, uris: Iterable[str], caller: Did) ->
     by_collection: dict[str, list[str]] = {}
     for uri in dict.fromkeys(uris):
         by_collection.setdefault(_collection(uri), []).append(uri)
-    posts = by_collection.get(_POST, [])
-    pages = [posts[at : at + _POSTS_IN_ONE_CALL] for at in range(0, len(posts), _POSTS_IN_ONE_CALL)]
-    found = await asyncio.gather(
-        *(_posts(app_view, page, caller) for page in pages),
-        *(_one(app_view, uri, caller, *_SINGLE[kind]) for kind in _SINGLE for uri in by_collection.get(kind, ())),
-    )
+    asked = [_one(app_view, uri, caller, *_SINGLE[kind]) for kind in _SINGLE for uri in by_collection.get(kind, ())]
+    if _POST in by_collection:
+        asked.append(_posts(app_view, by_collection[_POST], caller))
+    found = await asyncio.gather(*asked)
     return {uri: view for views in found for uri, view in views.items()}
 
 
