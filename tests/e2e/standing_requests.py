@@ -122,7 +122,16 @@ call("new preferences", f"{BSKY}.actor.putPreferences", {"preferences": []}, "ac
 TOKEN = f"{SERVER}.getServiceAuth?aud=did:web:a.example&lxm="
 get("service token", f"{TOKEN}{BSKY}.feed.getTimeline", "access", "app", "narrow")
 get("service token to move", f"{TOKEN}{SERVER}.createAccount", "access", "app", "narrow")
-get("passed on", f"{BSKY}.feed.getTimeline", "access", "app", "narrow")
+get("passed on", f"{BSKY}.graph.getMutes", "access", "app", "narrow")
+for view, query in (
+    ("feed.getTimeline", ""),
+    ("actor.getProfile", "?actor={did}"),
+    ("actor.getProfiles", "?actors={did}"),
+    ("feed.getAuthorFeed", "?actor={did}"),
+    ("feed.getActorLikes", "?actor={did}"),
+    ("feed.getPostThread", f"?uri=at://{{did}}/{POST}/{RKEY}"),
+):
+    get(f"merged {view}", f"{BSKY}.{view}{query}", "access", "narrow")
 REPORT = {"reasonType": "com.atproto.moderation.defs#reasonSpam"}
 call(
     "report",

@@ -24,6 +24,10 @@ def _alike(verdict: str, why: str, *names: str) -> dict[str, tuple[str, str]]:
     return dict.fromkeys(names, (verdict, why))
 
 
+def _merged(*tokens: str) -> list[str]:
+    return [name for name in REQUESTS if name.startswith("merged ") and name.endswith(tokens)]
+
+
 _HOME = "the record's home says so itself, and asks no AppView"
 _REPORTS = "the reference has no service for reports here"
 _RUBBISH = "the reference fails on a file that is no CAR"
@@ -53,7 +57,7 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
             *("app passwords as access", "revoke as access", "credentials as access", "credentials as app"),
         ),
         **_alike("400 InvalidRequest", _ENDED, "operation as access", "operation as app"),
-        **_alike("502 UpstreamFailure", _ENDED, "passed on as access", "passed on as app"),
+        **_alike("502 UpstreamFailure", _ENDED, "passed on as access", "passed on as app", *_merged("access")),
         **_alike("400 AccountNotFound", _ENDED, "activate as access"),
         **_alike("200", "whoever speaks for the account, it is down", "upload as service"),
         **_alike("400 InvalidRequest", "the session is refused first", "service token to move as app"),
@@ -86,7 +90,7 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
             *("service token as access", "service token as app", "service token as narrow"),
             *("service token to move as access", "service token to move as narrow", "upload as service"),
             *("passed on as access", "passed on as app", "passed on as narrow"),
-            *("activate as access", "activate as narrow"),
+            *("activate as access", "activate as narrow", *_merged("access", "narrow")),
             *("credentials as access", "credentials as app", "credentials as narrow"),
         ),
         **_alike(
