@@ -68,6 +68,13 @@ def test_takedown_and_its_undoing(site: Site) -> None:
     assert "Ref" not in command(site.server, "account", "info", site.bob.did)
 
 
+def test_suspension_and_its_end(site: Site) -> None:
+    command(site.server, "account", "suspend", site.bob.handle)
+    assert f"{site.bob.did}  suspended" in command(site.server, "account", "list")
+    command(site.server, "account", "unsuspend", site.bob.did)
+    assert f"{site.bob.did}  active" in command(site.server, "account", "list")
+
+
 def test_info_tells_when_an_account_is_to_be_deleted(site: Site) -> None:
     command(site.server, "account", "create", "carol.test", "carol@mail.test")
     connection = sqlite3.connect(site.server.folder / "account.sqlite", timeout=30)

@@ -1,7 +1,6 @@
 """What is answered about an account in each status, to whom: the same by both servers, but for what is said here."""
 
 import json
-import sqlite3
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -136,13 +135,8 @@ def bring_into(server: ServerProcess, subject: Subject, status: str) -> None:
         case "takendown":
             admin.take_down(repo_ref(subject.did))
         case "suspended":
-            # No method does it; the lexicons only know it as a status.
-            connection = sqlite3.connect(server.folder / "account.sqlite", timeout=30)
-            with connection:
-                connection.execute("UPDATE account SET suspended_at = 1 WHERE did = ?", (subject.did,))
-            connection.close()
-            # What the server remembers of accounts is forgotten when one of them changes.
-            sign_up(server, "wake")
+            # No method of the protocol does it; the lexicons only know it as a status.
+            admin.call("_admin/account/suspend", {"account": subject.did})
         case "deleted":
             admin.call(f"{ADMIN}.deleteAccount", {"did": subject.did})
     login = {"identifier": subject.did, "password": subject.password, "allowTakendown": True}
