@@ -106,7 +106,8 @@ def make_trip(stack: ExitStack, folder: Path, node: Node, plc: PlcDirectory, hom
     furnish(account)
     stops = [Stop(account)]
     _stay(stops[0], node, plc, 0)
-    for number, server in enumerate((second, third, home)):
+    onward: list[ServerProcess] = [second, third, home]
+    for number, server in enumerate(onward):
         # Where others live too, what they did is not this consumer's to verify.
         seen = _history(server)[-1].seq
         moved = _move(stops[-1].account, server, plc, mails, folder / f"move-{number}")

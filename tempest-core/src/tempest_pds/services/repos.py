@@ -32,6 +32,7 @@ from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.repo_errors import RepoBusy, RepoNotFound
 from tempest_pds.services.repo_list import RepoList
 from tempest_pds.stores.actor.replacement import replace_repo, temporary_blobs
+from tempest_pds.stores.actor.snapshot import AllBlocks
 from tempest_pds.stores.actor.store import ActorStore
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.actor.stores import RepoNotFound as NoRepoFile
@@ -120,7 +121,7 @@ class Repos:
                     pieces, size = [], 0
             await in_thread(foreign.take, pieces)
             async with self._slots:
-                commit = await in_thread(foreign.check, did, max_bytes)
+                commit = await in_thread(_check, did, store, foreign, max_bytes)
                 await finish(self._replace(did, store, foreign, commit))
         finally:
             await in_thread(spool.close)
@@ -195,3 +196,8 @@ class Repos:
             return self._stores.open(did)
         except NoRepoFile as error:
             raise RepoNotFound(f"Could not find repo for DID: {did}") from error
+
+
+def _check(did: Did, store: ActorStore, foreign: ForeignRepo, max_bytes: int | None) -> Commit:
+    with store.snapshot() as here:
+        return foreign.check(did, AllBlocks(here), max_bytes)
