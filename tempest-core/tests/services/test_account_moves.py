@@ -18,6 +18,7 @@ from tempest_pds.services.errors import (
     InvalidRequest,
     UnresolvableDid,
 )
+from tempest_pds.services.repo_errors import RepoBusy
 
 
 async def test_an_account_that_moves_here_is_born_deactivated_and_unheard_of(world: World) -> None:
@@ -122,7 +123,7 @@ async def test_deactivation_is_told_and_undone(world: World) -> None:
     assert (account.is_active, account.delete_after) == (False, 1_893_456_000_000_000)
     assert [(event.kind, event.status) for event in world.log.take()] == [("account", "deactivated")]
     with pytest.raises(HandleNotFound):
-        await world.identities.resolve_handle("alice.test")
+        await world.resolution.resolve_handle("alice.test")
     await world.accounts.activate(did)
     kinds = [event.kind for event in world.log.take()]
     assert kinds == ["account", "identity", "sync"]
@@ -130,6 +131,49 @@ async def test_deactivation_is_told_and_undone(world: World) -> None:
         await world.accounts.deactivate(did, "tomorrow")
     with pytest.raises(AccountNotFound):
         await world.accounts.deactivate(MIGRANT)
+
+
+async def test_what_happens_to_an_account_while_its_did_is_looked_at_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it may be activated is decided by the row as it is in the end."""
+    alice, bob = (await world.create()).account.did, (await world.create("bob")).account.did
+    for did in (alice, bob):
+        await world.accounts.deactivate(did)
+    world.log.take()
+
+    async def decide(did: Did) -> None:
+        if did == alice:
+            world.store.accounts.set_takedown(alice, "reason")
+        else:
+            world.store.accounts.delete(bob)
+
+    monkeypatch.setattr(world.identities, "check_points_here", decide)
+    for did in (alice, bob):
+        with pytest.raises(AccountNotFound):
+            await world.accounts.activate(did)
+    account = world.store.accounts.get(alice)
+    assert account is not None
+    assert account.is_deactivated
+    assert world.log.take() == []
+
+
+async def test_an_account_that_is_gone_is_not_deactivated_and_not_told_of(world: World) -> None:
+    did = (await world.create()).account.did
+    world.log.take()
+    world.store.accounts.delete(did)
+    with pytest.raises(AccountNotFound):
+        await world.accounts.deactivate(did)
+    assert world.log.take() == []
+
+
+async def test_an_account_is_not_activated_while_its_repository_is_replaced(world: World) -> None:
+    did = (await world.create()).account.did
+    await world.accounts.deactivate(did)
+    async with world.accounts._writers.locked_out(did):
+        with pytest.raises(RepoBusy):
+            await world.accounts.activate(did)
+    await world.accounts.activate(did)
 
 
 async def test_the_state_of_a_move_can_be_watched(world: World) -> None:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from tempest_pds.cli.operation import yes_option
+from tempest_pds.cli.operation import Mistake, yes_option
 from tempest_pds.cli.progress_line import ProgressLine
-from tempest_pds.protocol.errors import TempestError
 
 if TYPE_CHECKING:
     from tempest_pds.migration.owner import Side
@@ -128,6 +127,11 @@ def migrate(
     with ProgressLine() as progress:
         try:
             asyncio.run(run(plan, Person(passwords, progress, yes=yes)))
+        except KeyboardInterrupt:
+            click.echo("tempest: stopped; the same command goes on from here", err=True)
+            sys.exit(130)
+        except OSError as error:
+            raise Mistake(f"{error.filename or 'the folder of the move'}: {error.strerror or error}") from error
         except Undone as error:
             click.echo(f"tempest: {error}", err=True)
             sys.exit(1)
@@ -201,10 +205,6 @@ class Person:
         self._progress.clear()
         with _interruptible():
             return ask()
-
-
-class Mistake(TempestError):
-    """Something that was not given, and that nobody is there to be asked for."""
 
 
 @contextmanager

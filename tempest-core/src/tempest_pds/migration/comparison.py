@@ -6,10 +6,10 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+from tempest_pds.http.pages.formats import count
 from tempest_pds.migration.errors import CallRefused, MigrationError, ServerAway
 from tempest_pds.migration.finding import Findings
 from tempest_pds.migration.move import Move
-from tempest_pds.migration.people import count
 from tempest_pds.migration.repo_file import RepoFile, compare, open_repo_file
 from tempest_pds.migration.session import Session
 from tempest_pds.migration.steps.blobs import download_blob

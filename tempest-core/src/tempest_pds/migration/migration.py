@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 from tempest_pds.migration.comparison import verify
@@ -20,7 +20,6 @@ from tempest_pds.migration.owner import Owner
 from tempest_pds.migration.patience import Patience
 from tempest_pds.migration.plan import Plan
 from tempest_pds.migration.preflight import choose_handle, examine_contents, examine_servers
-from tempest_pds.migration.repo_file import Contents
 from tempest_pds.migration.steps.account import make_account
 from tempest_pds.migration.steps.activation import activate, say_farewell
 from tempest_pds.migration.steps.blobs import move_blobs
@@ -28,12 +27,12 @@ from tempest_pds.migration.steps.did import point_at_target
 from tempest_pds.migration.steps.preferences import move_preferences
 from tempest_pds.migration.steps.repository import export, import_repo, settle
 from tempest_pds.migration.xrpc import Server
+from tempest_pds.protocol.crypto.did_key import parse_did_key
+from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.identity.did_document import DidDocument
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.addresses import is_public
 from tempest_pds.remote.safe_fetch import SafeFetch, look_up_addresses
-
-_ROUNDS: Final = 3
 
 
 async def migrate(plan: Plan, owner: Owner) -> None:
@@ -53,6 +52,7 @@ async def migrate(plan: Plan, owner: Owner) -> None:
         return Server(fetch, url, name, patience)
 
     try:
+        _check_keys(plan)
         target = server(await _origin(plan.target), "the target")
         named = None if plan.source is None else server(await _origin(plan.source), "the source")
         did = await identities.did(plan.account, named)
@@ -80,12 +80,12 @@ async def migrate(plan: Plan, owner: Owner) -> None:
 
 async def _run(move: Move) -> None:
     if move.journal.step("did") is None:
-        contents = await _look(move)
+        await _look(move)
         if move.plan.dry_run:
             move.owner.tell("Nothing was changed.")
             return
-        await _bring(move, contents)
-        await point_at_target(move)
+        await _bring(move)
+        await point_at_target(move, lambda: _catch_up(move))
     elif move.plan.dry_run:
         raise MigrationError(
             "the DID points at the target already: the same command without --dry-run finishes the move"
@@ -106,32 +106,27 @@ async def _run(move: Move) -> None:
     )
 
 
-async def _look(move: Move) -> Contents:
+async def _look(move: Move) -> None:
     """Compare before anything is changed; raise Undone when something stands in the way."""
     findings = Findings()
-    contents = None
     await examine_servers(move, findings)
     if not findings.failed:
-        contents = await export(move)
-        await examine_contents(move, contents, findings)
+        await examine_contents(move, await export(move), findings)
     move.owner.tell("")
     for line in lines(findings.rows):
         move.owner.tell(line)
     move.owner.tell("")
-    if findings.failed or contents is None:
+    if findings.failed:
         raise Undone(f"the move cannot begin: {findings.failures[0]}")
-    return contents
 
 
-async def _bring(move: Move, contents: Contents) -> None:
-    """Bring everything to the target that it keeps for the account, as it is at the source in the end."""
+async def _bring(move: Move) -> None:
+    """Bring everything to the target that it keeps for the account."""
     await make_account(move)
     await import_repo(move)
-    for _ in range(_ROUNDS):
-        await move_blobs(move)
-        if not await settle(move):
-            break
+    await move_blobs(move)
     await move_preferences(move)
+    await _catch_up(move)
     indexed = (await move.standing(await move.at_target())).get("indexedRecords")
     exported = move.journal.step("export")
     assert exported is not None
@@ -140,6 +135,12 @@ async def _bring(move: Move, contents: Contents) -> None:
         raise MigrationError(
             f"the target has {indexed:,} of {exported['records']:,} records: the same command sends them again"
         )
+
+
+async def _catch_up(move: Move) -> None:
+    """Bring over what was written at the source meanwhile, with its blobs."""
+    if await settle(move):
+        await move_blobs(move)
 
 
 # How it begins
@@ -155,7 +156,7 @@ async def _begin(move: Move) -> None:
         if plan.email is not None:
             known["email"] = plan.email
         journal.begin(**{**known, "did": str(move.did), "target": move.target.url})
-        if move.source is not None and journal.step("did") is not None:
+        if move.source is not None and (journal.step("did") is not None or move.is_pointed_at_target):
             await _pass_over_lost_source(move)
         return
     facts: dict[str, Any] = {"source": None, "source_handle": move.document.handle, "email": plan.email}
@@ -238,6 +239,15 @@ def _journal(plan: Plan, did: Did) -> Iterator[Journal]:
             yield journal
         finally:
             journal.close()
+
+
+def _check_keys(plan: Plan) -> None:
+    for key in (plan.recovery_key, *plan.dropped_keys):
+        if key is not None:
+            try:
+                parse_did_key(key)
+            except InvalidSyntax as error:
+                raise MigrationError(f"{key} is no public key such as did:key:zQ3sh…") from error
 
 
 async def _origin(url: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tempest_pds.http.pages.formats import count, size
 from tempest_pds.migration.errors import CallRefused, MigrationError, ServerAway
 from tempest_pds.migration.finding import Findings
 from tempest_pds.migration.move import Description, Move
-from tempest_pds.migration.people import count, size
 from tempest_pds.migration.repo_file import Contents
 from tempest_pds.migration.steps.account import account_at_target
 from tempest_pds.migration.steps.did import rotation_keys_of
@@ -31,7 +31,7 @@ async def examine_servers(move: Move, findings: Findings) -> None:
 
 async def _servers(move: Move, findings: Findings) -> None:
     if move.source is None:
-        findings.note("source", f"gone; {move.plan.car} takes its place")
+        findings.note("source", f"gone; {move.plan.car or move.car} takes its place")
     else:
         findings.ok("source", f"{move.source.url}, {await move.source.version() or 'of an unknown version'}")
     told = move.target_description
@@ -197,7 +197,7 @@ async def _blobs(move: Move, contents: Contents, findings: Findings) -> None:
         add = findings.failure if move.plan.strict else findings.warning
         add(
             "blobs",
-            f"{count(len(contents.large_blobs), 'blob')} above the {size(limit or 0)} that the target takes stay "
+            f"{count(contents.large_blob_count, 'blob')} above the {size(limit or 0)} that the target takes stay "
             f"behind: {named}",
         )
     if move.source is not None:

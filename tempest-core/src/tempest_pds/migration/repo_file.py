@@ -24,6 +24,7 @@ from tempest_pds.repo.verify import verify_commit, verify_records
 from tempest_pds.stores.block_spool import BlockSpool
 
 _CHUNK: Final = 256 * 1024
+_NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Contents:
         root: the CID of its commit.
         collections: the number of records in each.
         blob_bytes: as far as the references say; a blob that two records show counts twice.
-        large_blobs: the references to blobs above the limit that was given.
+        large_blobs: the first references to blobs above the limit that was given.
     """
 
     commit: Commit
@@ -53,6 +54,7 @@ class Contents:
     blob_refs: int = 0
     blob_bytes: int = 0
     large_blobs: list[LargeBlob] = field(default_factory=list)
+    large_blob_count: int = 0
 
     @property
     def records(self) -> int:
@@ -74,9 +76,6 @@ class RecordDifferences:
         """Name a path, unless enough are named."""
         if len(self.named) < _NAMED:
             self.named.append(f"{what} {path}")
-
-
-_NAMED: Final = 20
 
 
 class RepoFile:
@@ -102,7 +101,9 @@ class RepoFile:
                     contents.blob_refs += 1
                     contents.blob_bytes += max(blob.size, 0)
                     if blob_limit is not None and blob.size > blob_limit:
-                        contents.large_blobs.append(LargeBlob(str(blob.cid), record.path, blob.size))
+                        contents.large_blob_count += 1
+                        if len(contents.large_blobs) < _NAMED:
+                            contents.large_blobs.append(LargeBlob(str(blob.cid), record.path, blob.size))
         return contents
 
     def refers_to(self, blob: CID) -> bool:

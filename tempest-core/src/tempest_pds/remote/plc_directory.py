@@ -7,7 +7,15 @@ from typing import Any, Final, Protocol
 from tempest_pds.protocol.identity.plc_operation import InvalidOperation, normalize
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.causes import explain
-from tempest_pds.remote.errors import BadAnswer, DidNotFound, OperationRefused, RemoteError, TimedOut, Unreachable
+from tempest_pds.remote.errors import (
+    BadAnswer,
+    DidDeactivated,
+    DidNotFound,
+    OperationRefused,
+    RemoteError,
+    TimedOut,
+    Unreachable,
+)
 from tempest_pds.remote.safe_fetch import Fetched, SafeFetch
 
 # It was not read, or is to come again later: no verdict on the operation.
@@ -105,6 +113,9 @@ class PlcDirectory:
     async def _get(self, did: Did, url: str, seconds: float) -> dict[str, Any]:
         answer = await self._ask("GET", url, seconds=seconds)
         if answer.status in (404, 410):
+            # A DID that was ended is 410 by the directory's documentation; `@did-plc/server` says so in words alone.
+            if answer.status == 410 or (_message(answer.body) or "").startswith("DID not available"):
+                raise DidDeactivated(f"{did} was deactivated for good")
             raise DidNotFound(f"The PLC directory does not have {did}")
         if answer.status != 200:
             raise BadAnswer(f"The PLC directory answered with status {answer.status}")

@@ -132,7 +132,7 @@ async def describe_repo(call: Call) -> Answer:
         "did": account.did,
         "didDoc": dict(document.json),
         "collections": list(collections),
-        "handleIsCorrect": document.handle == account.handle,
+        "handleIsCorrect": account.handle is not None and document.handle == account.handle,
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tempest_pds.migration.errors import CallRefused, MigrationError
 from tempest_pds.migration.move import Move
+from tempest_pds.migration.steps import stand_in
 
 _CREATE: Final = "com.atproto.server.createAccount"
 
@@ -48,6 +49,8 @@ async def _create(move: Move) -> None:
 
 
 async def _service_token(move: Move) -> str:
+    if move.source is None:
+        return await stand_in.service_token(move, _CREATE)
     session = await move.at_source()
     params = {"aud": move.target_description.did, "lxm": _CREATE}
     try:

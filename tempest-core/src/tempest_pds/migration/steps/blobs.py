@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from tempest_pds.http.pages.formats import count, size
 from tempest_pds.migration.errors import CallRefused, MigrationError
 from tempest_pds.migration.move import Move
-from tempest_pds.migration.people import count, size
 from tempest_pds.migration.session import Session
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.errors import InvalidEncoding, TempestError
@@ -29,7 +30,9 @@ async def move_blobs(move: Move) -> None:
     standing = await move.standing(target)
     total = max(0, int(standing.get("expectedBlobs", 0)) - int(standing.get("importedBlobs", 0)))
     folder = move.journal.folder / "blobs"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    # What a command that was killed left there.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
     slots = asyncio.Semaphore(max(1, move.plan.parallel))
     failed: dict[str, dict[str, str]] = {}
     moved = 0
@@ -49,9 +52,12 @@ async def move_blobs(move: Move) -> None:
         params: dict[str, str | int] = {"limit": _PAGE, **({"cursor": cursor} if cursor else {})}
         page = await target.query("com.atproto.repo.listMissingBlobs", params)
         missing = page.get("blobs") or []
-        async with asyncio.TaskGroup() as tasks:
-            for blob in missing:
-                tasks.create_task(carry(str(blob["cid"]), str(blob.get("recordUri", ""))))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for blob in missing:
+                    tasks.create_task(carry(str(blob["cid"]), str(blob.get("recordUri", ""))))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
         cursor = str(page.get("cursor") or "")
         if not missing or not cursor:
             break

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tempest_pds.migration.errors import CallRefused, MigrationError, NotNow
 from tempest_pds.migration.move import Move
+from tempest_pds.migration.steps.stand_in import forget_key
 from tempest_pds.protocol.errors import ProtocolError
 from tempest_pds.protocol.identity.did_document import (
     PDS_SERVICE_ID,
@@ -76,17 +77,23 @@ class Credentials:
         )
 
 
-async def point_at_target(move: Move) -> None:
-    """Have the DID point at the target."""
+async def point_at_target(move: Move, catch_up: Callable[[], Awaitable[None]]) -> None:
+    """Have the DID point at the target.
+
+    Args:
+        catch_up: brings over what was written at the source up to now; called as late as can be.
+    """
     credentials = await Credentials.of_target(move)
     if not credentials.are_in(await move.identities.document(move.did)):
         if move.did.method == "web":
             await _have_it_published(move, credentials)
+            await catch_up()
         else:
-            await _publish(move, credentials)
+            await _publish(move, credentials, catch_up)
         move.owner.tell(f"{move.did} points at {credentials.endpoint}.")
     if move.journal.step("did") is None:
         move.journal.done("did", endpoint=credentials.endpoint, signing_key=credentials.signing_key)
+    forget_key(move)
 
 
 # did:plc
@@ -135,7 +142,7 @@ def rotation_keys_of(move: Move, operation: Operation, target: Sequence[str]) ->
     )
 
 
-async def _publish(move: Move, credentials: Credentials) -> None:
+async def _publish(move: Move, credentials: Credentials, catch_up: Callable[[], Awaitable[None]]) -> None:
     last = await move.identities.operation(move.did)
     current = normalize(last)
     wanted: dict[str, Any] = {
@@ -159,6 +166,8 @@ async def _publish(move: Move, credentials: Credentials) -> None:
     if not move.owner.confirm("Move the account?"):
         raise NotNow("stopped before the DID was changed: the same command goes on from here")
     operation = await _signed(move, last, wanted)
+    # The owner may have gone on writing until the code came.
+    await catch_up()
     if move.plan.self_custody:
         # The target would look for its own key in it.
         await move.identities.submit(move.did, operation)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tempest_pds.http.pages.formats import count
 from tempest_pds.migration.errors import CallRefused, MigrationError
 from tempest_pds.migration.move import Move
-from tempest_pds.migration.people import count
 from tempest_pds.migration.session import Session
 
 _GET: Final = "app.bsky.actor.getPreferences"

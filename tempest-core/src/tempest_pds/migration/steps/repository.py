@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import Final
 
+from tempest_pds.http.pages.formats import count, size
 from tempest_pds.migration.errors import CallRefused, MigrationError
 from tempest_pds.migration.move import Move
-from tempest_pds.migration.people import count, size
 from tempest_pds.migration.repo_file import Contents, open_repo_file
 
 _CAR: Final = "application/vnd.ipld.car"
