@@ -242,12 +242,11 @@ def _journal(plan: Plan, did: Did) -> Iterator[Journal]:
 
 
 def _check_keys(plan: Plan) -> None:
-    for key in (plan.recovery_key, *plan.dropped_keys):
-        if key is not None:
-            try:
-                parse_did_key(key)
-            except InvalidSyntax as error:
-                raise MigrationError(f"{key} is no public key such as did:key:zQ3sh…") from error
+    for key in (*plan.recovery_keys, *plan.dropped_keys):
+        try:
+            parse_did_key(key)
+        except InvalidSyntax as error:
+            raise MigrationError(f"{key} is no public key such as did:key:zQ3sh…") from error
 
 
 async def _origin(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tempest_pds.http.pages.formats import count, size
 from tempest_pds.migration.errors import CallRefused, MigrationError, ServerAway
 from tempest_pds.migration.finding import Findings
-from tempest_pds.migration.move import Description, Move
+from tempest_pds.migration.move import Description, Move, is_same_server
 from tempest_pds.migration.repo_file import Contents
 from tempest_pds.migration.steps.account import account_at_target
 from tempest_pds.migration.steps.did import rotation_keys_of
@@ -34,6 +34,9 @@ async def _servers(move: Move, findings: Findings) -> None:
         findings.note("source", f"gone; {move.plan.car or move.car} takes its place")
     else:
         findings.ok("source", f"{move.source.url}, {await move.source.version() or 'of an unknown version'}")
+        named = move.document.pds_endpoint
+        if named is not None and not move.is_pointed_at_target and not is_same_server(named, move.source.url):
+            findings.warning("source", f"the DID points at {named}: what was written there lately is not here")
     told = move.target_description
     if move.source is not None and move.source.url == move.target.url:
         findings.failure("target", f"{move.target.url} is where the account is")
@@ -137,11 +140,15 @@ async def _did(move: Move, findings: Findings) -> None:
     try:
         kept = rotation_keys_of(move, operation, ())
     except MigrationError:
+        # There is none beside the target's.
         kept = []
     for key in kept:
-        findings.note("rotation key", f"{key} stays above the target's")
-    if source_keys is None and own is None:
-        findings.warning("rotation keys", f"only the target's will be in the DID, in place of {', '.join(current)}")
+        findings.note("rotation key", f"{key} will stand above the target's")
+    for key in current:
+        if key not in kept:
+            findings.note(
+                "rotation key", f"{key} leaves the DID" + ("" if source_keys else ", with --recovery-key it stays")
+            )
 
 
 async def _directory(move: Move, findings: Findings) -> None:
@@ -172,9 +179,15 @@ async def examine_contents(move: Move, contents: Contents, findings: Findings) -
     more = len(contents.collections) - _TOP_COLLECTIONS
     findings.ok(
         "repository",
-        f"{count(contents.records, 'record')} in {size(contents.size)}, whole and valid"
+        f"{count(contents.records, 'record')} in {size(contents.size)}, whole"
         + (f": {top}{f' and {more} more kinds' if more > 0 else ''}" if top else ""),
     )
+    if contents.unreadable:
+        findings.warning(
+            "repository",
+            f"{count(contents.unreadable_count, 'record')} not valid, which the target may refuse: "
+            f"{', '.join(contents.unreadable[:_NAMED])}",
+        )
     key = move.document.signing_key
     if key is not None and not move.is_pointed_at_target and not _is_signed_with(contents, key):
         findings.warning("signature", "the last commit is not signed with the key that the DID names")

@@ -35,7 +35,7 @@ async def export(move: Move) -> Contents:
         move.journal.done("export", rev=rev, root=str(contents.root), records=contents.records, bytes=contents.size)
         move.journal.undo("import")
         move.owner.tell(
-            f"The repository is here: {count(contents.records, 'record')}, {size(contents.size)}, all of it checked."
+            f"The repository is here: {count(contents.records, 'record')}, {size(contents.size)}, and whole."
         )
     return contents
 
