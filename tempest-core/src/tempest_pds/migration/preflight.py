@@ -8,7 +8,7 @@ from tempest_pds.migration.finding import Findings
 from tempest_pds.migration.move import Description, Move, is_same_server
 from tempest_pds.migration.repo_file import Contents
 from tempest_pds.migration.steps.account import account_at_target
-from tempest_pds.migration.steps.did import rotation_keys_of
+from tempest_pds.migration.steps.did import keys_above_target, wanted_rotation_keys
 from tempest_pds.migration.steps.preferences import stored
 from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.identity.did_web import did_web_host
@@ -137,11 +137,12 @@ async def _did(move: Move, findings: Findings) -> None:
         findings.ok("DID", "the source signs the change, with a code that it mails")
     else:
         findings.failure("DID", "the source has no rotation key of the DID: give your own with --plc-rotation-key")
+    kept = keys_above_target(move, operation)
     try:
-        kept = rotation_keys_of(move, operation, ())
-    except MigrationError:
-        # There is none beside the target's.
-        kept = []
+        # The target says which key is its own once the account is there.
+        wanted_rotation_keys(kept, () if move.plan.self_custody else ("the target's",))
+    except MigrationError as error:
+        findings.failure("rotation key", str(error))
     for key in kept:
         findings.note("rotation key", f"{key} will stand above the target's")
     for key in current:

@@ -104,26 +104,29 @@ async def point_at_target(move: Move, catch_up: Callable[[], Awaitable[None]]) -
 # did:plc
 
 
-def wanted_rotation_keys(
+def kept_rotation_keys(
     current: Sequence[str],
     source: Sequence[str] | None,
-    target: Sequence[str],
     *,
-    recovery_keys: Sequence[str],
-    own_key: str | None,
+    recovery_keys: Sequence[str] = (),
+    own_key: str | None = None,
     dropped: Sequence[str] = (),
 ) -> list[str]:
-    """Give the rotation keys that the DID is to have, in their order of power; raise MigrationError.
+    """Give the rotation keys that stand above the target's, in their order of power.
 
     Args:
         source: the source's own, which leave; None where it is not known which they are, and then only what the owner
             names stays.
-        target: those to be added.
     """
     kept = [] if source is None else [key for key in current if key not in source and key not in dropped]
     if own_key is not None and own_key not in kept:
         kept.insert(0, own_key)
-    wanted = list(dict.fromkeys((*recovery_keys, *kept, *target)))
+    return list(dict.fromkeys((*recovery_keys, *kept)))
+
+
+def wanted_rotation_keys(kept: Sequence[str], target: Sequence[str]) -> list[str]:
+    """Give all the rotation keys that the DID is to have; raise MigrationError when they are too many, or none."""
+    wanted = list(dict.fromkeys((*kept, *target)))
     if not wanted:
         raise MigrationError("the DID would have no rotation key: give one with --recovery-key or --plc-rotation-key")
     if len(wanted) > MAX_ROTATION_KEYS:
@@ -134,13 +137,12 @@ def wanted_rotation_keys(
     return wanted
 
 
-def rotation_keys_of(move: Move, operation: Operation, target: Sequence[str]) -> list[str]:
-    """Give the rotation keys that this move leads to; raise MigrationError."""
+def keys_above_target(move: Move, operation: Operation) -> list[str]:
+    """Give the rotation keys that this move leaves, or puts, above the target's."""
     own = move.plan.rotation_key
-    return wanted_rotation_keys(
+    return kept_rotation_keys(
         normalize(operation)["rotationKeys"],
         move.journal.move.get("source_rotation_keys"),
-        () if move.plan.self_custody else target,
         recovery_keys=move.plan.recovery_keys,
         own_key=None if own is None else own.public.did_key,
         dropped=move.plan.dropped_keys,
@@ -151,7 +153,9 @@ async def _publish(move: Move, credentials: Credentials, catch_up: Callable[[], 
     last = await move.identities.operation(move.did)
     current = normalize(last)
     wanted: dict[str, Any] = {
-        "rotationKeys": rotation_keys_of(move, last, credentials.rotation_keys),
+        "rotationKeys": wanted_rotation_keys(
+            keys_above_target(move, last), () if move.plan.self_custody else credentials.rotation_keys
+        ),
         "alsoKnownAs": [
             f"at://{credentials.handle}",
             *(name for name in current["alsoKnownAs"] if not name.startswith("at://")),
