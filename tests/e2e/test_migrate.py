@@ -391,6 +391,7 @@ def test_an_old_server_that_limits_and_fails_is_waited_for(ways: Ways, tmp_path:
         ({"handle": "not a handle"}, "is not a handle"),
         ({"target": "localhost:1"}, "the target does not answer"),
         ({"target": "ftp://pds"}, "is no address of a server"),
+        ({"target": "http://1.1.1.1"}, "passwords would be read on the way: give https://1.1.1.1"),
         ({"plc_url": "http://localhost:1"}, "cannot be had"),
         ({"account": "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"}, "there is no did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"),
         ({"account": "nobody.test"}, "has no account nobody.test"),
@@ -411,6 +412,42 @@ def test_a_mistake_is_one_line_and_changes_nothing(
     assert "\n" not in str(stopped.value)
     assert ways.document(resident)["service"][0]["serviceEndpoint"] == ways.old_server.url
     assert resident.query(f"{SERVER}.checkAccountStatus")["activated"] is True
+
+
+def test_a_target_that_lost_something_leaves_the_source_active(ways: Ways, tmp_path: Path) -> None:
+    account = sign_up(ways.old_server, "wary")
+    cids = furnish(account)
+
+    def lose(exchange: Exchange) -> None:
+        """Have a record go just when the account is there."""
+        new = ways.at_new(account)
+        records = new.query("com.atproto.repo.listRecords", repo=new.did, collection="app.bsky.feed.post")["records"]
+        rkey = records[0]["uri"].rpartition("/")[2]
+        new.procedure("com.atproto.repo.deleteRecord", repo=new.did, collection="app.bsky.feed.post", rkey=rkey)
+
+    def hide(exchange: Exchange) -> None:
+        exchange.answer = json.dumps({"cids": cids[1:]}).encode()
+
+    ways.new.hooks[f"{SERVER}.activateAccount"] = lose
+    ways.new.hooks["com.atproto.sync.listBlobs"] = hide
+    owner = owner_of(account)
+    with pytest.raises(Undone, match="the target is not as the source"):
+        move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key()), owner)
+    assert "2 records the same, 1 missing at the target" in owner.text
+    assert f"1 blob missing at the target: {cids[0]}" in owner.text
+    assert json.loads((tmp_path / "state" / "report.json").read_text())["ok"] is False
+    assert account.query(f"{SERVER}.checkAccountStatus")["activated"] is True
+
+
+def test_a_target_with_another_directory_is_told_by_its_accounts(ways: Ways, resident: Account, tmp_path: Path) -> None:
+    repo = {"did": "did:plc:bbbbbbbbbbbbbbbbbbbbbbbb", "head": "", "rev": "", "active": True}
+
+    def show(exchange: Exchange) -> None:
+        exchange.answer = json.dumps({"repos": [repo]}).encode()
+
+    ways.new.hooks["com.atproto.sync.listRepos"] = show
+    with pytest.raises(Undone, match="it uses another one"):
+        move(resident, ways.plan(resident, tmp_path / "state", dry_run=True))
 
 
 REFUSALS = {
