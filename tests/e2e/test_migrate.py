@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from tests.support.account import Account, sign_up
 from tests.support.command import TEMPEST
+from tests.support.command import command as operate
 from tests.support.intercepting_proxy import Dropped, Exchange, Hook, InterceptingProxy
 from tests.support.movers import NEW_PASSWORD, activate, command, finish, furnish, key_file, move, owner_of, show
 from tests.support.node import Node
@@ -33,6 +34,7 @@ from tempest_pds.protocol.crypto import jwt
 from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256, private_key
 from tempest_pds.protocol.identity.did_document import format_did_document
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.stores.key_files import KeyFiles
 
 SERVER = "com.atproto.server"
 ROTATION_KEY = "21" * 32
@@ -474,6 +476,20 @@ def test_what_the_target_refuses_stops_the_move_before_the_did_is_changed(
     (ways.new.hooks if nsid.endswith("describeServer") else ways.new.instead)[nsid] = refuse
     with pytest.raises(MigrationError, match=re.escape(refusal)):
         move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key()))
+    assert ways.document(account)["service"][0]["serviceEndpoint"] == ways.old_server.url
+
+
+def test_an_account_that_was_taken_down_can_leave(ways: Ways, tmp_path: Path) -> None:
+    """From Tempest: the reference server means to let it, and gives it no token."""
+    account = sign_up(ways.new_server, "banned")
+    furnish(account)
+    operate(ways.new_server, "account", "takedown", account.did)
+    key = KeyFiles(ways.new_server.folder / "keys").rotation_key()
+    plan = ways.plan(account, tmp_path / "state", rotation_key=key, source=ways.new.url)
+    owner = move(account, replace(plan, target=ways.old_server.url))
+    assert "takendown at the source" in owner.text
+    assert "3 records, the same on both sides" in owner.text
+    assert "2 blobs at the target" in owner.text
     assert ways.document(account)["service"][0]["serviceEndpoint"] == ways.old_server.url
 
 

@@ -163,8 +163,7 @@ async def _begin(move: Move) -> None:
     description = None
     if move.source is not None:
         description = await Description.of(move.source)
-        session = await move.at_source()
-        told = await session.query("com.atproto.server.getSession")
+        told = (await move.at_source()).account
         facts |= {
             "source": move.source.url,
             "source_handle": told.get("handle"),

@@ -121,6 +121,17 @@ class Move:
         latest = await session.query("com.atproto.sync.getLatestCommit", {"did": self.did})
         return str(latest.get("rev"))
 
+    async def is_written_since(self, rev: str) -> bool:
+        """Tell whether the source has another revision of the repository than this."""
+        session = await self.at_source()
+        try:
+            return await self.latest_rev(session) != rev
+        except CallRefused:
+            # An account that was taken down is not told, and nothing is written to it either.
+            if isinstance(session.account.get("status"), str):
+                return False
+            raise
+
     async def standing(self, session: Session) -> dict[str, Any]:
         """Give what a server says of the account (com.atproto.server.checkAccountStatus)."""
         return await session.query("com.atproto.server.checkAccountStatus")
