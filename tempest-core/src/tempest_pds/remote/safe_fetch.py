@@ -15,7 +15,7 @@ import json
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -65,7 +65,7 @@ class Answer:
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.headers.items()}
 
-    async def chunks(self, max_bytes: int) -> AsyncIterator[bytes]:
+    async def chunks(self, max_bytes: int) -> AsyncGenerator[bytes, None]:
         """Give the body piece by piece, and close the connection whatever happens.
 
         Raises:
