@@ -147,15 +147,10 @@ async def _catch_up(move: Move) -> None:
 
 
 async def _begin(move: Move) -> None:
-    """Find out what the move needs to know, and write it down."""
+    """Find out what the move needs to know, and write it down; once the account is made, it is known."""
     journal, plan = move.journal, move.plan
-    known = dict(journal.move)
-    if known:
-        if plan.handle is not None and journal.step("account") is None:
-            known["handle"] = plan.handle.removeprefix("@").lower()
-        if plan.email is not None:
-            known["email"] = plan.email
-        journal.begin(**{**known, "did": str(move.did), "target": move.target.url})
+    if journal.step("account") is not None:
+        journal.begin(did=str(move.did), target=move.target.url)
         if move.source is not None and (journal.step("did") is not None or move.is_pointed_at_target):
             await _pass_over_lost_source(move)
         return
