@@ -133,7 +133,7 @@ def migrate(
     with ProgressLine() as progress:
         try:
             asyncio.run(run(plan, Person(passwords, progress, yes=yes)))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):
             click.echo("tempest: stopped; the same command goes on from here", err=True)
             sys.exit(130)
         except OSError as error:

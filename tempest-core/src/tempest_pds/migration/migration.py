@@ -93,17 +93,32 @@ async def _run(move: Move) -> None:
     else:
         move.owner.tell("The DID points at the target already; what is left is done.")
     await activate(move)
-    findings = await verify(move)
-    move.owner.tell("")
-    for line in lines(findings.rows):
-        move.owner.tell(line)
-    move.owner.tell("")
-    if findings.failed:
-        raise Undone("the target is not as the source: the account at the source stays as it is")
+    if await _is_to_be_compared(move):
+        findings = await verify(move)
+        _show(move, findings)
+        if findings.failed:
+            raise Undone("the target is not as the source: the account at the source stays as it is")
     await say_farewell(move)
     move.owner.tell(
         f"{move.did} lives at {move.target.url}. The report and a copy of the repository: {move.journal.folder}"
     )
+
+
+async def _is_to_be_compared(move: Move) -> bool:
+    """Tell whether both sides have to be compared: once, as the account at the target is used from then on."""
+    if move.journal.step("verification") is None or move.plan.deep:
+        return True
+    exported = move.journal.step("export")
+    assert exported is not None
+    try:
+        return move.source is not None and await move.is_written_since(exported["rev"])
+    except (CallRefused, ServerAway):
+        return False
+
+
+def _show(move: Move, findings: Findings) -> None:
+    for line in ("", *lines(findings.rows), ""):
+        move.owner.tell(line)
 
 
 async def _look(move: Move) -> None:
@@ -112,10 +127,7 @@ async def _look(move: Move) -> None:
     await examine_servers(move, findings)
     if not findings.failed:
         await examine_contents(move, await export(move), findings)
-    move.owner.tell("")
-    for line in lines(findings.rows):
-        move.owner.tell(line)
-    move.owner.tell("")
+    _show(move, findings)
     if findings.failed:
         raise Undone(f"the move cannot begin: {findings.failures[0]}")
 

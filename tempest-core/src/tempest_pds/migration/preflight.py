@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tempest_pds.http.pages.formats import count, size
 from tempest_pds.migration.errors import CallRefused, MigrationError, ServerAway
 from tempest_pds.migration.finding import Findings
@@ -10,14 +12,15 @@ from tempest_pds.migration.repo_file import Contents
 from tempest_pds.migration.steps.account import account_at_target
 from tempest_pds.migration.steps.did import keys_above_target, wanted_rotation_keys
 from tempest_pds.migration.steps.preferences import stored
+from tempest_pds.protocol.crypto.did_key import parse_did_key
 from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.identity.did_web import did_web_host
 from tempest_pds.protocol.identity.plc_operation import normalize
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 
-_TOP_COLLECTIONS = 6
-_NAMED = 5
+_TOP_COLLECTIONS: Final = 6
+_NAMED: Final = 5
 
 
 async def examine_servers(move: Move, findings: Findings) -> None:
@@ -51,10 +54,11 @@ async def _account(move: Move, findings: Findings) -> None:
     there = await account_at_target(move)
     if move.source is not None:
         status = (await move.at_source()).account.get("status")
+        account = f"{move.did}, {facts['source_handle'] or 'without a handle'}"
         if isinstance(status, str) and not move.is_pointed_at_target:
-            findings.note("account", f"{status} at the source")
+            findings.note("account", f"{account}, {status} at the source")
         else:
-            findings.ok("account", f"{move.did}, {facts['source_handle'] or 'without a handle'}")
+            findings.ok("account", account)
     if there is None:
         if not facts["email"]:
             findings.failure("e-mail", "the source does not tell the address: give one with --email")
@@ -190,17 +194,11 @@ async def examine_contents(move: Move, contents: Contents, findings: Findings) -
             f"{', '.join(contents.unreadable[:_NAMED])}",
         )
     key = move.document.signing_key
-    if key is not None and not move.is_pointed_at_target and not _is_signed_with(contents, key):
+    if key is not None and not move.is_pointed_at_target and not contents.commit.verify(parse_did_key(key)):
         findings.warning("signature", "the last commit is not signed with the key that the DID names")
     await _blobs(move, contents, findings)
     await _preferences(move, findings)
     findings.note("not moved", "passwords and app passwords, sessions, and invite codes: apps have to log in anew")
-
-
-def _is_signed_with(contents: Contents, key: str) -> bool:
-    from tempest_pds.protocol.crypto.did_key import parse_did_key
-
-    return contents.commit.verify(parse_did_key(key))
 
 
 async def _blobs(move: Move, contents: Contents, findings: Findings) -> None:
