@@ -216,7 +216,7 @@ def test_a_move_that_is_killed_at_a_step_goes_on(ways: Ways, tmp_path: Path, ste
         else:
             assert child.returncode == -signal.SIGKILL, (nsid, told)
     ways.reset()
-    told, _ = finish(command(account, *arguments))
+    told, _ = finish(command(account, *arguments, "--deep"))
     assert "failure" not in told
     assert "3 records, the same on both sides" in told
     assert "com.atproto.repo.importRepo" not in ways.new.procedures, "done again"
