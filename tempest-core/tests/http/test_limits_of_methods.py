@@ -87,3 +87,16 @@ async def test_a_create_costs_three_points_an_update_two_a_delete_one(server: Wh
     assert refused.headers["ratelimit-policy"] == "5000;w=3600"
     assert (await alice.get("com.atproto.repo.listMissingBlobs")).status_code == 200
     await bob.write({"$type": "com.example.note"})
+
+
+async def test_nobody_floods_the_network_and_mailboxes_with_what_he_switches(server: WholeServer) -> None:
+    alice, bob = await server.sign_up("alice"), await server.sign_up("bob")
+    for method, given, points in (
+        ("com.atproto.server.deactivateAccount", {"deleteAfter": "2099-01-02T03:04:05Z"}, 10),
+        ("com.atproto.server.activateAccount", None, 30),
+        ("com.atproto.identity.submitPlcOperation", {"operation": {}}, 30),
+    ):
+        answers = [verdict(await alice.post(method, given)) for _ in range(points + 1)]
+        assert {status for status, _ in answers[:-1]} <= {200, 400}
+        assert answers[-1] == (429, "RateLimitExceeded")
+        assert verdict(await bob.post(method, given))[0] in (200, 400)

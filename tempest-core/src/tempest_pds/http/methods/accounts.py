@@ -15,6 +15,9 @@ from tempest_pds.services.credentials import Scope
 from tempest_pds.services.sign_up import NewAccount
 
 SIGN_UPS: Final = Limit("sign-up", 100, 5 * MINUTE)
+# The one asks the PLC directory and is three events, the other is a mail if its caller likes.
+ACTIVATIONS: Final = Limit("activation", 30, HOUR, by_account)
+DEACTIVATIONS: Final = Limit("deactivation", 10, HOUR, by_account)
 RESERVATIONS: Final = Limit("reserve-key", 100, 5 * MINUTE)
 DELETION_CODES: Final = Limit("deletion-code", 5, HOUR, by_account)
 DELETION_CODES_PER_DAY: Final = Limit("deletion-code-day", 15, DAY, by_account)
@@ -47,14 +50,14 @@ async def check_account_status(call: Call) -> Answer:
     }
 
 
-@procedure("com.atproto.server.activateAccount", auth=FULL)
+@procedure("com.atproto.server.activateAccount", auth=FULL, limits=(ACTIVATIONS,))
 async def activate_account(call: Call) -> Answer:
     """Activate an account whose DID points here."""
     await call.services.accounts.activate(call.caller.account)
     return None
 
 
-@procedure("com.atproto.server.deactivateAccount", auth=FULL.also(Scope.TAKENDOWN))
+@procedure("com.atproto.server.deactivateAccount", auth=FULL.also(Scope.TAKENDOWN), limits=(DEACTIVATIONS,))
 async def deactivate_account(call: Call) -> Answer:
     """Take an account off the network, to come back later or to move."""
     await call.services.accounts.deactivate(call.caller.account, call.input.get("deleteAfter"))
