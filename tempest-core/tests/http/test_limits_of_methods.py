@@ -7,6 +7,10 @@ import httpx
 import pytest
 from whole_server import PASSWORD, WholeServer, verdict, whole_server
 
+from tempest_pds.http.methods.accounts import RESERVATIONS_PER_DAY
+from tempest_pds.http.rate_limits import DAY
+from tempest_pds.stores.key_files import MAX_RESERVED, RESERVED_SECONDS
+
 LOGIN = "/xrpc/com.atproto.server.createSession"
 APPLY = "com.atproto.repo.applyWrites"
 HEADERS = {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy"}
@@ -100,3 +104,8 @@ async def test_nobody_floods_the_network_and_mailboxes_with_what_he_switches(ser
         assert {status for status, _ in answers[:-1]} <= {200, 400}
         assert answers[-1] == (429, "RateLimitExceeded")
         assert verdict(await bob.post(method, given))[0] in (200, 400)
+
+
+def test_no_address_has_all_the_keys_that_can_be_reserved() -> None:
+    assert RESERVATIONS_PER_DAY.seconds == DAY
+    assert RESERVATIONS_PER_DAY.points * RESERVED_SECONDS / DAY < MAX_RESERVED / 2

@@ -19,6 +19,8 @@ SIGN_UPS: Final = Limit("sign-up", 100, 5 * MINUTE)
 ACTIVATIONS: Final = Limit("activation", 30, HOUR, by_account)
 DEACTIVATIONS: Final = Limit("deactivation", 10, HOUR, by_account)
 RESERVATIONS: Final = Limit("reserve-key", 100, 5 * MINUTE)
+# Each is kept for a week: nobody has all that there may be from one address.
+RESERVATIONS_PER_DAY: Final = Limit("reserve-key-day", 500, DAY)
 DELETION_CODES: Final = Limit("deletion-code", 5, HOUR, by_account)
 DELETION_CODES_PER_DAY: Final = Limit("deletion-code-day", 15, DAY, by_account)
 DELETIONS: Final = Limit("deletion", 50, 5 * MINUTE)
@@ -83,7 +85,7 @@ async def delete_account(call: Call) -> Answer:
     return None
 
 
-@procedure("com.atproto.server.reserveSigningKey", auth=NONE, limits=(RESERVATIONS,))
+@procedure("com.atproto.server.reserveSigningKey", auth=NONE, limits=(RESERVATIONS_PER_DAY, RESERVATIONS))
 async def reserve_signing_key(call: Call) -> Answer:
     """Give the public half of a key for an account to come."""
     return {"signingKey": await call.services.accounts.reserve_signing_key(call.input.get("did"))}
