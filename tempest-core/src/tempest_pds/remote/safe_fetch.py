@@ -49,11 +49,11 @@ class Fetched:
         """Parse the body.
 
         Raises:
-            BadAnswer: it is not JSON.
+            BadAnswer: it is not JSON, or nested beyond all use.
         """
         try:
             return json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadAnswer("The answer is not JSON") from error
 
 

@@ -272,7 +272,7 @@ class Proxy:
     async def _push_target(self, body: bytes) -> Target:
         try:
             did = Did.parse(json.loads(body)["serviceDid"])
-        except (ValueError, KeyError, TypeError, InvalidSyntax) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, InvalidSyntax) as error:
             raise InvalidRequest("Input must have a valid serviceDid") from error
         if self._app_view is not None and did == self._app_view.did:
             return Target(did, "bsky_appview", self._app_view.url, configured=True)
@@ -360,7 +360,7 @@ async def _read_small(body: AsyncIterator[bytes] | bytes) -> bytes:
 async def _refusal(answer: Answer) -> UpstreamError:
     name, message = None, None
     if "json" in answer.headers.get("content-type", ""):
-        with suppress(ValueError, RemoteError):
+        with suppress(ValueError, RecursionError, RemoteError):
             name, message = _named(json.loads(await answer.read_decompressed(_MAX_ERROR_BYTES)))
     else:
         answer.close()
