@@ -12,13 +12,15 @@ from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.remote.cache import Cache
-from tempest_pds.remote.errors import HandleNotFound, NotFound, RemoteError, Unreachable
+from tempest_pds.remote.errors import HandleNotFound, NotFound, RemoteError
 from tempest_pds.remote.safe_fetch import SafeFetch
 
 STALE_SECONDS = 10 * 60.0
 HARD_SECONDS = 60 * 60.0
-_DNS_SECONDS = 3.0
+_WELL_KNOWN_SECONDS = 5.0
 _WELL_KNOWN_BYTES = 2048
+# From the bare domain to `www`, say; the reference server follows them too.
+_WELL_KNOWN_REDIRECTS = 3
 
 TxtLookup = Callable[[str], Awaitable[list[str]]]
 
@@ -36,12 +38,12 @@ class HandleResolver:
         self,
         fetch: SafeFetch,
         *,
-        look_up_txt: TxtLookup | None = None,
+        look_up_txt: TxtLookup,
         scheme: str = "https",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetch = fetch
-        self._look_up_txt = look_up_txt or look_up_txt_records
+        self._look_up_txt = look_up_txt
         self._scheme = scheme
         self._cache: Cache[Handle, Did] = Cache(self._resolve, stale=STALE_SECONDS, hard=HARD_SECONDS, clock=clock)
 
@@ -92,7 +94,8 @@ class HandleResolver:
             "GET",
             f"{self._scheme}://{handle}/.well-known/atproto-did",
             max_bytes=_WELL_KNOWN_BYTES,
-            seconds=_DNS_SECONDS + 2,
+            seconds=_WELL_KNOWN_SECONDS,
+            redirects=_WELL_KNOWN_REDIRECTS,
         )
         if answer.status != 200:
             raise HandleNotFound(f"{handle} answered with status {answer.status}")
@@ -105,23 +108,3 @@ def _parse(text: str, handle: Handle) -> Did:
         return Did.parse(text)
     except InvalidSyntax as error:
         raise HandleNotFound(f"{handle} names something that is not a DID") from error
-
-
-async def look_up_txt_records(name: str) -> list[str]:
-    """Ask the machine's name servers for TXT records; parts of one record are joined.
-
-    Raises:
-        Unreachable: no name server gave an answer.
-    """
-    # 40 ms and 6 MB: loaded by the first handle of another server.
-    import dns.asyncresolver
-    import dns.exception
-    import dns.resolver
-
-    try:
-        answer = await dns.asyncresolver.resolve(name, "TXT", lifetime=_DNS_SECONDS, search=False)
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-        return []
-    except (dns.exception.DNSException, OSError, ValueError) as error:
-        raise Unreachable(f"No name server answered for {name}") from error
-    return [b"".join(record.strings).decode("utf-8", "replace") for record in answer]

@@ -178,7 +178,7 @@ class Proxy:
             audience, token_method = await self._feed_generator(request.path), GET_FEED_SKELETON
         headers = _request_headers(request.headers, has_body=body is not None)
         headers["authorization"] = f"Bearer {self._service_auth.mint(caller.account, audience, token_method)}"
-        return await self._send(request, target, headers, body)
+        return await self._send(request, target, headers, body, caller.account)
 
     async def public_read(self, request: ProxyRequest) -> ProxyAnswer:
         """Have the AppView answer a query in nobody's name; errors as for `forward`."""
@@ -218,7 +218,12 @@ class Proxy:
         return Target(service.did, name, service.url, configured=True)
 
     async def _send(
-        self, request: ProxyRequest, target: Target, headers: dict[str, str], body: bytes | AsyncIterator[bytes] | None
+        self,
+        request: ProxyRequest,
+        target: Target,
+        headers: dict[str, str],
+        body: bytes | AsyncIterator[bytes] | None,
+        caller: Did | None = None,
     ) -> ProxyAnswer:
         fetch = self._configured if target.configured else self._strangers
         try:
@@ -228,7 +233,7 @@ class Proxy:
                 headers=headers,
                 body=body,
                 seconds=self._seconds,
-                decompress=False,
+                caller=caller,
             )
         except RemoteError as error:
             raise UpstreamFailure("Upstream service unreachable") from error
