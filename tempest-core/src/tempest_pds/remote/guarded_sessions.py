@@ -15,6 +15,7 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tempest_pds.remote.addresses import is_public
@@ -80,6 +81,8 @@ class GuardedSessions:
     def _open(self, *, keep: bool) -> aiohttp.ClientSession:
         import aiohttp
 
+        from tempest_pds.remote.counted_response import counted_response
+
         connector = aiohttp.TCPConnector(
             ssl=self._tls,
             resolver=_guarded_resolver(self._allow_private, self._look_up),
@@ -89,6 +92,8 @@ class GuardedSessions:
             limit=0,
             **({"keepalive_timeout": _KEEP_SECONDS} if keep else {"force_close": True}),
         )
+        # There is no public way to say it; a test that is flooded fails when this one goes away.
+        connector._factory = partial(counted_response, loop=asyncio.get_running_loop())
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

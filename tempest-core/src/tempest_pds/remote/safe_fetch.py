@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DEFAULT_MAX_BYTES: Final = 256 * 1024
 DEFAULT_SECONDS: Final = 5.0
 MIN_READ_RATE: Final = 32 * 1024
-"""Bytes a second that a body must come with, beyond the first so many seconds."""
+"""Bytes a second that a body must come with, a pause apart."""
 MIN_SEND_RATE: Final = 4 * 1024
 """Bytes a second that a body must be taken with: a phone that uploads through here is slower than a server."""
 
@@ -125,6 +125,19 @@ class Answer:
             self._loop.call_soon_threadsafe(self._give_back)
 
 
+class _Pace:
+    """How long the next piece of a body may take: `seconds`, less what those before it took beyond their due."""
+
+    def __init__(self, seconds: float, rate: float) -> None:
+        self._seconds = seconds
+        self._rate = rate
+        self.left = seconds
+
+    def spend(self, seconds: float, size: int) -> None:
+        """Count a piece. Haste earns nothing: who sent a lot at first may not pause the longer."""
+        self.left = min(self.left - seconds + size / self._rate, self._seconds)
+
+
 class _Chunks(AsyncIterator[bytes]):
     """A body. No generator: closing one that was never started does not reach its `finally`."""
 
@@ -133,7 +146,7 @@ class _Chunks(AsyncIterator[bytes]):
         self._content = content
         self._max_bytes = max_bytes
         self._seen = 0
-        self._patience = patience
+        self._pace = _Pace(patience, MIN_READ_RATE)
 
     async def __anext__(self) -> bytes:
         try:
@@ -153,9 +166,9 @@ class _Chunks(AsyncIterator[bytes]):
     async def _read(self) -> bytes:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        async with asyncio.timeout(self._patience):
+        async with asyncio.timeout(self._pace.left):
             chunk = await self._content.readany()
-        self._patience += began - loop.time() + len(chunk) / MIN_READ_RATE
+        self._pace.spend(loop.time() - began, len(chunk))
         self._seen += len(chunk)
         if self._seen > self._max_bytes:
             raise AnswerTooLarge(f"The answer is longer than {self._max_bytes} bytes")
@@ -204,8 +217,8 @@ class SafeFetch:
 
         Args:
             url: its path and query are taken as they stand, never quoted again.
-            seconds: to the head of the answer, and for the silences of its body together. Bodies prolong it, by what
-                they take at `MIN_SEND_RATE` and `MIN_READ_RATE`.
+            seconds: to the head of the answer, from when the last of `body` was sent; and for a pause within a body.
+                Bodies that go slower than `MIN_SEND_RATE` and `MIN_READ_RATE` use it up.
             caller: the account whose share of the slots this takes.
 
         Raises:
@@ -220,10 +233,14 @@ class SafeFetch:
         give_back = await self._slots.take(address.site, caller)
         try:
             response = await self._request(method, address, dict(headers or {}), body, seconds)
-            return Answer(response, give_back, seconds)
         except BaseException:
             give_back()
             raise
+        answer = Answer(response, give_back, seconds)
+        if answer.status < 200:
+            answer.close()
+            raise Unreachable("The server changes to a protocol that nobody asked for")
+        return answer
 
     async def fetch(
         self,
@@ -284,13 +301,16 @@ class SafeFetch:
 
 
 async def _paced(body: AsyncIterator[bytes], deadline: asyncio.Timeout, seconds: float) -> AsyncIterator[bytes]:
-    """Pass a body on, putting off the deadline by what each piece may take to be sent."""
+    """Pass a body on, putting off the deadline with each piece that was taken in time."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
+    pace = _Pace(seconds, MIN_SEND_RATE)
+    began = loop.time()
     async for piece in body:
-        until += len(piece) / MIN_SEND_RATE
-        _put_off(deadline, until)
         yield piece
+        now = loop.time()
+        pace.spend(now - began, len(piece))
+        began = now
+        _put_off(deadline, now + pace.left)
     _put_off(deadline, loop.time() + seconds)
 
 

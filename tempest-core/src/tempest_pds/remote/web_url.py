@@ -17,6 +17,7 @@ from tempest_pds.remote.errors import ForbiddenAddress
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _FIRST_FREE_PORT: Final = 1024
 _MAX_LENGTH: Final = 16 * 1024
+_PLAIN: Final = re.compile(r"[!-~]*")
 _URL: Final = re.compile(
     r"(?P<scheme>https?)://"
     r"(?P<host>[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9_])?\.?|\[[0-9a-f:.]{2,45}\])"
@@ -64,7 +65,8 @@ class WebUrl:
     def joined(self, location: str) -> Self:
         """Read the URL that a redirect from here names; errors as for `parse`."""
         try:
-            return self.parse(urljoin(str(self), location))
+            # `urljoin` drops characters that `parse` refuses.
+            return self.parse(urljoin(str(self), location) if _PLAIN.fullmatch(location) else location)
         except ValueError as error:
             raise ForbiddenAddress("Not a URL of a web server") from error
 
