@@ -57,9 +57,11 @@ class RudeServer:
 
 
 @asynccontextmanager
-async def rude_server(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[RudeServer]:
+async def rude_server(
+    script: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[RudeServer]:
     made = RudeServer(script)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(made.serve, host, 0, ssl=tls)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made
