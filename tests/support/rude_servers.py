@@ -21,14 +21,16 @@ class RudeServer:
     Attributes:
         connections: made so far.
         open: connections that the other side has not ended yet.
+        most_open: at once, so far.
     """
 
     def __init__(self, script: Script) -> None:
         self._script = script
         self.connections = 0
         self.open = 0
+        self.most_open = 0
         self.port = 0
-        self._quiet = asyncio.Event()
+        self._changed = asyncio.Condition()
 
     @property
     def url(self) -> str:
@@ -36,13 +38,20 @@ class RudeServer:
 
     async def forsaken(self) -> None:
         """Wait until nobody is connected any more."""
-        while self.open:
-            self._quiet.clear()
-            await self._quiet.wait()
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self.open)
+
+    async def visited(self, times: int = 1) -> None:
+        """Wait for so many connections."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.connections >= times)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        async with self._changed:
+            self._changed.notify_all()
         try:
             await self._script(reader, writer)
             await writer.drain()
@@ -52,8 +61,9 @@ class RudeServer:
             pass
         finally:
             self.open -= 1
-            self._quiet.set()
             writer.transport.abort()
+            async with self._changed:
+                self._changed.notify_all()
 
 
 @asynccontextmanager

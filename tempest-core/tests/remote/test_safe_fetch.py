@@ -14,11 +14,12 @@ from tests.support.certificates import Authority
 from tests.support.dns_server import DnsServer
 from tests.support.rude_servers import rude_server, says
 
-from tempest_pds.remote import guarded_sessions
+from tempest_pds.remote import guarded_sessions, safe_fetch
 from tempest_pds.remote.errors import AnswerTooLarge, ForbiddenAddress, TimedOut, Unreachable
 from tempest_pds.remote.guarded_sessions import LookUp
 from tempest_pds.remote.name_servers import NameServers
 from tempest_pds.remote.safe_fetch import SafeFetch
+from tempest_pds.remote.web_url import WebUrl
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Serve = Callable[[Handler], Awaitable[str]]
@@ -79,10 +80,29 @@ async def test_a_private_address_is_refused_however_it_is_written(guarded: SafeF
     assert "0x" not in str(caught.value)
 
 
-async def test_a_literal_address_is_refused_at_the_socket(guarded: SafeFetch) -> None:
-    """The resolver is not asked about literals, so only the socket factory can refuse them."""
+async def test_a_literal_address_is_refused_at_the_socket_too(
+    guarded: SafeFetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resolver is not asked about literals: should one pass for a name, the last step of the connect refuses it."""
+    monkeypatch.setattr(WebUrl, "require_public", lambda self: None)
     with pytest.raises(ForbiddenAddress):
         await guarded.fetch("GET", "https://127.0.0.1:1/")
+
+
+async def test_a_strangers_name_is_not_asked_of_the_machines_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take one of few threads, for as long as the stranger's name servers like."""
+
+    async def getaddrinfo(*_: object, **__: object) -> object:
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", getaddrinfo)
+    with DnsServer() as server:
+        host, port = server.address.split(":")
+        monkeypatch.setattr(safe_fetch, "NameServers", lambda: NameServers([(host, int(port))]))
+        guarded = SafeFetch()
+        with pytest.raises(Unreachable):
+            await guarded.fetch("GET", "https://name.example.com/")
+        await guarded.close()
 
 
 @pytest.mark.parametrize(
