@@ -6,6 +6,12 @@ import resource
 import sys
 from contextlib import suppress
 
+try:
+    # As the server runs. It reads ahead more than asyncio's own loop does.
+    import uvloop
+except ImportError:
+    uvloop = None  # type: ignore[assignment]
+
 from tempest_pds.remote.errors import RemoteError
 from tempest_pds.remote.safe_fetch import SafeFetch
 
@@ -35,4 +41,5 @@ async def main(polite: str, rude: list[str]) -> None:
     print(json.dumps({"asked": asked, "grown_kilobytes": peak_kilobytes() - rest}))
 
 
-asyncio.run(main(sys.argv[1], sys.argv[2:]))
+with asyncio.Runner(loop_factory=uvloop.new_event_loop if uvloop else None) as runner:
+    runner.run(main(sys.argv[1], sys.argv[2:]))

@@ -22,12 +22,9 @@ from tempest_pds.settings import Settings
 
 # Requests on their way at once, each a connection. Those to one site, or for one account, leave room for others: what
 # strangers run may keep every request waiting until its time is up, and a client may leave every answer unread.
-_STRANGERS = 256
-_STRANGERS_PER_SITE = 64
-_STRANGERS_PER_CALLER = 24
-_CONFIGURED = 384
-_CONFIGURED_PER_SITE = 256
-_CONFIGURED_PER_CALLER = 48
+_PASSED_ON, _PASSED_ON_PER_SITE, _PASSED_ON_PER_CALLER = 256, 64, 24
+_LOOK_UPS, _LOOK_UPS_PER_SITE = 256, 16
+_CONFIGURED, _CONFIGURED_PER_SITE, _CONFIGURED_PER_CALLER = 384, 256, 48
 
 _log = structlog.get_logger()
 
@@ -58,9 +55,9 @@ def open_network(settings: Settings, data: OpenedData, stack: AsyncExitStack) ->
             "TEMPEST_SSRF_PROTECTION is off: strangers can make this server ask machines of its own network",
             cure="remove the setting, unless this is for development, or the whole network of servers is a private one",
         )
-    strangers = _for_strangers(settings, stack)
+    strangers = _for_strangers(settings, stack, Slots(_PASSED_ON, _PASSED_ON_PER_SITE, _PASSED_ON_PER_CALLER))
     # Apart from what is passed on: look-ups are short, and nobody's slow service may hold them up.
-    look_ups = _for_strangers(settings, stack)
+    look_ups = _for_strangers(settings, stack, Slots(_LOOK_UPS, _LOOK_UPS_PER_SITE))
     configured = SafeFetch(allow_private=True, slots=Slots(_CONFIGURED, _CONFIGURED_PER_SITE, _CONFIGURED_PER_CALLER))
     stack.push_async_callback(configured.close)
     plc = _plc(settings, data, configured)
@@ -74,11 +71,8 @@ def open_network(settings: Settings, data: OpenedData, stack: AsyncExitStack) ->
     return Network(strangers, configured, plc, dids, handles, rules, documents)
 
 
-def _for_strangers(settings: Settings, stack: AsyncExitStack) -> SafeFetch:
-    fetch = SafeFetch(
-        allow_private=not settings.ssrf_protection,
-        slots=Slots(_STRANGERS, _STRANGERS_PER_SITE, _STRANGERS_PER_CALLER),
-    )
+def _for_strangers(settings: Settings, stack: AsyncExitStack, slots: Slots) -> SafeFetch:
+    fetch = SafeFetch(allow_private=not settings.ssrf_protection, slots=slots)
     stack.push_async_callback(fetch.close)
     return fetch
 

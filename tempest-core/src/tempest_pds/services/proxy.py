@@ -43,6 +43,8 @@ from tempest_pds.services.service_auth import ServiceAuth
 
 MAX_ANSWER_BYTES: Final = 10 * 1024 * 1024
 SECONDS: Final = 30.0
+# Those without an account have one share together.
+_NOBODY: Final = "nobody"
 _MAX_PUSH_BYTES: Final = 64 * 1024
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _REQUEST_HEADERS: Final = ("accept-language", "atproto-accept-labelers", "x-bsky-topics")
@@ -183,7 +185,8 @@ class Proxy:
     async def public_read(self, request: ProxyRequest) -> ProxyAnswer:
         """Have the AppView answer a query in nobody's name; errors as for `forward`."""
         target = self._default(request.method)
-        return await self._send(request, target, _request_headers(request.headers, has_body=False), None)
+        headers = _request_headers(request.headers, has_body=False)
+        return await self._send(request, target, headers, None, _NOBODY)
 
     async def resolve_target(self, method: str, headers: Mapping[str, str]) -> Target:
         """Find the service that a request goes to; raise InvalidRequest when there is none."""
@@ -223,7 +226,7 @@ class Proxy:
         target: Target,
         headers: dict[str, str],
         body: bytes | AsyncIterator[bytes] | None,
-        caller: Did | None = None,
+        caller: str,
     ) -> ProxyAnswer:
         fetch = self._configured if target.configured else self._strangers
         try:
