@@ -68,6 +68,16 @@ def test_takedown_and_its_undoing(site: Site) -> None:
     assert "Ref" not in command(site.server, "account", "info", site.bob.did)
 
 
+def test_info_tells_when_an_account_is_to_be_deleted(site: Site) -> None:
+    when = "2099-01-02T03:04:05.000Z"
+    given = {"deleteAfter": when}
+    carol = sign_up(site.server, "carol")
+    assert "Delete after" not in command(site.server, "account", "info", carol.did)
+    carol.procedure("com.atproto.server.deactivateAccount", **given)
+    assert re.search(f"^Delete after +{when}$", command(site.server, "account", "info", carol.did), re.MULTILINE)
+    assert json.loads(command(site.server, "account", "info", carol.did, "--json"))["deleteAfter"] == when
+
+
 def test_update_email_and_handle(site: Site) -> None:
     command(site.server, "account", "update-email", site.bob.did, "new@mail.test")
     command(site.server, "account", "update-handle", site.bob.did, "renamed.test")

@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 import structlog
 from tests.support.caddy import find_caddy
+from tests.support.chromium import Chromium, find_chromium
 from tests.support.deployment import Deployment, deploy
 from tests.support.examined_deployment import ExaminedDeployment
 from tests.support.lone_host import require_lone_host
 from tests.support.node import Node
+from tests.support.plc_host import plc_front, plc_smtp, reference_host, tempest_host
 from tests.support.process import ServerProcess
 from tests.support.reference import PlcDirectory, ReferencePds
 from tests.support.s3_server import lone_s3_server, s3_server
 from tests.support.server import Tempest
 
-__all__ = ["lone_s3_server", "s3_server"]
+__all__ = ["lone_s3_server", "plc_front", "plc_smtp", "reference_host", "s3_server", "tempest_host"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -95,3 +97,14 @@ def deployment(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     require_lone_host()
     with ExitStack() as stack:
         yield deploy(tmp_path_factory.mktemp("deployed"), node, stack, "the-administrator's-token-of-the-tests")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    executable = find_chromium()
+    if executable is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium is not installed")
+        pytest.skip("Chromium is not installed")
+    with Chromium(executable, tmp_path_factory.mktemp("profile")) as browser:
+        yield browser

@@ -49,6 +49,7 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
         (f"{what} when down as access" for what in ("service token", "passed on")), ("400 InvalidToken", _ENDED)
     ),
+    "session after the end": ("403 AccountNotFound", "a session does not outlive its account, whatever it is used for"),
     "activate when down": ("401 AccountTakedown", _ENDED),
 }
 """By exchange: what Tempest answers instead ("status error"), and why."""

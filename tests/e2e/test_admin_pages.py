@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 
 import pytest
 from tests.support.account import Account, sign_up
-from tests.support.chromium import Chromium, find_chromium
+from tests.support.chromium import Chromium
 from tests.support.server import Tempest
 
 PAGES = ["/", "/admin", "/admin/storage", "/admin/accounts", "/admin/accounts/DID"]
@@ -26,17 +25,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tempest]:
 @pytest.fixture(scope="module")
 def account(server: Tempest) -> Account:
     return sign_up(server, "alice")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    executable = find_chromium()
-    if executable is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is not installed")
-        pytest.skip("Chromium is not installed")
-    with Chromium(executable, tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

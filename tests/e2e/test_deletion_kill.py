@@ -1,6 +1,7 @@
 """`kill -9` while an account is being deleted: it is whole after the next start, or nothing of it is left."""
 
 import contextlib
+import sqlite3
 import threading
 import time
 import urllib.request
@@ -17,13 +18,14 @@ from tempest_pds.stores.file_names import did_to_name
 
 BLOBS = 40
 ROUNDS = 8
+DUE = 4
 SYNC = "com.atproto.sync"
 
 
-def furnish(account: Account) -> None:
+def furnish(account: Account, blobs: int = BLOBS) -> None:
     """Give an account records, and blobs enough that removing them takes a while."""
     account.post("hello")
-    for number in range(BLOBS):
+    for number in range(blobs):
         request = urllib.request.Request(
             f"{account.server.url}/xrpc/com.atproto.repo.uploadBlob",
             data=b"blob %d" % number,
@@ -110,3 +112,43 @@ def test_an_account_is_whole_or_gone_after_a_kill_at_any_instant(lone_tempest: T
         told = [kind for kind, did in events_after(server, 0, witness) if did == account.did]
         assert set(told) == {"deleted"}
     assert finished_at_start >= 1, "no kill hit the middle of a deletion"
+
+
+def in_database(server: Tempest, statement: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(server.folder / "account.sqlite")
+    try:
+        with connection:
+            return connection.execute(statement).fetchall()
+    finally:
+        connection.close()
+
+
+def test_what_is_due_is_deleted_however_often_the_server_is_killed_over_it(lone_tempest: Tempest) -> None:
+    """Accounts are deleted at the start, for their time has come while the server was off; kills come ever later."""
+    server = lone_tempest.start()
+    witness, later = sign_up(server, "witness"), sign_up(server, "later")
+    due = [sign_up(server, "due") for _ in range(DUE)]
+    for account in (*due, later):
+        furnish(account, 5)
+        account.procedure("com.atproto.server.deactivateAccount", deleteAfter="2099-01-01T00:00:00Z")
+    server.stop()
+    named = ", ".join(f"'{account.did}'" for account in due)
+    in_database(server, f"UPDATE account SET delete_after = 1 WHERE did IN ({named})")
+    delay, interrupted = 0.0, 0
+    while in_database(server, "SELECT 1 FROM account WHERE delete_after = 1"):
+        server.start()
+        time.sleep(delay)
+        server.kill()
+        delay += 0.01
+        under_way = len(in_database(server, "SELECT did FROM account_deletion"))
+        left = len(in_database(server, "SELECT 1 FROM account WHERE delete_after = 1"))
+        interrupted += under_way > 0 or 0 < left < DUE
+    server.start()
+    assert interrupted, "no kill hit the middle"
+    told = events_after(server, 0, witness)
+    for account in due:
+        assert left_behind(server.folder, account.did) == []
+        assert {kind for kind, did in told if did == account.did} == {"deleted"}
+    assert [kind for kind, did in told if did == later.did][-1] == "deactivated"
+    later.procedure("com.atproto.server.activateAccount")
+    assert later.post("still here")["commit"]

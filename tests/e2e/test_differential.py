@@ -37,11 +37,12 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
     "account without a password": ("400 InvalidPassword", "the reference makes an account that nobody can log in to"),
     "account taken": ("400 HandleNotAvailable", "the name that the lexicon has for it, and updateHandle uses"),
     "app password twice": ("400 DuplicateCreate", "the reference fails on its own unique index"),
+    "request a reset of nobody": ("200", "the reference tells strangers which addresses have no account"),
+    "reset with a long password": ("400 InvalidPassword", "the name that createAccount has for it"),
     "service token for a takeover": (
         "400 InvalidRequest",
         "deleting the account belongs to the methods never delegated",
     ),
-    "credentials": ("501 MethodNotImplemented", "not served yet"),
     **dict.fromkeys(
         ("create with a broken link", "create with broken bytes", "create with a link and more"),
         ("400 InvalidRequest", "the data model forbids them, in records of an open lexicon too"),

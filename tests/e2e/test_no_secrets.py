@@ -10,9 +10,13 @@ import base64
 import json
 import re
 import secrets
+import sqlite3
+import time
 import urllib.parse
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -119,7 +123,7 @@ def searched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         for name, value in settings.items():
             found.keep(name, value)
         found.keep("administrator's token", admin)
-        live(found, admin)
+        live(found, admin, folder)
         for what in list(found.secrets):
             misplace(found, found.secrets[what])
         for path in sorted((folder / "keys").rglob("*")):
@@ -135,7 +139,7 @@ def searched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return found
 
 
-def live(found: Searched, admin: str) -> None:
+def live(found: Searched, admin: str, folder: Path) -> None:
     """Make an account, use every kind of credential where it belongs, and get it wrong in the usual ways."""
     as_admin = {"Authorization": f"Bearer {admin}"}
     codes = [
@@ -184,7 +188,47 @@ def live(found: Searched, admin: str) -> None:
         for path in ("/xrpc/_admin/status", f"{ADMIN}.getAccountInfo?did={did}", f"{ADMIN}.searchAccounts"):
             found.send("GET", path, headers=headers)
         found.send("POST", f"{ADMIN}.updateAccountPassword", headers=headers, json={"did": did, "password": "short"})
+    use_mailed_codes(found, bearer, folder)
     look_around(found, admin, did)
+
+
+def use_mailed_codes(found: Searched, bearer: dict[str, str], folder: Path) -> None:
+    """Have codes mailed, try them where they are wrong, and use them."""
+    address = {"email": "alice@example.com"}
+    assert found.send("POST", f"{SERVER}.requestEmailConfirmation", headers=bearer).status_code == 200
+    assert found.send("POST", f"{SERVER}.requestPasswordReset", json=address).status_code == 200
+    confirming, resetting = waiting_codes(folder, ["Confirm your", "Reset the"])
+    found.keep("code that confirms", confirming)
+    found.keep("code that resets", resetting)
+    for token, method in ((resetting, "confirmEmail"), (resetting, "updateEmail"), (confirming, "resetPassword")):
+        for headers in (bearer, {}):
+            wrong = {**address, "token": token, "password": random_secret()}
+            assert found.send("POST", f"{SERVER}.{method}", json=wrong, headers=headers).status_code >= 400
+    confirm = {**address, "token": confirming}
+    assert found.send("POST", f"{SERVER}.confirmEmail", json=confirm, headers=bearer).status_code == 200
+    assert found.send("POST", f"{SERVER}.requestEmailUpdate", headers=bearer).json() == {"tokenRequired": True}
+    found.keep("code that changes", waiting_codes(folder, ["Change the email"])[0])
+    reset = {"token": resetting, "password": found.keep("password after the reset", random_secret())}
+    assert found.send("POST", f"{SERVER}.resetPassword", json=reset).status_code == 200
+
+
+def waiting_codes(folder: Path, subjects: list[str]) -> list[str]:
+    """Take codes from the mails that wait for a mail server, one for the beginning of each subject."""
+    deadline = time.monotonic() + 20
+    while True:
+        with closing(sqlite3.connect(f"file:{folder / 'account.sqlite'}?mode=ro", uri=True)) as database:
+            mails = dict(database.execute("SELECT subject, text FROM mail_outbox"))
+        found = [re.findall(r"\b[A-Z2-7]{5}-[A-Z2-7]{5}\b", text) for text in mails.values()]
+        named = [
+            codes[0]
+            for start in subjects
+            for subject, codes in zip(mails, found, strict=True)
+            if subject.startswith(start)
+        ]
+        if len(named) == len(subjects):
+            return named
+        assert time.monotonic() < deadline, list(mails)
+        time.sleep(0.02)
 
 
 def look_around(found: Searched, admin: str, did: str) -> None:
@@ -242,7 +286,7 @@ def misplace(found: Searched, secret: str) -> None:
         found.send("POST", path, json={"token": secret})
     bodies: list[dict[str, Any]] = [
         {"json": {"identifier": "alice.test", "password": {"is": secret}}},
-        {"json": {"identifier": "alice.test", "password": secret, "authFactorToken": secret}},
+        {"json": {"identifier": "alice.test", "password": secret, "authFactorToken": secret, "token": secret}},
         {"content": json.dumps({"password": secret}).encode()[:-1], "headers": {"Content-Type": "application/json"}},
         {"content": raw, "headers": {"Content-Type": "application/json"}},
         {"data": {"password": secret}},
@@ -253,7 +297,8 @@ def misplace(found: Searched, secret: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["password", "access token", "administrator's token", "SECRET_KEY_BASE", "session at /admin", "keys/"]
+    "kind",
+    ["password", "access token", "administrator's token", "SECRET_KEY_BASE", "session at /admin", "keys/", "code that"],
 )
 def test_the_search_looks_for_what_there_is(searched: Searched, kind: str) -> None:
     assert any(what.startswith(kind) for what in searched.secrets)

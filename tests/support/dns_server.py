@@ -15,12 +15,18 @@ import dns.rrset
 
 
 class DnsServer:
-    """Answer by `records`: the type and the texts of a name, which may be a wildcard; tests may change them."""
+    """Answer by `records`: the type and the texts of a name, which may be a wildcard; tests may change them.
 
-    def __init__(self) -> None:
+    Args:
+        port: to listen at; 0 takes one that is free.
+    """
+
+    def __init__(self, port: int = 0) -> None:
         self.records: dict[tuple[str, str], list[str]] = {}
+        self.silent: set[str] = set()
+        """Names that it never answers for."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind(("127.0.0.1", port))
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     @property
@@ -34,12 +40,16 @@ class DnsServer:
             data, peer = self._socket.recvfrom(4096)
             if not data:
                 return
-            self._socket.sendto(self._answer(dns.message.from_wire(data)).to_wire(), peer)
+            answer = self._answer(dns.message.from_wire(data))
+            if answer is not None:
+                self._socket.sendto(answer.to_wire(), peer)
 
-    def _answer(self, query: dns.message.Message) -> dns.message.Message:
+    def _answer(self, query: dns.message.Message) -> dns.message.Message | None:
         answer = dns.message.make_response(query)
         question = query.question[0]
         name = question.name.to_text(omit_final_dot=True).lower()
+        if name in self.silent:
+            return None
         kind = dns.rdatatype.to_text(question.rdtype)
         known = [key for key in (name, "*." + name.partition(".")[2]) if any(key == held for held, _ in self.records)]
         if not known:

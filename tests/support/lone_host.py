@@ -41,10 +41,18 @@ class LoneHost:
 
     Args:
         names: host names that lead to the host itself.
+        addresses: of its network, which may be public ones: nobody else is on it.
+        name_server: an address to ask for all other names; by default it stays the machine's own, out of reach.
     """
 
-    def __init__(self, folder: Path, *names: str) -> None:
+    def __init__(
+        self, folder: Path, *names: str, addresses: Sequence[str] = (), name_server: str | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._addresses = addresses
+        self._name_servers = None if name_server is None else folder / "resolv.conf"
+        if self._name_servers is not None:
+            self._name_servers.write_text(f"nameserver {name_server}\noptions timeout:1 attempts:1\n")
         self._hosts = folder / "hosts"
         self._hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", *names)))
         self._authorities = folder / "authorities.crt"
@@ -84,6 +92,12 @@ class LoneHost:
     def __enter__(self) -> Self:
         lines = [
             "ip link set lo up",
+            *(f"ip address add {address} dev lo" for address in self._addresses),
+            *(
+                ()
+                if self._name_servers is None
+                else (f"mount --bind {shlex.quote(str(self._name_servers))} /etc/resolv.conf",)
+            ),
             f"mount --bind {shlex.quote(str(self._hosts))} /etc/hosts",
             f"mount --bind {shlex.quote(str(self._authorities))} {AUTHORITIES}",
             "echo ready",

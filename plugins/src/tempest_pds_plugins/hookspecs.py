@@ -32,6 +32,7 @@ AccountChange = Literal[
     "restored",
     "deleted",
     "handle",
+    "identity",
     "email",
     "password",
 ]
@@ -90,7 +91,10 @@ def record_committed(did: str, rev: str, commit: str, changes: tuple[RecordChang
 
 @hookspec
 def account_changed(did: str, handle: str | None, change: AccountChange) -> None:
-    """An account was created or has changed; `handle` is the one it has now."""
+    """An account was created or has changed; `handle` is the one it has now.
+
+    `identity` says that its owner changed what its DID says: who remembers that should look it up anew.
+    """
 
 
 @hookspec

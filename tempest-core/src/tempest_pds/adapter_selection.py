@@ -63,6 +63,11 @@ class Selection:
     mailer: str = "log"
     telemetry: tuple[str, ...] = (NO_TELEMETRY,)
 
+    @property
+    def sends_mail(self) -> bool:
+        """Whether a mail goes any further than the log."""
+        return self.mailer != "log"
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Selection":
         """Read the selection alone, so that a listing works where other settings are wrong."""

@@ -142,6 +142,18 @@ class Settings:
         section=_IDENTITY,
         default_text="false on localhost, else true",
     )
+    email_blocked_domains: tuple[str, ...] = setting(
+        "TEMPEST_EMAIL_BLOCKED_DOMAINS",
+        "Domains whose addresses no account may have, each with all below it, beside the known disposable ones.",
+        section=_IDENTITY,
+        default=(),
+    )
+    email_allowed_domains: tuple[str, ...] = setting(
+        "TEMPEST_EMAIL_ALLOWED_DOMAINS",
+        "Domains whose addresses accounts may have although they are known as disposable.",
+        section=_IDENTITY,
+        default=(),
+    )
     admin_did: str | None = setting(
         "TEMPEST_ADMIN_DID", "The DID of the operator's own account.", section=_IDENTITY, default=None
     )

@@ -122,6 +122,10 @@ def _work_out(values: dict[str, Any], hostname: str) -> None:
         raise SettingsError("TEMPEST_HANDLE_DOMAINS must name one domain at least")
     if not all(Handle.is_valid(f"alice{domain}") for domain in values["handle_domains"]):
         raise SettingsError("TEMPEST_HANDLE_DOMAINS must be domains in which a handle is valid, such as .example.com")
+    for attribute in ("email_blocked_domains", "email_allowed_domains"):
+        values[attribute] = tuple(domain.lower().lstrip("@.") for domain in values.get(attribute, ()))
+        if not all(Handle.is_valid(domain) for domain in values[attribute]):
+            raise SettingsError(f"{_name_of(attribute)} must be domains such as mail.example.com")
     _check_secrets(values)
     _check_identities(values)
     for attribute in ("plc_url", "appview_url", "mod_service_url", "report_service_url"):

@@ -56,6 +56,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         "argon2",  # until somebody logs in
         "boto3",
         "botocore",
+        "disposable_email_domains",  # until somebody gives an address
         "dns",
         "filetype",  # until a blob is uploaded
         "jinja2",  # until somebody looks at a page

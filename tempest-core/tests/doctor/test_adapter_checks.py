@@ -88,6 +88,7 @@ def test_mail_that_goes_to_the_log(examine: Any, public: dict[str, str]) -> None
     ((status, detail, cure),) = examine("mail", **public)
     assert status == "warning"
     assert "no mail goes out" in detail
+    assert "reset a password" in detail
     assert "TEMPEST_SMTP_ENABLED=true" in cure
 
 

@@ -246,5 +246,4 @@ async def test_nobody_queues(client: Client) -> None:
 
 async def test_a_method_that_is_not_built_is_not_implemented(client: Client) -> None:
     await client.sign_up()
-    refused(await client.post("com.atproto.server.requestAccountDelete"), 501, "MethodNotImplemented")
     refused(await client.post("com.atproto.admin.updateAccountSigningKey"), 501, "MethodNotImplemented")

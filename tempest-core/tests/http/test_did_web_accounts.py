@@ -33,6 +33,9 @@ async def test_a_did_web_account_goes_comes_back_and_changes_its_handle(server: 
     assert (await alice.post(f"{SERVER}.activateAccount")).status_code == 200
     assert (await alice.post("com.atproto.identity.updateHandle", {"handle": "alicia.test"})).status_code == 200
     assert (await document_at(server, "alice.test"))["alsoKnownAs"] == ["at://alicia.test"]
+    # The proxy in front must go on having a certificate for the host that the DID names.
+    for host in ("alice.test", "alicia.test"):
+        assert (await server.http.get("/tls-check", params={"domain": host})).status_code == 200
     described = (await server.anybody("com.atproto.repo.describeRepo", repo=alice.did)).json()
     assert (described["handle"], described["handleIsCorrect"]) == ("alicia.test", True)
     token = await alice.service_token("did:web:localhost", "com.atproto.repo.uploadBlob")
@@ -46,3 +49,19 @@ async def test_the_name_in_a_did_web_is_nobody_elses_handle(server: WholeServer)
     given = {"handle": "alice.test", "email": "bob@example.com", "password": PASSWORD}
     answer = await server.http.post(f"/xrpc/{SERVER}.createAccount", json=given)
     assert verdict(answer) == (400, "HandleNotAvailable")
+    bob = await server.sign_up("bob")
+    answer = await bob.post("com.atproto.identity.updateHandle", {"handle": "alice.test"})
+    assert verdict(answer) == (400, "HandleNotAvailable")
+
+
+async def test_the_document_of_a_did_web_is_there_until_its_account_is_deleted(server: WholeServer) -> None:
+    """Whoever cannot resolve a DID cannot move it elsewhere, and that an account that is not active may do."""
+    alice = await server.sign_up("alice")
+    document = await document_at(server, "alice.test")
+    await alice.post(f"{SERVER}.deactivateAccount", {})
+    assert await document_at(server, "alice.test") == document
+    await server.take_down(alice)
+    assert await document_at(server, "alice.test") == document
+    await server.administer("com.atproto.admin.deleteAccount", {"did": alice.did})
+    answer = await server.http.get("/.well-known/did.json", headers={"Host": "alice.test"})
+    assert answer.status_code == 404

@@ -124,6 +124,17 @@ async def test_private_servers_that_strangers_name_see_no_connection(
             headers={"Authorization": f"Bearer {service_token(did, own_did)}"},
         )
         assert verdict(moving)[0] in (400, 401), host
+        for method in ("resolveDid", "resolveIdentity", "refreshIdentity"):
+            verb = "POST" if method == "refreshIdentity" else "GET"
+            given = {"did" if method == "resolveDid" else "identifier": did}
+            answer = await server.http.request(
+                verb,
+                f"/xrpc/com.atproto.identity.{method}",
+                params=None if verb == "POST" else given,
+                json=given if verb == "POST" else None,
+                headers=alice.bearer,
+            )
+            assert answer.status_code in (400, 502) or did == own_did, (method, host)
         directory.feed_generator = did
         feed = await alice.get("app.bsky.feed.getFeed", feed=f"at://{did}/app.bsky.feed.generator/best")
         # The AppView asks the generator, with a token of ours.
@@ -147,6 +158,10 @@ async def test_private_servers_that_strangers_name_see_no_connection(
 
     resolved = await server.anybody("com.atproto.identity.resolveHandle", handle=PRIVATE)
     assert resolved.status_code == 400
+    assert verdict(await alice.post("com.atproto.identity.updateHandle", {"handle": PRIVATE})) == (
+        400,
+        "InvalidRequest",
+    )
     assert trap.connections == 0
     assert '"level": "error"' not in server.log_text()
 

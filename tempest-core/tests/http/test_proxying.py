@@ -195,7 +195,7 @@ async def test_an_app_password_passes_on_no_messages_unless_it_is_privileged(ali
 
 async def test_what_could_take_an_account_over_is_passed_on_to_nobody(alice: User, upstream: Upstream) -> None:
     named = {"Atproto-Proxy": f"{upstream.did}#other"}
-    for method in ("com.atproto.server.requestAccountDelete", "com.atproto.server.REQUESTACCOUNTDELETE"):
+    for method in ("com.atproto.server.DeleteAccount", "com.atproto.server.REQUESTACCOUNTDELETE"):
         assert verdict(await alice.post(method, **named)) == (400, "InvalidToken")
     assert verdict(await alice.get(TIMELINE, headers={"Authorization": f"Bearer {alice.refresh}"})) == (
         400,

@@ -1,5 +1,6 @@
 """What the server does once an hour, over all accounts."""
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -61,6 +62,16 @@ async def test_strays_are_cleared_though_one_account_cannot_be_asked_for_its_own
             await blobs._blob_store.put(f"temporary/{did}/{STRAY}", chunks())
         assert await blobs.clear_strays(unused_seconds=-60) == 2
         assert uploads(server) == [f"temporary/{BROKEN}/{STRAY}"]
+
+
+async def test_a_key_that_was_reserved_for_nobody_who_came_is_forgotten(tmp_path: Path) -> None:
+    async with whole_server(tmp_path) as server:
+        reserve = "/xrpc/com.atproto.server.reserveSigningKey"
+        old, new = [(await server.http.post(reserve, json={})).json()["signingKey"] for _ in range(2)]
+        reserved = server.folder / "keys" / "reserved"
+        os.utime(reserved / f"{old.rpartition(':')[2]}.key", (1, 1))
+        await server.services.status.upkeep.sweep()
+        assert [path.stem for path in reserved.glob("*.key")] == [new.rpartition(":")[2]]
 
 
 async def test_an_account_that_is_deleted_while_the_sweep_goes_on_is_passed_over(tmp_path: Path) -> None:

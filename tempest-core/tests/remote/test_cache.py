@@ -88,3 +88,91 @@ async def test_the_answer_not_used_for_longest_leaves_first(source: Source) -> N
     assert source.asked == 3
     await source.cache.get("b")
     assert source.asked == 4
+
+
+async def test_an_answer_that_was_asked_for_before_it_was_forgotten_is_not_kept(source: Source) -> None:
+    source.gate.clear()
+    early = asyncio.create_task(source.cache.get("a"))
+    await asyncio.sleep(0)
+    source.cache.forget("a")
+    source.answer = "two"
+    late = asyncio.create_task(source.cache.get("a"))
+    await asyncio.sleep(0)
+    source.gate.set()
+    assert [await early, await late, await source.cache.get("a")] == ["two", "two", "two"]
+    assert source.asked == 2
+    source.cache.forget("a")
+    assert not source.cache.knows("a")
+
+
+async def test_who_wants_a_younger_answer_does_not_wait_for_an_older_question(source: Source) -> None:
+    source.gate.clear()
+    early = asyncio.create_task(source.cache.get("a"))
+    await asyncio.sleep(0)
+    source.now = 3
+    patient = asyncio.create_task(source.cache.get("a", max_age=4))
+    impatient = asyncio.create_task(source.cache.get("a", max_age=2))
+    await asyncio.sleep(0)
+    source.gate.set()
+    await asyncio.gather(early, patient, impatient)
+    assert source.asked == 2
+    # What is kept is that of the younger question.
+    source.now = 4
+    await source.cache.get("a", max_age=2)
+    assert source.asked == 2
+
+
+async def test_an_answer_is_as_old_as_its_question(source: Source) -> None:
+    source.gate.clear()
+    waiting = asyncio.create_task(source.cache.get("a"))
+    await asyncio.sleep(0)
+    source.now = 9
+    source.gate.set()
+    await waiting
+    source.now = 11
+    await source.cache.get("a")
+    await asyncio.sleep(0.01)
+    assert source.asked == 2
+
+
+async def test_a_renewal_that_failed_is_not_tried_again_at_once(source: Source) -> None:
+    await source.cache.get("a")
+    source.answer = Unreachable("down")
+    for source.now in (11, 12, 40, 42):
+        assert await source.cache.get("a") == "one"
+        await asyncio.sleep(0.01)
+    assert source.asked == 3
+
+
+async def test_what_is_gone_is_not_given_out_for_the_rest_of_the_hard_limit(source: Source) -> None:
+    await source.cache.get("a")
+    source.now, source.answer = 11, HandleNotFound("gone")
+    assert await source.cache.get("a") == "one"
+    await asyncio.sleep(0.01)
+    with pytest.raises(HandleNotFound):
+        await source.cache.get("a")
+
+
+async def test_heavy_answers_leave_room_for_fewer() -> None:
+    asked: list[str] = []
+
+    async def ask(key: str) -> str:
+        asked.append(key)
+        return key
+
+    cache: Cache[str, str] = Cache(ask, stale=10, hard=100, capacity=10, weigh=len)
+    for key in ("a", "b", "cccccccc", "a", "dd"):
+        await cache.get(key)
+    assert [key for key in ("a", "b", "cccccccc", "dd") if cache.knows(key)] == ["a", "dd"]
+    await cache.get("e" * 11)
+    assert not any(cache.knows(key) for key in ("a", "dd", "e" * 11))
+
+
+async def test_closing_ends_every_question_also_those_that_nobody_wants_any_more(source: Source) -> None:
+    source.gate.clear()
+    waiting = asyncio.create_task(source.cache.get("a"))
+    await asyncio.sleep(0)
+    source.cache.forget("a")
+    await source.cache.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

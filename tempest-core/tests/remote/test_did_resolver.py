@@ -8,7 +8,7 @@ from tempest_pds.protocol.crypto.keys import generate_k256
 from tempest_pds.protocol.identity.did_document import build_did_document
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.did_resolver import DidResolver
-from tempest_pds.remote.errors import BadAnswer, DidNotFound, ForbiddenAddress, OperationRefused, RemoteError
+from tempest_pds.remote.errors import BadAnswer, DidNotFound, ForbiddenAddress, RemoteError
 from tempest_pds.remote.plc_directory import PlcDirectory
 from tempest_pds.remote.safe_fetch import SafeFetch
 
@@ -27,14 +27,8 @@ class Directory:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(f"{request.method} {request.path}")
-        if request.method == "POST":
-            if (await request.json()).get("type") == "plc_operation":
-                return web.Response()
-            return web.json_response({"message": "Not an operation"}, status=400)
         if request.path == f"/{ALICE}":
             return web.json_response(self.document, status=self.status)
-        if request.path == f"/{ALICE}/log/last":
-            return web.json_response({"type": "plc_operation"})
         return web.json_response({"message": "DID not registered"}, status=404)
 
 
@@ -81,14 +75,6 @@ async def test_a_directory_that_fails_is_not_a_did_that_does_not_exist(
     with pytest.raises(RemoteError) as caught:
         await DidResolver(fetch, plc).resolve(ALICE)
     assert not isinstance(caught.value, DidNotFound)
-
-
-async def test_operations_are_sent_and_the_last_is_read(plc: PlcDirectory, directory: Directory) -> None:
-    await plc.submit(ALICE, {"type": "plc_operation"})
-    assert await plc.last_operation(ALICE) == {"type": "plc_operation"}
-    with pytest.raises(OperationRefused, match="Not an operation"):
-        await plc.submit(ALICE, {"type": "other"})
-    assert directory.asked == [f"POST /{ALICE}", f"GET /{ALICE}/log/last", f"POST /{ALICE}"]
 
 
 async def test_a_did_web_on_localhost_is_for_development_only(

@@ -101,7 +101,6 @@ async def test_what_the_directory_would_refuse_is_refused(ledger: PlcLedger) -> 
         await ledger.submit(did_for_genesis(other), first)
     await ledger.submit(did, first)
     for operation in (
-        first,
         other,
         sign(update(first, SERVER, handle="bob.test"), STRANGER),
         update(other, SERVER, handle="bob.test"),
@@ -163,3 +162,15 @@ async def test_a_damaged_line_in_the_middle_is_not_passed_over(ledger: PlcLedger
     replace(path, b"?" + contents(path))
     with pytest.raises(LedgerDamaged):
         PlcLedger(path)
+
+
+async def test_an_operation_that_is_in_force_is_taken_again_and_not_written_twice(tmp_path: Path) -> None:
+    ledger = PlcLedger(tmp_path / "plc.jsonl")
+    first = make_genesis()
+    did = did_for_genesis(first)
+    second = update(first, SERVER, handle="bob.test")
+    for operation in (first, first, second, second):
+        await ledger.submit(did, operation)
+    assert len(contents(tmp_path / "plc.jsonl").splitlines()) == 2
+    with pytest.raises(OperationRefused):
+        await ledger.submit(did, first)

@@ -39,7 +39,7 @@ class Rebinding(DnsServer):
         self._first = first
         self._then = then
 
-    def _answer(self, query: dns.message.Message) -> dns.message.Message:
+    def _answer(self, query: dns.message.Message) -> dns.message.Message | None:
         if query.question[0].rdtype == dns.rdatatype.A:
             self.records["rebind.example.com", "A"] = [self._then if self.asked else self._first]
             self.asked += 1
@@ -49,12 +49,13 @@ class Rebinding(DnsServer):
 class Aliasing(DnsServer):
     """A name server for which `alias-of-x` is another name of `x`."""
 
-    def _answer(self, query: dns.message.Message) -> dns.message.Message:
+    def _answer(self, query: dns.message.Message) -> dns.message.Message | None:
         alias = query.question[0].name
         if not alias.to_text().startswith("alias-of-"):
             return super()._answer(query)
         name = alias.to_text().removeprefix("alias-of-")
         answer = super()._answer(dns.message.make_query(name, query.question[0].rdtype))
+        assert answer is not None
         answer.id, answer.question = query.id, query.question
         answer.answer.insert(0, dns.rrset.from_text(alias, 1, "IN", "CNAME", name))
         return answer

@@ -1,5 +1,6 @@
 """All services of accounts, with the real stores, key files and ledger in a folder, and a clock of their own."""
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from tempest_pds.services.event_frames import Event
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.identities import Identities
+from tempest_pds.services.identity_resolution import IdentityResolution
 from tempest_pds.services.invites import Invites
+from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.sessions import Session, Sessions
 from tempest_pds.services.sign_up import NewAccount, SignUp, SignUpRules
@@ -29,6 +33,7 @@ from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.key_files import KeyFiles
 from tempest_pds.stores.sequencer.store import SequencerStore
+from tempest_pds_plugins.mailer import Mail
 
 SERVER = Did.parse("did:web:localhost")
 URL = "http://localhost:4000"
@@ -77,6 +82,19 @@ class Hooks:
         return self.refusal
 
 
+class Outbox:
+    """Takes mails as the outbox does."""
+
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
+
+    def add(self, mail: Mail, lifetime_seconds: float) -> None:
+        self.mails.append(mail)
+
+    def stir(self) -> None:
+        """Send nothing."""
+
+
 class World:
     """A whole server without its HTTP."""
 
@@ -91,9 +109,10 @@ class World:
         self.repositories = ActorStores(folder / "repos")
         self.writer = AccountWriter()
         self.passwords = Passwords(memory_kib=64)
-        self.fetch = SafeFetch()
+        self.fetch = SafeFetch(look_up=look_up_nothing)
         self.log = Log()
         self.hooks = Hooks()
+        self.outbox = Outbox()
         self.plc = PlcLedger(folder / "plc.jsonl")
         handle_rules = HandleRules([".test"])
         documents = HostedDocuments(self.store, self.keys, handle_rules, SERVER, URL)
@@ -106,6 +125,7 @@ class World:
         self.app_passwords = AppPasswords(self.store, self.writer)
         self.invites = Invites(self.store, self.writer, "pds.example.com")
         self.announcer = Announcer(self.store, self.writer, self.log, self.sequencer.has_commit)
+        self.resolution = IdentityResolution(self.store, self.dids, handles, handle_rules)
         self.identities = Identities(
             store=self.store,
             writer=self.writer,
@@ -144,6 +164,9 @@ class World:
             announcer=self.announcer,
             hooks=self.hooks,
             sign_up=sign_up,
+            writers=OpenRepos(self.repositories, self.keys),
+            outbox=self.outbox,
+            texts=MailTexts("localhost"),
         )
 
     async def look_up_txt(self, name: str) -> list[str]:
@@ -165,6 +188,11 @@ class World:
         self.repositories.close()
         self.store.close()
         self.sequencer.close()
+
+
+async def look_up_nothing(host: str, port: int) -> list[tuple[str, int]]:
+    """Fail as a resolver does that reaches no name server: no test looks a name up in the world outside."""
+    raise socket.gaierror(socket.EAI_AGAIN, "no name server in tests")
 
 
 def refresh_credentials(world: World, session: Session) -> Credentials:

@@ -39,6 +39,7 @@ from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.repo_rebuild import RepoRebuild
 from tempest_pds.services.repos import Repos
 from tempest_pds.services.sync_reads import SyncReads
+from tempest_pds.services.write_gate import WriteGate
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.actor.stores import ActorStores
@@ -255,6 +256,7 @@ async def _open(
             revs=revs,
             plugins=plugins,
             repo_list=repo_list,
+            gate=WriteGate(accounts),
             instruments=instruments,
         )
         repos = Repos(

@@ -22,6 +22,7 @@ from tempest_pds.services.backup.restore import Restored, RestoreDamaged, check_
 from tempest_pds.services.backup.resumption import MARGIN
 from tempest_pds.services.backup.sources import open_stream
 from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.account.email_tokens import EmailTokenInvalid, EmailTokenPurpose
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.data_directory import DataDirectory, DataDirectoryUnusable
 from tempest_pds.stores.key_files import KeyFiles
@@ -127,6 +128,17 @@ async def test_mails_that_waited_are_not_sent_again(write_path: Any, tmp_path: P
     await restored(await backup_of(write_path), tmp_path / "target")
     accounts = AccountStore(tmp_path / "target" / "account.sqlite")
     assert accounts.waiting_mails.standing()[0] == 0
+    accounts.close()
+
+
+async def test_codes_of_the_time_of_the_backup_are_worth_nothing(write_path: Any, tmp_path: Path) -> None:
+    """One that was used since would be good again."""
+    purpose = EmailTokenPurpose.RESET_PASSWORD
+    write_path.accounts.email_tokens.put(ALICE, purpose, "ABCDE-FGHIJ", 0)
+    await restored(await backup_of(write_path), tmp_path / "target")
+    accounts = AccountStore(tmp_path / "target" / "account.sqlite")
+    with pytest.raises(EmailTokenInvalid):
+        accounts.email_tokens.owner(purpose, "ABCDE-FGHIJ", 1)
     accounts.close()
 
 

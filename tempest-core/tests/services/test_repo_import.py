@@ -3,57 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 
 import pytest
+from tests.support.foreign_repo import BOB, RECORDS, Foreign, bad_repos, odd_repos, post
 
-from tempest_pds.protocol.crypto.keys import generate_k256
 from tempest_pds.protocol.data_model import car, dag_cbor
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.nsid import Nsid
 from tempest_pds.protocol.syntax.record_key import RecordKey
 from tempest_pds.protocol.syntax.tid import Tid
-from tempest_pds.repo.block_source import MemoryBlockSource
-from tempest_pds.repo.commit import Commit, decode, sign_commit
-from tempest_pds.repo.mst.change import Change
-from tempest_pds.repo.mst.tree import Tree
+from tempest_pds.repo.commit import decode
 from tempest_pds.services import foreign_repos
 from tempest_pds.services.errors import InvalidRequest
 from tempest_pds.services.record_writes import RequestedWrite
 from tempest_pds.services.repo_errors import RepoBusy, RepoNotFound
 
 ALICE = Did("did:plc:aliceaaaaaaaaaaaaaaaaaaa")
-BOB = Did("did:plc:bobbbbbbbbbbbbbbbbbbbbbb")
 POST = Nsid("app.bsky.feed.post")
 NOW = "2026-01-01T00:00:00.000Z"
-OLD_REV = Tid("3jzfcijpj2z2a")
-
-
-def post(text: str, **extra) -> dict:
-    return {"$type": "app.bsky.feed.post", "text": text, "createdAt": NOW, **extra}
-
-
-class Foreign:
-    """A repository as another server may export it."""
-
-    def __init__(self, records: dict[str, object], did: Did = ALICE, rev: Tid = OLD_REV) -> None:
-        self.records = {path: dag_cbor.encode(value) for path, value in records.items()}
-        cids = {path: CID.for_dag_cbor(block) for path, block in self.records.items()}
-        change = Tree(MemoryBlockSource()).apply([Change(path, cid, None) for path, cid in cids.items()], prove=False)
-        self.data = change.tree.root
-        self.commit = sign_commit(did, rev, self.data, generate_k256())
-        self.nodes = dict(change.tree.nodes())
-        self.blocks = {
-            self.commit.cid: self.commit.encode(),
-            **self.nodes,
-            **{cids[path]: block for path, block in self.records.items()},
-        }
-
-    def car(self) -> bytes:
-        return car.encode(self.commit.cid, self.blocks.items())
+ODD_REPOS = odd_repos(ALICE)
 
 
 async def in_chunks(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:
@@ -61,13 +34,10 @@ async def in_chunks(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:
         yield data[start : start + size]
 
 
-RECORDS = {f"app.bsky.feed.post/{n}": post(f"imported {n}") for n in range(300)}
-
-
 async def test_an_import_replaces_the_repository_by_the_same_tree_under_a_new_commit(write_path):
     await write_path.post("of before")
     before = write_path.sync.head(ALICE)
-    foreign = Foreign(RECORDS)
+    foreign = Foreign(RECORDS, ALICE)
     await write_path.repos.import_car(ALICE, in_chunks(foreign.car()))
     after = write_path.sync.head(ALICE)
     assert after.data == foreign.data
@@ -80,7 +50,7 @@ async def test_an_import_replaces_the_repository_by_the_same_tree_under_a_new_co
 
 async def test_the_revision_rises_above_one_from_the_future(write_path):
     future = Tid.from_micros(time.time_ns() // 1000 + 10**9)
-    await write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, rev=future).car()))
+    await write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE, rev=future).car()))
     assert write_path.sync.head(ALICE).rev > future
     await write_path.post("and goes on rising")
     assert len(await write_path.contents()) == 301
@@ -88,13 +58,13 @@ async def test_the_revision_rises_above_one_from_the_future(write_path):
 
 async def test_writing_goes_on_upon_what_was_imported(write_path):
     await write_path.post("of before")
-    await write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS).car()))
+    await write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car()))
     await write_path.post("of after", rkey="after")
     assert await write_path.contents() == {**RECORDS, "app.bsky.feed.post/after": post("of after")}
 
 
 async def test_an_import_of_an_active_account_is_told_by_a_sync_event(write_path):
-    await write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS).car()))
+    await write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car()))
     head = write_path.sync.head(ALICE)
     [(_, kind, body)] = write_path.events()
     assert (kind, body["did"], body["rev"]) == ("sync", ALICE, head.rev)
@@ -106,13 +76,13 @@ async def test_an_import_of_an_active_account_is_told_by_a_sync_event(write_path
 async def test_an_import_of_an_account_that_is_not_active_is_told_to_nobody(open_write_path):
     path = await open_write_path()
     path.create(ALICE, active=False)
-    await path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS).car()))
+    await path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car()))
     assert path.events() == []
     assert len(await path.contents()) == 300
 
 
 async def test_the_list_of_repositories_has_the_new_head(write_path):
-    await write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS).car()))
+    await write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car()))
     head = write_path.sync.head(ALICE)
     page = await write_path.repo_list.page(10, None)
     assert [(repo["head"], repo["rev"]) for repo in page.repos] == [(str(head.commit), head.rev)]
@@ -120,7 +90,7 @@ async def test_the_list_of_repositories_has_the_new_head(write_path):
 
 async def test_an_empty_repository_can_be_imported(write_path):
     await write_path.post("of before")
-    await write_path.repos.import_car(ALICE, in_chunks(Foreign({}).car()))
+    await write_path.repos.import_car(ALICE, in_chunks(Foreign({}, ALICE).car()))
     assert await write_path.contents() == {}
     assert write_path.listed() == {}
 
@@ -134,8 +104,19 @@ async def test_an_export_can_be_imported_again(write_path):
     assert await write_path.contents() == contents
 
 
+@pytest.mark.parametrize("name", ODD_REPOS)
+async def test_what_is_strange_and_whole_is_taken_and_signed_anew(write_path, name):
+    await write_path.repos.import_car(ALICE, in_chunks(ODD_REPOS[name]))
+    assert await write_path.contents() == RECORDS
+    head = write_path.sync.head(ALICE)
+    with write_path.stores.open(ALICE) as store:
+        commit = decode(store.get_block(head.commit))
+    assert commit.verify(write_path.key())
+    assert commit.prev is None
+
+
 async def test_blocks_that_nothing_refers_to_are_left_behind(write_path):
-    foreign = Foreign({"app.bsky.feed.post/one": post("one")})
+    foreign = Foreign({"app.bsky.feed.post/one": post("one")}, ALICE)
     stray = dag_cbor.encode({"stray": True})
     foreign.blocks[CID.for_dag_cbor(stray)] = stray
     await write_path.repos.import_car(ALICE, in_chunks(foreign.car()))
@@ -145,7 +126,7 @@ async def test_blocks_that_nothing_refers_to_are_left_behind(write_path):
 
 async def test_follows_are_found_again_when_they_are_repeated(write_path):
     follow = {"$type": "app.bsky.graph.follow", "subject": BOB, "createdAt": NOW}
-    await write_path.repos.import_car(ALICE, in_chunks(Foreign({"app.bsky.graph.follow/old": follow}).car()))
+    await write_path.repos.import_car(ALICE, in_chunks(Foreign({"app.bsky.graph.follow/old": follow}, ALICE).car()))
     await write_path.write(RequestedWrite("create", Nsid("app.bsky.graph.follow"), None, follow))
     assert len(await write_path.contents()) == 1
 
@@ -162,7 +143,7 @@ def with_blob(cid: CID, mime_type: str, size: int) -> dict:
 async def test_blobs_that_the_imported_records_refer_to_become_public(write_path):
     blob = await write_path.upload(b"uploaded before the import")
     record = with_blob(blob.cid, blob.mime_type, blob.size)
-    await write_path.repos.import_car(ALICE, in_chunks(Foreign({"app.bsky.feed.post/1": record}).car()))
+    await write_path.repos.import_car(ALICE, in_chunks(Foreign({"app.bsky.feed.post/1": record}, ALICE).car()))
     row = write_path.blobs.find(ALICE, blob.cid)
     chunks = await write_path.blobs.read(ALICE, blob.cid, 0, row.size)
     assert b"".join([chunk async for chunk in chunks]) == b"uploaded before the import"
@@ -171,7 +152,7 @@ async def test_blobs_that_the_imported_records_refer_to_become_public(write_path
 async def test_blobs_that_are_not_here_are_listed_as_missing_until_they_are_uploaded(write_path):
     cid = CID.for_raw(b"comes later")
     record = with_blob(cid, "text/plain", 11)
-    await write_path.repos.import_car(ALICE, in_chunks(Foreign({"app.bsky.feed.post/1": record}).car()))
+    await write_path.repos.import_car(ALICE, in_chunks(Foreign({"app.bsky.feed.post/1": record}, ALICE).car()))
     assert write_path.blobs.missing(ALICE, 10, None) == [(cid, f"at://{ALICE}/app.bsky.feed.post/1")]
     await write_path.upload(b"comes later")
     assert write_path.blobs.missing(ALICE, 10, None) == []
@@ -183,7 +164,7 @@ async def test_blobs_that_no_record_refers_to_any_more_are_unused(write_path):
     await write_path.write(
         RequestedWrite("create", POST, None, with_blob(blob.cid, blob.mime_type, blob.size)), validate=False
     )
-    await write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS).car()))
+    await write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car()))
     with write_path.stores.open(ALICE) as store:
         row = store.blobs.get(blob.cid)
         assert row is not None
@@ -193,7 +174,7 @@ async def test_blobs_that_no_record_refers_to_any_more_are_unused(write_path):
 
 async def test_uploads_wait_for_the_import_and_are_kept(write_path, monkeypatch):
     monkeypatch.setattr(foreign_repos, "_PAUSE_SECONDS", 0.02)
-    importing = asyncio.create_task(write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS).car())))
+    importing = asyncio.create_task(write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car())))
     blobs = []
     while not importing.done():
         blobs.append(await write_path.upload(f"during {len(blobs)}".encode()))
@@ -211,7 +192,7 @@ async def test_preferences_and_takedowns_stay(write_path):
         await write_path.log.change_file(
             store, lambda file: file.set_record_takedown("app.bsky.feed.post/bad", "report-1")
         )
-        await write_path.repos.import_car(ALICE, in_chunks(Foreign({"app.bsky.feed.post/bad": record}).car()))
+        await write_path.repos.import_car(ALICE, in_chunks(Foreign({"app.bsky.feed.post/bad": record}, ALICE).car()))
         assert store.preferences.get("app.bsky") == [("app.bsky.x", "{}")]
         assert store.record_takedown("app.bsky.feed.post/bad") == "report-1"
         assert store.get_record("app.bsky.feed.post/bad") is None
@@ -220,107 +201,36 @@ async def test_preferences_and_takedowns_stay(write_path):
 # Refusals
 
 
-def without(foreign: Foreign, cid: CID) -> bytes:
-    return car.encode(foreign.commit.cid, [item for item in foreign.blocks.items() if item[0] != cid])
-
-
-def two_roots(foreign: Foreign) -> bytes:
-    header = dag_cbor.encode({"roots": [foreign.commit.cid, foreign.data], "version": 1})
-    return (
-        car.encode_varint(len(header)) + header + b"".join(car.encode_block(*item) for item in foreign.blocks.items())
-    )
-
-
-def rooted_at(foreign: Foreign, commit: Commit) -> bytes:
-    return car.encode(commit.cid, [(commit.cid, commit.encode()), *foreign.blocks.items()])
-
-
-def wrong_block(foreign: Foreign) -> bytes:
-    blocks = list(foreign.blocks.items())
-    blocks[-1] = (blocks[-1][0], b"\xa0")
-    return car.encode(foreign.commit.cid, blocks)
-
-
-def in_another_hash(foreign: Foreign) -> bytes:
-    raw = b"\x01\x71\x1e\x20" + bytes(32)
-    return foreign.car() + car.encode_varint(len(raw) + 1) + raw + b"\xa0"
-
-
-def bad_repos() -> Iterator[tuple[str, bytes, str]]:
-    foreign = Foreign(RECORDS)
-    node = next(cid for cid in foreign.nodes if cid != foreign.data)
-    record = CID.for_dag_cbor(next(iter(foreign.records.values())))
-    whole = foreign.car()
-    yield "nothing", b"", "ends before its header"
-    yield "garbage", b"\x10" + b"garbage" * 20, "Invalid CAR file"
-    yield "text", b"<html>this is not a CAR</html>" * 20, "Invalid CAR file"
-    yield "truncated in a block", whole[:-10], "ends in the middle of a block"
-    yield "truncated in the header", whole[:20], "ends before its header"
-    yield "a length that never comes", whole + b"\xff\xff\xff\x7f", "larger than"
-    yield "a block that is not what its CID says", wrong_block(foreign), "does not hash to its CID"
-    yield (
-        "a length beyond all bounds",
-        whole[: len(car.encode_header(foreign.data))] + b"\xff" * 9 + b"\x01",
-        "too large",
-    )
-    yield "a block whose CID is not of SHA-256", in_another_hash(foreign), "SHA-256"
-    yield "no root", car.encode(None, foreign.blocks.items()), "expected one root, found 0"
-    yield "two roots", two_roots(foreign), "expected one root, found 2"
-    yield "without its commit", without(foreign, foreign.commit.cid), "missing block"
-    yield "without the top node", without(foreign, foreign.data), "missing block"
-    yield "without a node", without(foreign, node), "missing block"
-    yield "without a record", without(foreign, record), "missing block"
-    yield "of somebody else", Foreign(RECORDS, did=BOB).car(), "not of did:plc:alice"
-    yield "whose root is no commit", car.encode(foreign.data, foreign.blocks.items()), "not a commit"
-    yield "empty, without the empty node", without(Foreign({}), Foreign({}).data), "missing block"
-    yield "whose tree is a record", rooted_at(foreign, sign_commit(ALICE, OLD_REV, record, generate_k256())), "node"
-    yield "at the end of time", Foreign(RECORDS, rev=Tid("j" + "z" * 12)).car(), "the last there can be"
-    yield "with a record that is a list", Foreign({"app.bsky.feed.post/1": [1]}).car(), "app.bsky.feed.post/1"
-    yield "with a collection that is no NSID", Foreign({"posts/1": post("x")}).car(), "not a path in a repo"
-    yield "with a record key that is none", Foreign({"app.bsky.feed.post/..": post("x")}).car(), "not a path in a repo"
-    broken = Foreign({"app.bsky.feed.post/1": post("x")})
-    indefinite = b"\xbf\x61a\x01\xff"
-    cid = CID.for_dag_cbor(indefinite)
-    change = Tree(MemoryBlockSource()).apply([Change("app.bsky.feed.post/1", cid, None)], prove=False)
-    commit = sign_commit(ALICE, OLD_REV, change.tree.root, generate_k256())
-    blocks = {commit.cid: commit.encode(), **change.new_nodes, cid: indefinite}
-    assert broken.data != commit.data
-    yield "with a record that is not DAG-CBOR", car.encode(commit.cid, blocks.items()), "app.bsky.feed.post/1"
-
-
-@pytest.mark.parametrize(("data", "message"), [pytest.param(d, m, id=name) for name, d, m in bad_repos()])
-async def test_what_is_not_a_whole_and_valid_repository_is_refused_and_changes_nothing(write_path, data, message):
+async def test_what_is_not_a_whole_and_valid_repository_is_refused_and_changes_nothing(write_path):
+    """Each by its name at the front door: tests/e2e/test_bad_imports.py."""
     await write_path.post("stays")
     blob = await write_path.upload(b"stays too")
     contents, head, events = await write_path.contents(), write_path.sync.head(ALICE), write_path.events()
-    with pytest.raises(InvalidRequest, match=message):
-        await write_path.repos.import_car(ALICE, in_chunks(data))
-    assert await write_path.contents() == contents
+    for data, message in bad_repos(ALICE).values():
+        with pytest.raises(InvalidRequest, match=re.escape(message)):
+            await write_path.repos.import_car(ALICE, in_chunks(data))
+        assert await write_path.contents() == contents
+        assert list(write_path.directory.tmp.iterdir()) == []
     assert (write_path.sync.head(ALICE), write_path.events()) == (head, events)
     with write_path.stores.open(ALICE) as store:
         assert store.blobs.get(blob.cid) is not None
-    assert list(write_path.directory.tmp.iterdir()) == []
     await write_path.post("and writing goes on")
 
 
-async def test_a_tree_whose_keys_do_not_rise_is_refused(write_path):
-    """A subtree that is named twice would be walked twice; enough of that is an attack."""
-    first = Foreign({f"app.bsky.feed.post/{n}": post(str(n)) for n in range(60)})
-    top = first.nodes[first.data]
-    children = [cid for cid in first.nodes if cid != first.data and cid.raw in top]
-    assert len(children) > 1
-    forged = top.replace(children[1].raw, children[0].raw)
-    root = CID.for_dag_cbor(forged)
-    first.blocks[root] = forged
-    with pytest.raises(InvalidRequest, match="do not rise"):
-        await write_path.repos.import_car(
-            ALICE, in_chunks(rooted_at(first, sign_commit(ALICE, OLD_REV, root, generate_k256())))
-        )
+async def test_one_large_record_under_many_paths_does_not_fill_the_disk(write_path):
+    """In a file it takes the place of one record, and here that of one for each path."""
+    large = post("x", filler="y" * 100_000)
+    data = Foreign({f"app.bsky.feed.post/{n}": large for n in range(100)}, ALICE).car()
+    assert len(data) < 200_000
+    with pytest.raises(InvalidRequest, match="more than 5000000 bytes"):
+        await write_path.repos.import_car(ALICE, in_chunks(data), max_bytes=5_000_000)
+    await write_path.repos.import_car(ALICE, in_chunks(data), max_bytes=15_000_000)
+    assert len(write_path.listed()) == 100
 
 
 async def test_an_account_without_a_repository_cannot_import(write_path):
     with pytest.raises(RepoNotFound):
-        await write_path.repos.import_car(BOB, in_chunks(Foreign(RECORDS, did=BOB).car()))
+        await write_path.repos.import_car(BOB, in_chunks(Foreign(RECORDS, BOB).car()))
 
 
 async def test_two_imports_into_one_repository_do_not_meet(write_path):
@@ -329,12 +239,12 @@ async def test_two_imports_into_one_repository_do_not_meet(write_path):
     async def slow() -> AsyncIterator[bytes]:
         started.set()
         await asyncio.sleep(0.05)
-        yield Foreign(RECORDS).car()
+        yield Foreign(RECORDS, ALICE).car()
 
     first = asyncio.create_task(write_path.repos.import_car(ALICE, slow()))
     await started.wait()
     with pytest.raises(RepoBusy):
-        await write_path.repos.import_car(ALICE, in_chunks(Foreign({}).car()))
+        await write_path.repos.import_car(ALICE, in_chunks(Foreign({}, ALICE).car()))
     await first
     assert len(await write_path.contents()) == 300
 
@@ -344,7 +254,7 @@ async def test_a_client_that_goes_away_leaves_everything_as_it_was(write_path):
     contents = await write_path.contents()
 
     async def cut_off() -> AsyncIterator[bytes]:
-        yield Foreign(RECORDS).car()[:5000]
+        yield Foreign(RECORDS, ALICE).car()[:5000]
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
@@ -358,7 +268,7 @@ async def test_an_import_that_is_cancelled_has_happened_or_not_and_holds_nothing
     monkeypatch.setattr(foreign_repos, "_PAUSE_SECONDS", 0.01)
     await write_path.post("of before", rkey="before")
     before = await write_path.contents()
-    task = asyncio.create_task(write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS).car())))
+    task = asyncio.create_task(write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car())))
     await asyncio.sleep(moment)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -375,7 +285,7 @@ async def test_an_import_that_is_cancelled_has_happened_or_not_and_holds_nothing
 async def test_writers_are_refused_while_their_repository_is_replaced_and_others_are_not(write_path, monkeypatch):
     monkeypatch.setattr(foreign_repos, "_PAUSE_SECONDS", 0.02)
     write_path.create(BOB)
-    importing = asyncio.create_task(write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS).car())))
+    importing = asyncio.create_task(write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car())))
     kept, refused, slowest = [], 0, 0.0
     while not importing.done():
         started = time.perf_counter()
@@ -397,7 +307,7 @@ async def test_the_log_is_settled_beside_an_import_without_waiting_for_it(write_
     monkeypatch.setattr(foreign_repos, "_PAUSE_SECONDS", 0.02)
     write_path.create(BOB)
     await write_path.post("of before")
-    importing = asyncio.create_task(write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS).car())))
+    importing = asyncio.create_task(write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car())))
     slowest = 0.0
     while not importing.done():
         await write_path.post("bob's", did=BOB)
@@ -430,7 +340,7 @@ async def test_a_replacement_that_fails_leaves_the_repository_as_it_was_and_writ
 
     monkeypatch.setattr(foreign_repos.ForeignRepo, "rows", failing)
     with pytest.raises(OSError, match="disk full"):
-        await write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS).car()))
+        await write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car()))
     monkeypatch.undo()
     await write_path.post("goes on", rkey="on")
     assert set(await write_path.contents()) == {"app.bsky.feed.post/stays", "app.bsky.feed.post/on"}
@@ -444,7 +354,7 @@ async def test_an_import_survives_a_crash_right_after_it(open_write_path, tmp_pa
     path.create(ALICE)
     for number in range(5):
         await path.post(f"of before {number}")
-    await path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS).car()))
+    await path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car()))
     await path.post("of after", rkey="after")
     copy = await path.log.call(lambda: path.copy_files(tmp_path / "crashed"))
     again = await open_write_path(copy)
@@ -455,7 +365,7 @@ async def test_an_import_survives_a_crash_right_after_it(open_write_path, tmp_pa
 async def test_memory_does_not_grow_with_the_size_of_an_import(write_path):
     """Large records, few of them: with all in memory it would be 12 MB."""
     records = {f"app.bsky.feed.post/{n}": post("x", filler=f"{n:05}" * 4_000) for n in range(600)}
-    data = Foreign(records).car()
+    data = Foreign(records, ALICE).car()
     assert len(data) > 12_000_000
     tracemalloc.start()
     try:

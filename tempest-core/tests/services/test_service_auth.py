@@ -24,6 +24,7 @@ from tempest_pds.services.errors import (
     JwtExpired,
     UntrustedIss,
 )
+from tempest_pds.services.method_rules import CREATE_ACCOUNT
 from tempest_pds.services.service_auth import ServiceAuth
 
 SERVER = Did.parse("did:web:pds.example.com")
@@ -172,6 +173,12 @@ async def test_a_labeler_signs_with_its_own_key(service_auth: ServiceAuth, world
         await service_auth.verify(signed(world), UPLOAD, issuers=issuers)
 
 
+async def test_a_labelers_key_does_not_speak_for_its_account(service_auth: ServiceAuth, world: World) -> None:
+    for method in (UPLOAD, CREATE_ACCOUNT):
+        with pytest.raises(BadJwtIss):
+            await service_auth.verify(signed(world, LABELER, iss=f"{LABELER}#atproto_labeler", lxm=method), method)
+
+
 @pytest.mark.parametrize(
     ("changed", "error"),
     [
@@ -214,6 +221,16 @@ async def test_a_key_that_was_changed_is_looked_up_again(service_auth: ServiceAu
     world.now += 20
     assert await service_auth.verify(signed(world), UPLOAD) == ALICE
     assert world.asked == 2
+
+
+async def test_no_account_is_made_with_a_key_of_before(service_auth: ServiceAuth, world: World) -> None:
+    assert await service_auth.verify(signed(world, lxm=CREATE_ACCOUNT), CREATE_ACCOUNT) == ALICE
+    old = signed(world, lxm=CREATE_ACCOUNT)
+    world.keys[ALICE] = generate_k256()
+    world.publish(ALICE)
+    with pytest.raises(BadJwtSignature):
+        await service_auth.verify(old, CREATE_ACCOUNT)
+    assert await service_auth.verify(signed(world, lxm=CREATE_ACCOUNT), CREATE_ACCOUNT) == ALICE
 
 
 async def test_bad_signatures_do_not_make_the_directory_work_without_end(

@@ -76,6 +76,8 @@ def test_a_public_server_refuses_to_start_without(name: str) -> None:
         ("TEMPEST_DURABILITY", "forever"),
         ("TEMPEST_FIREHOSE_MAX_BUFFER", "0"),
         ("TEMPEST_HANDLE_DOMAINS", ","),
+        ("TEMPEST_EMAIL_BLOCKED_DOMAINS", "https://spam.example"),
+        ("TEMPEST_EMAIL_ALLOWED_DOMAINS", "alice@mail.example"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name_and_never_repeated(name: str, value: str) -> None:
@@ -104,11 +106,13 @@ def test_lists_and_flags_are_read() -> None:
             "TEMPEST_RATE_LIMITS_ENABLED": "No",
             "TEMPEST_HANDLE_DOMAINS": "example.test,.other.test",
             "TEMPEST_LEXICON_PATHS": "/a,/b",
+            "TEMPEST_EMAIL_BLOCKED_DOMAINS": "@Spam.example, .other.example",
         }
     )
     assert settings.crawlers == ("https://one.example", "https://two.example")
     assert not settings.rate_limits_enabled
     assert settings.handle_domains == (".example.test", ".other.test")
+    assert settings.email_blocked_domains == ("spam.example", "other.example")
     assert settings.lexicon_paths == (Path("/a"), Path("/b"))
 
 

@@ -122,7 +122,11 @@ def test_a_takedown_hides_a_deactivation_and_gives_it_back(accounts: AccountStor
     store.set_takedown(ALICE, "case 1")
     assert status() is AccountStatus.TAKENDOWN
     store.set_suspended(ALICE, None)
+    assert store.due_for_deletion(9) == []
     store.set_takedown(ALICE, None)
+    store.set_suspended(ALICE, 7)
+    assert store.due_for_deletion(9) == []
+    store.set_suspended(ALICE, None)
     assert status() is AccountStatus.DEACTIVATED
     assert store.due_for_deletion(8) == []
     assert store.due_for_deletion(9) == [ALICE]

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,13 @@ import pytest
 from tempest_pds.protocol.crypto.keys import generate_k256, generate_p256
 from tempest_pds.stores import files
 from tempest_pds.stores.data_directory import DataDirectory, DataDirectoryInUse, DataDirectoryUnusable
-from tempest_pds.stores.key_files import KeyFileBroken, KeyFiles, SigningKeyExists, SigningKeyNotFound
+from tempest_pds.stores.key_files import (
+    KeyFileBroken,
+    KeyFiles,
+    SigningKeyExists,
+    SigningKeyNotFound,
+    TooManyReserved,
+)
 
 DID = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"
 
@@ -187,6 +194,35 @@ def test_the_same_did_reserves_the_same_key(tmp_path: Path) -> None:
     keys.release_reserved_key(first.public.did_key, DID)
     assert keys.reserved_key(first.public.did_key) is None
     assert keys.reserved_key_for(DID) is None
+
+
+def test_a_reserved_key_that_nobody_asks_for_in_a_week_is_forgotten(tmp_path: Path) -> None:
+    keys = KeyFiles(tmp_path)
+    old, nameless, asked_again = keys.reserve_key(DID), keys.reserve_key(), keys.reserve_key("did:web:other.test")
+    for key in (old, nameless, asked_again):
+        os.utime(tmp_path / "reserved" / f"{key.public.did_key.rpartition(':')[2]}.key", (1, 1))
+    assert keys.reserve_key("did:web:other.test").raw == asked_again.raw
+    young = keys.reserve_key("did:web:young.test")
+    assert keys.forget_unclaimed_keys(time.time()) == 2
+    assert keys.reserved_key_for(DID) is None
+    left = [keys.reserved_key_for(did) for did in ("did:web:other.test", "did:web:young.test")]
+    assert [key and key.raw for key in left] == [asked_again.raw, young.raw]
+    assert len(list((tmp_path / "reserved" / "by-did").iterdir())) == 2
+    assert keys.reserve_key(DID).raw != old.raw
+    assert KeyFiles(tmp_path / "nothing").forget_unclaimed_keys(0) == 0
+
+
+def test_keys_are_reserved_for_so_many_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempest_pds.stores.key_files.MAX_RESERVED", 2)
+    keys = KeyFiles(tmp_path)
+    first = keys.reserve_key(DID)
+    keys.reserve_key()
+    for again in (keys, KeyFiles(tmp_path)):
+        with pytest.raises(TooManyReserved):
+            again.reserve_key()
+        assert again.reserve_key(DID).raw == first.raw
+    keys.release_reserved_key(first.public.did_key, DID)
+    keys.reserve_key()
 
 
 def test_secrets_are_made_once(tmp_path: Path) -> None:

@@ -77,7 +77,9 @@ def info(account: str, as_json: bool) -> None:
         standing = server.call("com.atproto.admin.getSubjectStatus", params={"did": found["did"]})
     reference = standing.get("takedown", {}).get("ref")
     if as_json:
-        print_json({**details, "status": found["status"], **({"takedownRef": reference} if reference else {})})
+        more = {"takedownRef": reference, "deleteAfter": found["deleteAfter"]}
+        shown = {name: value for name, value in more.items() if value}
+        print_json({**details, "status": found["status"], **shown})
         return
     rows = (
         ("DID", found["did"]),
@@ -87,6 +89,8 @@ def info(account: str, as_json: bool) -> None:
         ("E-mail", details.get("email")),
         ("Confirmed", details.get("emailConfirmedAt")),
         ("Since", details.get("indexedAt")),
+        ("Deactivated", found["deactivatedAt"]),
+        ("Delete after", found["deleteAfter"]),
         ("Invites", "disabled" if details.get("invitesDisabled") else "allowed"),
         ("Invite note", details.get("inviteNote")),
     )

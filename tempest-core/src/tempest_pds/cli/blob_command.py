@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from tempest_pds.cli.operation import confirm, count, json_option, operator, print_json, yes_option
+from tempest_pds.cli.operation import confirm, json_option, operator, print_json, yes_option
 from tempest_pds.cli.progress_line import ProgressLine
+from tempest_pds.http.pages.formats import count
 
 
 @click.group("blob")

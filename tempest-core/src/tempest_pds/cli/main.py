@@ -13,6 +13,10 @@ _COMMANDS: Final = {
     "serve": ("tempest_pds.cli.serve_command:serve", "Run the server."),
     "account": ("tempest_pds.cli.account_command:account", "List and change the accounts on this server."),
     "repo": ("tempest_pds.cli.repo_command:repo", "Verify, export, import and rebuild repositories."),
+    "migrate": (
+        "tempest_pds.cli.migrate_command:migrate",
+        "Move an account with all it has to another server.",
+    ),
     "blob": ("tempest_pds.cli.blob_command:blob", "Check the blobs of all accounts, and clear away what nobody uses."),
     "sequencer": (
         "tempest_pds.cli.sequencer_command:sequencer",

@@ -57,8 +57,3 @@ def confirm(question: str, *, yes: bool) -> None:
 def print_json(value: object) -> None:
     """Print a value for a script."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def count(number: int, noun: str) -> str:
-    """Write a number with its noun, in the plural where it is one."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

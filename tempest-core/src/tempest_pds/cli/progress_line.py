@@ -41,15 +41,20 @@ class ProgressLine:
             self._stream.write(f"{text}\n")
         self._stream.flush()
 
+    def clear(self) -> None:
+        """Take the line away, for something else to be written."""
+        if self._width:
+            self._stream.write(f"\r{' ' * self._width}\r")
+            self._stream.flush()
+            self._width = 0
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._width:
-            self._stream.write(f"\r{' ' * self._width}\r")
-            self._stream.flush()
+        self.clear()
 
 
 def _text(what: str, done: int, total: int | None) -> str:

@@ -12,7 +12,6 @@ import click
 from tempest_pds.cli.operation import (
     Mistake,
     confirm,
-    count,
     find_account,
     find_did,
     json_option,
@@ -21,6 +20,7 @@ from tempest_pds.cli.operation import (
     yes_option,
 )
 from tempest_pds.cli.progress_line import ProgressLine
+from tempest_pds.http.pages.formats import count
 
 
 @click.group("repo")

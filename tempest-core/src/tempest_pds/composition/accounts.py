@@ -13,12 +13,18 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
 from tempest_pds.services.announcer import Announcer
 from tempest_pds.services.app_passwords import AppPasswords
+from tempest_pds.services.email_addresses import EmailAddresses
 from tempest_pds.services.email_codes import EmailCodes
+from tempest_pds.services.email_rules import EmailRules
 from tempest_pds.services.identities import Identities
+from tempest_pds.services.identity_resolution import IdentityResolution
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_outbox import MailOutbox
 from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.open_repos import OpenRepos
+from tempest_pds.services.password_reset import PasswordReset
 from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.plc_operations import PlcOperations
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.sign_up import SignUp, SignUpRules
 from tempest_pds.services.tokens import Tokens
@@ -35,7 +41,12 @@ class AccountServices:
     app_passwords: AppPasswords
     invites: Invites
     identities: Identities
+    resolution: IdentityResolution
     email_codes: EmailCodes
+    email_addresses: EmailAddresses
+    password_reset: PasswordReset
+    plc_operations: PlcOperations
+    sign_up: SignUp
 
 
 def make_accounts(
@@ -48,9 +59,12 @@ def make_accounts(
     announcer: Announcer,
     hooks: AccountHooks,
     outbox: MailOutbox,
+    writers: OpenRepos,
     revs: TidClock,
+    mail_goes_out: bool,
 ) -> AccountServices:
     """Make the services; nothing is opened."""
+    texts = MailTexts(settings.hostname, settings.contact_email)
     tokens = Tokens(_token_secret(settings, data.keys), Did.parse(settings.service_did))
     sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids)
     invites = Invites(data.accounts, writer, settings.hostname)
@@ -67,6 +81,7 @@ def make_accounts(
         hooks=hooks,
         public_url=settings.public_url,
     )
+    emails = EmailRules(settings.email_blocked_domains, settings.email_allowed_domains)
     sign_up = SignUp(
         store=data.accounts,
         writer=writer,
@@ -86,6 +101,7 @@ def make_accounts(
             invite_required=settings.invite_required,
             operator_key=settings.plc_recovery_key,
             did_method=settings.hosted_did_method,
+            emails=emails,
         ),
     )
     accounts = Accounts(
@@ -97,9 +113,56 @@ def make_accounts(
         announcer=announcer,
         hooks=hooks,
         sign_up=sign_up,
+        writers=writers,
+        outbox=outbox,
+        texts=texts,
     )
-    email_codes = EmailCodes(store=data.accounts, writer=writer, outbox=outbox, texts=MailTexts(settings.hostname))
-    return AccountServices(accounts, sessions, AppPasswords(data.accounts, writer), invites, identities, email_codes)
+    email_codes = EmailCodes(
+        store=data.accounts, writer=writer, outbox=outbox, texts=texts, mail_goes_out=mail_goes_out
+    )
+    email_addresses = EmailAddresses(
+        store=data.accounts,
+        writer=writer,
+        codes=email_codes,
+        outbox=outbox,
+        texts=texts,
+        rules=emails,
+        hooks=hooks,
+    )
+    password_reset = PasswordReset(
+        store=data.accounts,
+        writer=writer,
+        codes=email_codes,
+        passwords=passwords,
+        outbox=outbox,
+        texts=texts,
+        hooks=hooks,
+    )
+    plc_operations = PlcOperations(
+        store=data.accounts,
+        writer=writer,
+        keys=data.keys,
+        plc=network.plc,
+        dids=network.dids,
+        email_codes=email_codes,
+        announcer=announcer,
+        hooks=hooks,
+        public_url=settings.public_url,
+        operator_key=settings.plc_recovery_key,
+    )
+    return AccountServices(
+        accounts=accounts,
+        sessions=sessions,
+        app_passwords=AppPasswords(data.accounts, writer),
+        invites=invites,
+        identities=identities,
+        email_codes=email_codes,
+        email_addresses=email_addresses,
+        password_reset=password_reset,
+        plc_operations=plc_operations,
+        sign_up=sign_up,
+        resolution=IdentityResolution(data.accounts, network.dids, network.handles, network.rules),
+    )
 
 
 def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:

@@ -61,7 +61,7 @@ def open_network(settings: Settings, data: OpenedData, stack: AsyncExitStack) ->
     configured = SafeFetch(allow_private=True, slots=Slots(_CONFIGURED, _CONFIGURED_PER_SITE, _CONFIGURED_PER_CALLER))
     stack.push_async_callback(configured.close)
     plc = _plc(settings, data, configured)
-    rules = HandleRules(settings.handle_domains)
+    rules = HandleRules(settings.handle_domains, settings.hostname)
     own_did = Did.parse(settings.service_did)
     documents = HostedDocuments(data.accounts, data.keys, rules, own_did, settings.public_url)
     dids = DidResolver(look_ups, plc, allow_private=not settings.ssrf_protection, own=documents.document)

@@ -14,9 +14,12 @@ from tempest_pds.services.administration import Administration, Outbox
 from tempest_pds.services.announcer import Announcer
 from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.due_deletions import DueDeletions
+from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.firehose import Firehose
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.moderation import Moderation
+from tempest_pds.services.owner_deletion import OwnerDeletion
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repos import Repos
@@ -30,6 +33,8 @@ class Office:
     administration: Administration
     moderation: Moderation
     deletion: AccountDeletion
+    owner_deletion: OwnerDeletion
+    due_deletions: DueDeletions
     quarantine: Quarantine
 
 
@@ -49,9 +54,21 @@ def make_office(
     repos: Repos,
     dids: DidResolver,
     outbox: Outbox,
+    codes: EmailCodes,
 ) -> Office:
     """Make the office; nothing is opened."""
     quarantine = Quarantine(stores=data.stores, log=log, blobs=blobs, blob_store=blob_store)
+    deletion = AccountDeletion(
+        store=data.accounts,
+        writer=writer,
+        repos=repos,
+        log=log,
+        sequencer=data.sequencer,
+        firehose=firehose,
+        announcer=announcer,
+        dids=dids,
+        hooks=hooks,
+    )
     return Office(
         administration=Administration(
             store=data.accounts,
@@ -71,16 +88,8 @@ def make_office(
             log=log,
             quarantine=quarantine,
         ),
-        deletion=AccountDeletion(
-            store=data.accounts,
-            writer=writer,
-            repos=repos,
-            log=log,
-            sequencer=data.sequencer,
-            firehose=firehose,
-            announcer=announcer,
-            dids=dids,
-            hooks=hooks,
-        ),
+        deletion=deletion,
+        owner_deletion=OwnerDeletion(store=data.accounts, passwords=passwords, codes=codes, deletion=deletion),
+        due_deletions=DueDeletions(store=data.accounts, deletion=deletion),
         quarantine=quarantine,
     )

@@ -37,6 +37,7 @@ from tempest_pds.services.announcer import Announcer
 from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog, Frames
 from tempest_pds.services.firehose import Firehose
+from tempest_pds.services.handle_availability import HandleAvailability
 from tempest_pds.services.hosting import Hosting
 from tempest_pds.services.mail_report import mail_report
 from tempest_pds.services.open_repos import OpenRepos
@@ -51,6 +52,7 @@ from tempest_pds.services.repos import Repos
 from tempest_pds.services.service_auth import ServiceAuth
 from tempest_pds.services.sync_reads import SyncReads
 from tempest_pds.services.upkeep import Upkeep
+from tempest_pds.services.write_gate import WriteGate
 from tempest_pds.settings import Settings
 from tempest_pds.stores.key_files import KeyFiles
 from tempest_pds.telemetry import Instruments, software_version
@@ -181,6 +183,7 @@ async def open_services(
         revs=revs,
         plugins=plugins,
         repo_list=repo_list,
+        gate=WriteGate(data.accounts),
         instruments=instruments,
     )
 
@@ -194,8 +197,12 @@ async def open_services(
         announcer=announcer,
         hooks=plugins,
         outbox=mail,
+        writers=repos,
         revs=revs,
+        # On a developer's own machine the log takes the place of the mailbox.
+        mail_goes_out=settings.is_local or adapters.selection.sends_mail,
     )
+    stack.push_async_callback(accounts.password_reset.close)
     whole_repos = Repos(
         stores=data.stores,
         repos=repos,
@@ -222,6 +229,7 @@ async def open_services(
         repos=whole_repos,
         dids=network.dids,
         outbox=mail,
+        codes=accounts.email_codes,
     )
     upkeep = Upkeep(
         log=log,
@@ -230,8 +238,11 @@ async def open_services(
         repo_list=repo_list,
         blobs=blobs,
         sessions=accounts.sessions,
+        email_codes=accounts.email_codes,
         quarantine=office.quarantine,
         deletions=office.deletion,
+        keys=data.keys,
+        due_deletions=office.due_deletions,
         retention_seconds=settings.firehose_retention_hours * 3600,
     )
     service_auth = ServiceAuth(data.keys, network.dids, Did.parse(settings.service_did))
@@ -263,13 +274,19 @@ async def open_services(
         app_passwords=accounts.app_passwords,
         invites=accounts.invites,
         email_codes=accounts.email_codes,
+        email_addresses=accounts.email_addresses,
+        password_reset=accounts.password_reset,
+        plc_operations=accounts.plc_operations,
         service_auth=service_auth,
         identities=accounts.identities,
+        resolution=accounts.resolution,
         records=records,
         repos=whole_repos,
         administration=office.administration,
         moderation=office.moderation,
         account_deletion=office.deletion,
+        owner_deletion=office.owner_deletion,
+        handle_availability=HandleAvailability(accounts.identities, accounts.sign_up),
         repo_list=repo_list,
         sync=sync,
         dids=network.dids,

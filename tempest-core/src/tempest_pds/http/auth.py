@@ -156,6 +156,9 @@ class Authenticator:
             # The reference knows no AuthMissing here, and moderation tools match what it says.
             raise AuthenticationRequired("Authentication Required") if auth.admin else AuthMissing
         scheme, token = _parse(header)
+        if auth.service and auth.anonymous and scheme != "bearer":
+            # Only a service token proves anything here, the administrator's neither.
+            raise AuthenticationRequired("Invalid authorization header")
         if scheme == "basic":
             return await self._administrator(auth, call, _basic_password(token))
         if scheme == "dpop":
@@ -172,15 +175,16 @@ class Authenticator:
         return self._narrowed(auth, credentials)
 
     def _narrowed(self, auth: Auth, credentials: Credentials) -> Credentials:
-        """Let a session that is older than a takedown do no more than one that is opened after it.
+        """Let no session outlive its account, nor one that is older than a takedown do more than one opened after it.
 
         What anybody might ask is left as it is: there the session only tells the owner from others.
         """
-        if (
-            auth.anonymous
-            or credentials.scope is Scope.TAKENDOWN
-            or self._account_status(credentials.account) not in _TAKEN_DOWN
-        ):
+        if auth.anonymous:
+            return credentials
+        status = self._account_status(credentials.account)
+        if status is None:
+            raise AccountMissing("Account not found")
+        if status not in _TAKEN_DOWN or credentials.scope is Scope.TAKENDOWN:
             return credentials
         if not credentials.is_full or Scope.TAKENDOWN not in (auth.scopes or ()):
             raise AccountTakedown("Account has been taken down")

@@ -21,14 +21,20 @@ if TYPE_CHECKING:
     from tempest_pds.services.app_passwords import AppPasswords
     from tempest_pds.services.backup.maker import BackupMaker
     from tempest_pds.services.blobs import Blobs
+    from tempest_pds.services.email_addresses import EmailAddresses
     from tempest_pds.services.email_codes import EmailCodes
     from tempest_pds.services.firehose import Firehose
+    from tempest_pds.services.handle_availability import HandleAvailability
     from tempest_pds.services.hosting import Hosting
     from tempest_pds.services.identities import Identities
+    from tempest_pds.services.identity_resolution import IdentityResolution
     from tempest_pds.services.invites import Invites
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
+    from tempest_pds.services.owner_deletion import OwnerDeletion
+    from tempest_pds.services.password_reset import PasswordReset
+    from tempest_pds.services.plc_operations import PlcOperations
     from tempest_pds.services.preferences import Preferences
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
@@ -88,8 +94,13 @@ class Services:
     app_passwords: AppPasswords
     invites: Invites
     email_codes: EmailCodes
+    email_addresses: EmailAddresses
+    password_reset: PasswordReset
     service_auth: ServiceAuth
     identities: Identities
+    plc_operations: PlcOperations
+    handle_availability: HandleAvailability
+    resolution: IdentityResolution
     hosting: Hosting
     records: Records
     repos: Repos
@@ -104,6 +115,7 @@ class Services:
     administration: Administration
     moderation: Moderation
     account_deletion: AccountDeletion
+    owner_deletion: OwnerDeletion
     status: ServerStatus
     account_listing: AccountListing
     mail: MailOutbox

@@ -3,18 +3,37 @@
 A *stale* answer is given out at once and renewed behind the caller's back; past the *hard* limit it is asked for again
 first. So a name server or directory that is down for an hour is not noticed, and one that was moved is noticed within
 the stale limit of the next request. Questions asked at the same time are asked once.
+
+An answer is as old as its question: what was true may have changed while the answer was on its way. So nobody who wants
+a younger answer waits for a question that was asked before, and of a question that was asked before `forget` only
+those who had waited for it already hear the answer; it is not kept.
 """
 
 import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from tempest_pds.remote.errors import NotFound
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class _Kept(Generic[V]):
+    asked_at: float
+    answer: V | NotFound
+    weight: int
+    renew_at: float
+
+
+@dataclass(slots=True)
+class _Question(Generic[V]):
+    asked_at: float
+    task: "asyncio.Task[V]"
 
 
 class Cache(Generic[K, V]):
@@ -24,7 +43,10 @@ class Cache(Generic[K, V]):
         ask: the question itself; what it raises reaches the caller. A `NotFound` is remembered too, for `negative`.
         stale: seconds after which an answer is renewed in the background.
         hard: seconds after which an answer is no longer given out.
-        capacity: answers kept; the one not used for longest leaves first.
+        negative: seconds for which it is remembered that there is nothing.
+        retry: seconds until the next try after a renewal that failed; the answer it was to replace stays.
+        capacity: the weight of all answers kept; the one not used for longest leaves first.
+        weigh: gives the weight of an answer; each weighs 1 unless this is given.
         clock: seconds that only rise.
     """
 
@@ -35,75 +57,103 @@ class Cache(Generic[K, V]):
         stale: float,
         hard: float,
         negative: float = 30.0,
+        retry: float = 30.0,
         capacity: int = 2048,
+        weigh: Callable[[V], int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ask = ask
         self._stale = stale
         self._hard = hard
         self._negative = negative
+        self._retry = retry
         self._capacity = capacity
+        self._weigh = weigh
         self._clock = clock
-        self._answers: OrderedDict[K, tuple[float, V | NotFound]] = OrderedDict()
-        self._asking: dict[K, asyncio.Task[V]] = {}
+        self._kept: OrderedDict[K, _Kept[V]] = OrderedDict()
+        self._weight = 0
+        self._newest: dict[K, _Question[V]] = {}
+        self._tasks: set[asyncio.Task[V]] = set()
 
     async def get(self, key: K, *, max_age: float | None = None) -> V:
         """Give the answer, asking only when needed, or when the answer is older than `max_age` seconds."""
-        found = self._answers.get(key)
-        age = 0.0 if found is None else self._clock() - found[0]
-        if found is not None and (max_age is None or age < max_age):
-            self._answers.move_to_end(key)
-            answer = found[1]
-            if isinstance(answer, NotFound):
-                if age < self._negative:
-                    raise type(answer)(*answer.args)
-            elif age < self._hard:
-                if age >= self._stale:
-                    self._start(key)
-                return answer
+        kept = self._usable(key, max_age)
+        if kept is not None:
+            self._kept.move_to_end(key)
+            if isinstance(kept.answer, NotFound):
+                raise type(kept.answer)(*kept.answer.args)
+            if self._clock() >= kept.renew_at and key not in self._newest:
+                self._start(key)
+            return kept.answer
+        question = self._newest.get(key)
+        if question is None or self._clock() - question.asked_at >= (self._hard if max_age is None else max_age):
+            question = self._start(key)
         # Shielded: the caller who happened to ask first may go away, and the others still want the answer.
-        return await asyncio.shield(self._start(key))
+        return await asyncio.shield(question.task)
 
-    def put(self, key: K, value: V) -> None:
-        """Remember an answer that is known from elsewhere."""
-        self._store(key, value)
+    def knows(self, key: K) -> bool:
+        """Tell whether `get` would answer, be it that there is nothing, without waiting for anybody."""
+        return self._usable(key, None) is not None
 
     def forget(self, key: K) -> None:
-        """Drop an answer."""
-        self._answers.pop(key, None)
+        """Drop an answer, and what is still to come of questions asked by now."""
+        self._drop(key)
+        self._newest.pop(key, None)
 
     async def close(self) -> None:
         """Stop asking."""
-        tasks = list(self._asking.values())
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, key: K) -> "asyncio.Task[V]":
-        task = self._asking.get(key)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._ask_and_store(key))
-            self._asking[key] = task
-            task.add_done_callback(lambda done: self._finished(key, done))
-        return task
+    def _usable(self, key: K, max_age: float | None) -> _Kept[V] | None:
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        limit = self._negative if isinstance(kept.answer, NotFound) else self._hard
+        age = self._clock() - kept.asked_at
+        return kept if age < limit and (max_age is None or age < max_age) else None
 
-    def _finished(self, key: K, task: "asyncio.Task[V]") -> None:
-        self._asking.pop(key, None)
-        if not task.cancelled():
-            # Read, so that a renewal in the background that failed is not reported as an error nobody saw.
-            task.exception()
+    def _start(self, key: K) -> _Question[V]:
+        task = asyncio.get_running_loop().create_task(self._ask_once(key))
+        question = self._newest[key] = _Question(self._clock(), task)
+        self._tasks.add(task)
+        task.add_done_callback(lambda _: self._finish(key, question))
+        return question
 
-    async def _ask_and_store(self, key: K) -> V:
-        try:
-            value = await self._ask(key)
-        except NotFound as error:
-            self._store(key, error)
-            raise
-        self._store(key, value)
-        return value
+    async def _ask_once(self, key: K) -> V:
+        return await self._ask(key)
 
-    def _store(self, key: K, value: V | NotFound) -> None:
-        self._answers[key] = (self._clock(), value)
-        self._answers.move_to_end(key)
-        while len(self._answers) > self._capacity:
-            self._answers.popitem(last=False)
+    def _finish(self, key: K, question: _Question[V]) -> None:
+        task = question.task
+        self._tasks.discard(task)
+        # Read in any case, so that a renewal that failed is not reported as an error nobody saw.
+        error = None if task.cancelled() else task.exception()
+        if self._newest.get(key) is not question:
+            return
+        del self._newest[key]
+        if task.cancelled():
+            return
+        if error is None:
+            answer = task.result()
+            weight = 1 if self._weigh is None else self._weigh(answer)
+            self._keep(key, _Kept(question.asked_at, answer, weight, question.asked_at + self._stale))
+        elif isinstance(error, NotFound):
+            # A fresh one: an error that was raised holds on to all that its raisers held.
+            self._keep(key, _Kept(question.asked_at, type(error)(*error.args), 1, 0.0))
+        elif key in self._kept:
+            self._kept[key].renew_at = self._clock() + self._retry
+
+    def _keep(self, key: K, kept: _Kept[V]) -> None:
+        self._drop(key)
+        self._kept[key] = kept
+        self._weight += kept.weight
+        while self._weight > self._capacity:
+            _, leaving = self._kept.popitem(last=False)
+            self._weight -= leaving.weight
+
+    def _drop(self, key: K) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._weight -= kept.weight

@@ -16,6 +16,7 @@ _BY_ERRNO: Final = {
     errno.EHOSTUNREACH: "the host is unreachable from here",
     errno.ECONNRESET: "the connection was cut off",
 }
+_NO_ADDRESS: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 # The numbers of OpenSSL's X509_V_ERR_*.
 _EXPIRED: Final = 10
 _NOT_YET_VALID: Final = 9
@@ -46,6 +47,11 @@ def explain(error: BaseException) -> str:
     if isinstance(error, TempestError):
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def has_no_address(error: BaseException) -> bool:
+    """Tell whether a connection failed because DNS says that the name leads to no address, and may be believed."""
+    return any(isinstance(cause, socket.gaierror) and cause.errno in _NO_ADDRESS for cause in _chain(error))
 
 
 def certificate_problem(error: ssl.SSLCertVerificationError) -> str:

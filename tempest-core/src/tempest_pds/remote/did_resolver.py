@@ -3,6 +3,8 @@
 https://atproto.com/specs/did. A did:web with a path is not of this network, and one with a port is for development.
 """
 
+import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -13,13 +15,18 @@ from tempest_pds.protocol.identity.did_web import did_web_document_url, did_web_
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.remote.cache import Cache
-from tempest_pds.remote.errors import BadAnswer, DidNotFound
+from tempest_pds.remote.errors import BadAnswer, DidDeactivated, DidNotFound
 from tempest_pds.remote.safe_fetch import SafeFetch
 
 STALE_SECONDS = 60 * 60.0
 HARD_SECONDS = 24 * 60 * 60.0
 _MAX_BYTES = 128 * 1024
 _SECONDS = 5.0
+_PLC_IDENTIFIER = re.compile("[a-z2-7]{24}")
+# Anybody can make DIDs with documents as large as is read, so that it is their size that counts: 8 MB of JSON, or the
+# documents of some 4,000 accounts.
+_UNIT_BYTES = 2048
+_CAPACITY = 4096
 
 
 class DocumentSource(Protocol):
@@ -55,19 +62,25 @@ class DidResolver:
         self._plc = plc
         self._allow_private = allow_private
         self._own = own
-        self._cache: Cache[Did, DidDocument] = Cache(self._resolve, stale=STALE_SECONDS, hard=HARD_SECONDS, clock=clock)
+        self._cache: Cache[Did, DidDocument] = Cache(
+            self._resolve, stale=STALE_SECONDS, hard=HARD_SECONDS, capacity=_CAPACITY, weigh=_weigh, clock=clock
+        )
 
     async def resolve(self, did: Did, *, max_age: float | None = None) -> DidDocument:
         """Give a DID's document, at most `max_age` seconds old (0 asks in any case).
 
         Raises:
-            DidNotFound: there is no such DID, or its method is not of this network.
+            DidNotFound: there is no such DID, or its method is not of this network; DidDeactivated, there was one.
             RemoteError: it could not be asked for, or what came is not a document of this DID.
         """
         own = None if self._own is None else self._own(did)
         if own is not None:
             return DidDocument.parse(own)
         return await self._cache.get(did, max_age=max_age)
+
+    def knows(self, did: Did) -> bool:
+        """Tell whether `resolve` would answer without asking anybody."""
+        return (self._own is not None and self._own(did) is not None) or self._cache.knows(did)
 
     def forget(self, did: Did) -> None:
         """Drop what is remembered of a DID, after its document was changed from here."""
@@ -80,6 +93,8 @@ class DidResolver:
     async def _resolve(self, did: Did) -> DidDocument:
         match did.method:
             case "plc":
+                if _PLC_IDENTIFIER.fullmatch(did.identifier) is None:
+                    raise DidNotFound(f"No DID of did:plc looks like {did[:80]}")
                 found = await self._plc.document(did)
             case "web":
                 found = await self._fetch_web(did)
@@ -108,7 +123,9 @@ class DidResolver:
             max_bytes=_MAX_BYTES,
             seconds=_SECONDS,
         )
-        if answer.status in (404, 410):
+        if answer.status == 410:
+            raise DidDeactivated(f"{host} had a DID document, and says that it is gone")
+        if answer.status == 404:
             raise DidNotFound(f"{host} has no DID document")
         if answer.status != 200:
             raise BadAnswer(f"{host} answered with status {answer.status}")
@@ -116,3 +133,7 @@ class DidResolver:
         if not isinstance(found, dict):
             raise BadAnswer(f"What was found for {did} is not a DID document")
         return found
+
+
+def _weigh(document: DidDocument) -> int:
+    return 1 + len(json.dumps(document.json)) // _UNIT_BYTES

@@ -39,8 +39,16 @@ class DidNotFound(NotFound):
     """A DID that its method says does not exist, or that was deactivated for good."""
 
 
+class DidDeactivated(DidNotFound):
+    """A DID that existed, and was deactivated for good."""
+
+
 class HandleNotFound(NotFound):
     """A handle that no method leads to a DID."""
+
+
+class HandleUnreachable(RemoteError):
+    """A handle that leads to no DID as far as could be asked; one of the methods did not answer."""
 
 
 class OperationRefused(RemoteError):

@@ -1,7 +1,8 @@
 """From a handle to the DID it claims: https://atproto.com/specs/handle#handle-resolution.
 
-Two methods, asked at the same time; DNS wins when both answer. Neither is a proof: the DID's own document must name the
-handle back before anybody believes it.
+Two methods, asked at the same time; DNS wins when both answer. TXT records that name several DIDs make a handle
+ambiguous, whatever its host says. Neither method is a proof: the DID's own document must name the handle back before
+anybody believes it.
 """
 
 import asyncio
@@ -12,7 +13,15 @@ from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.remote.cache import Cache
-from tempest_pds.remote.errors import HandleNotFound, NotFound, RemoteError
+from tempest_pds.remote.causes import has_no_address
+from tempest_pds.remote.errors import (
+    AnswerTooLarge,
+    BadAnswer,
+    HandleNotFound,
+    HandleUnreachable,
+    RemoteError,
+    Unreachable,
+)
 from tempest_pds.remote.safe_fetch import SafeFetch
 
 STALE_SECONDS = 10 * 60.0
@@ -23,6 +32,10 @@ _WELL_KNOWN_BYTES = 2048
 _WELL_KNOWN_REDIRECTS = 3
 
 TxtLookup = Callable[[str], Awaitable[list[str]]]
+
+
+class _Ambiguous(HandleNotFound):
+    """TXT records that name several DIDs."""
 
 
 class HandleResolver:
@@ -48,13 +61,21 @@ class HandleResolver:
         self._cache: Cache[Handle, Did] = Cache(self._resolve, stale=STALE_SECONDS, hard=HARD_SECONDS, clock=clock)
 
     async def resolve(self, handle: Handle, *, refresh: bool = False) -> Did:
-        """Find the DID that a handle claims.
+        """Find the DID that a handle claims; `refresh` asks in any case, and remembers what it hears.
 
         Raises:
             HandleNotFound: neither method knows it, or its DNS records contradict each other.
-            RemoteError: neither method could be asked.
+            HandleUnreachable: one method does not know it, and the other could not be asked; or neither could.
         """
         return await self._cache.get(handle, max_age=0 if refresh else None)
+
+    def knows(self, handle: Handle) -> bool:
+        """Tell whether `resolve` would answer without asking anybody."""
+        return self._cache.knows(handle)
+
+    def forget(self, handle: Handle) -> None:
+        """Drop what is remembered of a handle."""
+        self._cache.forget(handle)
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -70,41 +91,51 @@ class HandleResolver:
             for method in (by_dns, by_http):
                 try:
                     return await method
-                except NotFound as error:
-                    failure = failure or error
+                except _Ambiguous:
+                    raise
+                except HandleNotFound:
+                    continue
                 except RemoteError as error:
                     failure = error
         finally:
             for method in (by_dns, by_http):
                 method.cancel()
             await asyncio.gather(by_dns, by_http, return_exceptions=True)
-        assert failure is not None
-        # Most handles have only one of the two; a host without a web server is the usual reason for a failure.
-        raise HandleNotFound(f"Unable to resolve handle: {handle}") from failure
+        if failure is not None:
+            raise HandleUnreachable(f"Unable to resolve handle: {handle}") from failure
+        raise HandleNotFound(f"Unable to resolve handle: {handle}")
 
     async def _by_dns(self, handle: Handle) -> Did:
         texts = await self._look_up_txt(f"_atproto.{handle}.")
         claims = {text.removeprefix("did=").strip() for text in texts if text.startswith("did=")}
-        if len(claims) != 1:
-            raise HandleNotFound(f"{len(claims)} DIDs in the DNS of {handle}")
-        return _parse(claims.pop(), handle)
+        valid = [Did.parse(claim) for claim in claims if Did.is_valid(claim)]
+        if len(valid) > 1:
+            raise _Ambiguous(f"The TXT records of {handle} name {len(valid)} DIDs")
+        if not valid:
+            raise HandleNotFound(f"No DID in the DNS of {handle}")
+        return valid[0]
 
     async def _by_http(self, handle: Handle) -> Did:
-        answer = await self._fetch.fetch(
-            "GET",
-            f"{self._scheme}://{handle}/.well-known/atproto-did",
-            max_bytes=_WELL_KNOWN_BYTES,
-            seconds=_WELL_KNOWN_SECONDS,
-            redirects=_WELL_KNOWN_REDIRECTS,
-        )
-        if answer.status != 200:
+        try:
+            answer = await self._fetch.fetch(
+                "GET",
+                f"{self._scheme}://{handle}/.well-known/atproto-did",
+                max_bytes=_WELL_KNOWN_BYTES,
+                seconds=_WELL_KNOWN_SECONDS,
+                redirects=_WELL_KNOWN_REDIRECTS,
+            )
+        except AnswerTooLarge as error:
+            raise HandleNotFound(f"{handle} names something that is not a DID") from error
+        except Unreachable as error:
+            if has_no_address(error):
+                raise HandleNotFound(f"{handle} has no address") from error
+            raise
+        if answer.status >= 500 or answer.status == 429:
+            raise BadAnswer(f"{handle} answered with status {answer.status}")
+        if not 200 <= answer.status < 300:
             raise HandleNotFound(f"{handle} answered with status {answer.status}")
         lines = answer.body.decode("utf-8", "replace").strip().splitlines()
-        return _parse(lines[0].strip() if lines else "", handle)
-
-
-def _parse(text: str, handle: Handle) -> Did:
-    try:
-        return Did.parse(text)
-    except InvalidSyntax as error:
-        raise HandleNotFound(f"{handle} names something that is not a DID") from error
+        try:
+            return Did.parse(lines[0].strip() if lines else "")
+        except InvalidSyntax as error:
+            raise HandleNotFound(f"{handle} names something that is not a DID") from error

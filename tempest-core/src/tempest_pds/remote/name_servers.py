@@ -8,6 +8,7 @@ answers from the hosts file and the local network (`localhost`, `.local`), which
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -64,19 +65,20 @@ class NameServers:
         ]
         if not found:
             failures = [answer for answer in answers if isinstance(answer, BaseException)]
-            raise failures[0] if failures else OSError(f"{host} leads to no address")
+            raise failures[0] if failures else socket.gaierror(socket.EAI_NONAME, f"{host} leads to no address")
         return [(address, port) for address in found]
 
     async def _ask(self, name: str, kind: str) -> dns.resolver.Answer | None:
         # 40 ms and 6 MB: loaded by the first name of another server.
         import dns.exception
+        import dns.name
         import dns.resolver
 
         name = name.rstrip(".")
         give_back = await self._slots.take(".".join(name.split(".")[-2:]))
         try:
             return await self._open_resolver().resolve(f"{name}.", kind, lifetime=self._seconds, search=False)
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.name.NameTooLong):
             return None
         except (dns.exception.DNSException, OSError, ValueError) as error:
             raise Unreachable(f"No name server answered for {name}") from error

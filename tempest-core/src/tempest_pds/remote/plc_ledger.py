@@ -22,7 +22,7 @@ from tempest_pds.protocol.errors import ProtocolError
 from tempest_pds.protocol.identity.plc_log import LogEntry, next_entries
 from tempest_pds.protocol.identity.plc_operation import state_after, to_did_document
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.remote.errors import DidNotFound, OperationRefused, RemoteError
+from tempest_pds.remote.errors import DidDeactivated, DidNotFound, OperationRefused, RemoteError
 
 _log = structlog.get_logger("tempest_pds.plc_ledger")
 
@@ -60,7 +60,7 @@ class PlcLedger:
         """Give the DID's document; see `Plc`."""
         state = state_after(did, self._last(did).operation)
         if state is None:
-            raise DidNotFound(f"{did} was deactivated for good")
+            raise DidDeactivated(f"{did} was deactivated for good")
         return to_did_document(state)
 
     def _last(self, did: Did) -> LogEntry:
@@ -88,8 +88,11 @@ class PlcLedger:
 
     async def _submit(self, did: Did, operation: dict[str, Any]) -> None:
         async with self._appending:
+            log = self._read(did)
+            if log and log[-1].operation == operation:
+                return
             try:
-                entry = next_entries(did, self._read(did), operation, self._now())[-1]
+                entry = next_entries(did, log, operation, self._now())[-1]
             except ProtocolError as error:
                 raise OperationRefused(str(error)) from error
             await self._append(did, _format(did, entry))

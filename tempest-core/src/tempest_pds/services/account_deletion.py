@@ -79,11 +79,15 @@ class AccountDeletion:
         self._under_way: set[Did] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def delete(self, did: Did) -> None:
+    async def delete(self, did: Did, condition: Callable[[Account], None] | None = None) -> None:
         """Delete an account and all that it has.
 
         When this returns the account is gone. What is left to clear away after some seconds is cleared away in the
         background; a failure of that is logged, and made good later. A caller who is cancelled stops nothing.
+
+        Args:
+            condition: called with the account as it is then, in the transaction that deletes it and in its thread; what
+                it raises comes out here, and nothing has happened.
 
         Raises:
             AccountNotFound: no such account.
@@ -94,7 +98,7 @@ class AccountDeletion:
             raise AccountNotFound("Account not found")
         gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._under_way.add(did)
-        task = self._begin(self._delete(account, gone))
+        task = self._begin(self._delete(account, condition, gone))
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({task}, timeout=ANSWER_SECONDS)
         if task.done():
@@ -143,11 +147,13 @@ class AccountDeletion:
             finally:
                 self._under_way.discard(deletion.did)
 
-    async def _delete(self, account: Account, gone: asyncio.Future[None]) -> None:
+    async def _delete(
+        self, account: Account, condition: Callable[[Account], None] | None, gone: asyncio.Future[None]
+    ) -> None:
         did = account.did
 
         async def end() -> None:
-            await self._writer.run(self._store_deletion, account)
+            await self._writer.run(self._store_deletion, did, condition)
             self._dids.forget(did)
             self._hooks.notify("account_changed", did=str(did), handle=account.handle, change="deleted")
             await self._announcer.announce_pending()
@@ -171,12 +177,16 @@ class AccountDeletion:
 
     # In the thread that writes accounts
 
-    def _store_deletion(self, account: Account) -> None:
-        store, did = self._store, account.did
+    def _store_deletion(self, did: Did, condition: Callable[[Account], None] | None) -> None:
+        store = self._store
         with store.transaction():
-            store.account_deletions.add(did, account.handle, self._now())
-            if not store.accounts.delete(did):
+            account = store.accounts.get(did)
+            if account is None:
                 raise AccountNotFound("Account not found")
+            if condition is not None:
+                condition(account)
+            store.account_deletions.add(did, account.handle, self._now())
+            store.accounts.delete(did)
             add_account(store, did, "deleted")
 
     # In the thread that writes the log

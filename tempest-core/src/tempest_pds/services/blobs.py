@@ -26,8 +26,9 @@ from weakref import WeakValueDictionary
 import structlog
 
 from tempest_pds.plugins import PluginManager
+from tempest_pds.protocol.data_model import dag_cbor
 from tempest_pds.protocol.data_model.cid import CID
-from tempest_pds.protocol.lexicon.record_links import BlobRef
+from tempest_pds.protocol.lexicon.record_links import BlobRef, blobs_in
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.errors import InvalidRequest
@@ -44,6 +45,7 @@ from tempest_pds_plugins.errors import BlobNotFound as NothingUnderKey
 
 UNUSED_SECONDS: Final = 24 * 3600
 _SWEEP: Final = 500
+_LOOKS: Final = 100
 QUARANTINE: Final = "quarantine"
 PREFIXES: Final = ("public", "temporary", QUARANTINE)
 
@@ -162,7 +164,7 @@ class Blobs:
         Raises BlobNotFound, InvalidMimeType, InvalidSize.
         """
         with self._open(did) as store:
-            rows = [(reference, _match(reference, store.blobs.get(reference.cid))) for reference in references]
+            rows = [(reference, _agreed(store, reference)) for reference in references]
             for reference, row in rows:
                 if row.status == TEMPORARY:
                     await self._move_to_public(did, reference.cid)
@@ -315,6 +317,29 @@ def _temporary(did: Did, cid: CID) -> str:
 
 def _public(did: Did, cid: CID) -> str:
     return f"public/{did}/{cid}"
+
+
+def _agreed(store: ActorStore, reference: BlobRef) -> BlobRow:
+    row = store.blobs.get(reference.cid)
+    try:
+        return _match(reference, row)
+    except (InvalidMimeType, InvalidSize):
+        # A record that was imported may say of a blob what its last server made of it. Its owner may go on editing it.
+        if row is None or not _is_said(store, reference):
+            raise
+        return row
+
+
+def _is_said(store: ActorStore, reference: BlobRef) -> bool:
+    for path in store.blobs.users(reference.cid, _LOOKS):
+        found = store.get_record(path, include_taken_down=True)
+        blobs = [] if found is None else blobs_in(dag_cbor.decode(found[1]))
+        if any(
+            (blob.cid, blob.mime_type, blob.size) == (reference.cid, reference.mime_type, reference.size)
+            for blob in blobs
+        ):
+            return True
+    return False
 
 
 def _match(reference: BlobRef, row: BlobRow | None) -> BlobRow:

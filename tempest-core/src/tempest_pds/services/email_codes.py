@@ -2,6 +2,9 @@
 
 A code is good for one purpose, once, for a quarter of an hour; a new one ends the one before it. The hash of a code and
 the mail that brings it are stored in one transaction: there is no code that nobody was sent.
+
+Fifty random bits are beyond guessing at the rate at which anybody may call a method, from one address. From many
+addresses at once, who guesses at the code of one account has ten tries.
 """
 
 from __future__ import annotations
@@ -9,11 +12,13 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol
+from uuid import uuid4
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
-from tempest_pds.services.errors import ExpiredToken, InvalidRequest, InvalidToken
+from tempest_pds.services.errors import ExpiredToken, InvalidRequest, InvalidToken, MethodNotImplemented
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
@@ -26,13 +31,19 @@ from tempest_pds.stores.account.email_tokens import (
 )
 from tempest_pds_plugins.mailer import Mail
 
+MOST_GUESSES: Final = 10
 _SECOND: Final = 1_000_000
+# For so long after its time a code is told to be expired, and not to be none.
+_REMEMBERED_US: Final = 3600 * _SECOND
+_NOBODY: Final = Account(
+    did=Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"), handle=None, created_at=0, email="nobody@localhost.invalid"
+)
 
 
 class CodeOutbox(Protocol):
     """Where mails go that are to be sent: `mail_outbox.MailOutbox`."""
 
-    def add(self, mail: Mail, lifetime_seconds: float) -> None:
+    def add(self, mail: Mail, lifetime_seconds: float = ...) -> None:
         """Take a mail, in the thread that writes accounts and in its transaction."""
         ...
 
@@ -45,6 +56,7 @@ class EmailCodes:
     """Mail codes, and take them back.
 
     Args:
+        mail_goes_out: false on a server that only logs that it would have sent a mail: nobody could ever learn a code.
         now: microseconds since 1970.
     """
 
@@ -55,31 +67,66 @@ class EmailCodes:
         writer: AccountWriter,
         outbox: CodeOutbox,
         texts: MailTexts,
+        mail_goes_out: bool = True,
         now: Callable[[], int] = now_us,
     ) -> None:
         self._store = store
         self._writer = writer
         self._outbox = outbox
         self._texts = texts
+        self._mail_goes_out = mail_goes_out
         self._now = now
+        self._wrong: dict[tuple[Did, EmailTokenPurpose], int] = {}
 
-    async def send(self, account: Account, purpose: EmailTokenPurpose) -> None:
+    def require_mail(self) -> None:
+        """Raise MethodNotImplemented on a server that sends no mail."""
+        if not self._mail_goes_out:
+            raise MethodNotImplemented("This server sends no email. Ask its operator for help.")
+
+    async def send(self, account: Account, purpose: EmailTokenPurpose, *, again_after_seconds: int = 0) -> None:
         """Make a code for an account, and have it mailed to its address; the mail is on the disk when this returns.
 
+        Args:
+            again_after_seconds: for so long after one code there is no other; the first stays good.
+
         Raises:
-            InvalidRequest: the account has no e-mail address.
+            InvalidRequest: the account has no e-mail address, or is gone.
+            MethodNotImplemented: this server sends no mail.
             NotEnoughResources: thousands of mails wait already.
         """
+        self.require_mail()
         if account.email is None:
             raise InvalidRequest("account does not have an email address")
-        code = new_code()
-        await self._writer.run(self._store_code, account.did, purpose, code, self._texts.code(account, purpose, code))
+        code, now = new_code(), self._now()
+        mail = self._texts.code(account, purpose, code, now + LIFETIME_US)
+        not_since = now - again_after_seconds * _SECOND
+        await self._writer.run(self._store_code, account, purpose, code, mail, now, not_since)
         self._outbox.stir()
 
+    async def send_to_nobody(self, purpose: EmailTokenPurpose) -> None:
+        """Do to no effect what `send` does, so that nobody can tell the two by what they cost the server."""
+        now = self._now()
+        mail = self._texts.code(_NOBODY, purpose, new_code(), now + LIFETIME_US)
+        await self._writer.run(self._write_nothing, mail, now)
+
     def check(self, did: Did, purpose: EmailTokenPurpose, code: str) -> None:
-        """Pass if this is the code that the account was sent for this purpose; raise InvalidToken or ExpiredToken."""
-        if self.owner(purpose, code) != did:
+        """Pass if this is the code that the account was sent for this purpose.
+
+        Raises:
+            ExpiredToken: it was, but its time is over.
+            InvalidToken: it is not, or there were too many tries.
+        """
+        key = (did, purpose)
+        if self._wrong.get(key, 0) >= MOST_GUESSES:
             raise InvalidToken("Token is invalid")
+        try:
+            self._store.email_tokens.check(did, purpose, code, self._now())
+        except EmailTokenExpired as error:
+            raise ExpiredToken("Token is expired") from error
+        except EmailTokenInvalid as error:
+            if self._store.email_tokens.sent_at(did, purpose) is not None:
+                self._wrong[key] = self._wrong.get(key, 0) + 1
+            raise InvalidToken("Token is invalid") from error
 
     def owner(self, purpose: EmailTokenPurpose, code: str) -> Did:
         """Tell which account was sent this code; raise InvalidToken or ExpiredToken."""
@@ -95,10 +142,42 @@ class EmailCodes:
         self.check(did, purpose, code)
         self._store.email_tokens.delete(did, purpose)
 
-    def _store_code(self, did: Did, purpose: EmailTokenPurpose, code: str, mail: Mail) -> None:
+    async def forget_expired(self) -> None:
+        """Sweep out codes that nobody used, and the tries at them."""
+        await self._writer.run(self._sweep)
+
+    # In the thread that writes accounts
+
+    def _store_code(
+        self, account: Account, purpose: EmailTokenPurpose, code: str, mail: Mail, now: int, not_since: int
+    ) -> None:
+        did, tokens = account.did, self._store.email_tokens
         with self._store.transaction():
-            self._store.email_tokens.put(did, purpose, code, self._now())
+            current = self._store.accounts.get(did)
+            if current is None or current.email != account.email:
+                # It was deleted, or its mail goes elsewhere, since the request began.
+                raise InvalidRequest("account not found")
+            sent_at = tokens.sent_at(did, purpose)
+            if sent_at is not None and not_since < sent_at <= now:
+                self._write_nothing(mail, now)
+                return
+            tokens.put(did, purpose, code, now)
             self._outbox.add(mail, LIFETIME_US / _SECOND)
+        self._wrong.pop((did, purpose), None)
+
+    def _write_nothing(self, mail: Mail, now: int) -> None:
+        waiting, mail_id = self._store.waiting_mails, uuid4().hex
+        with self._store.transaction():
+            waiting.add(replace(mail, id=mail_id), now, now)
+            waiting.delete(mail_id)
+
+    def _sweep(self) -> None:
+        tokens = self._store.email_tokens
+        with self._store.transaction():
+            tokens.delete_older_than(self._now() - LIFETIME_US - _REMEMBERED_US)
+            for did, purpose in list(self._wrong):
+                if tokens.sent_at(did, purpose) is None:
+                    self._wrong.pop((did, purpose), None)
 
 
 def new_code() -> str:

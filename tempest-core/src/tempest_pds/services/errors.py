@@ -30,7 +30,7 @@ class NotEnoughResources(ServiceError):
     """Too much work of this kind is waiting already; try again in a moment."""
 
 
-# Accounts and handles (com.atproto.server.createAccount, com.atproto.identity.updateHandle)
+# Accounts and identities (com.atproto.server.createAccount, com.atproto.identity.*)
 
 
 class InvalidHandle(InvalidRequest):
@@ -49,6 +49,10 @@ class InvalidPassword(InvalidRequest):
     """A password that this server does not accept for a new account."""
 
 
+class InvalidEmail(InvalidRequest):
+    """An e-mail address that no mail can be sent to, or that is not the account's."""
+
+
 class InvalidInviteCode(InvalidRequest):
     """An invite code that is missing, unknown, disabled or used up."""
 
@@ -59,6 +63,14 @@ class UnresolvableDid(InvalidRequest):
 
 class HandleNotFound(InvalidRequest):
     """A handle that leads to no DID."""
+
+
+class DidNotFound(InvalidRequest):
+    """A DID that does not exist, or not on this network."""
+
+
+class DidDeactivated(InvalidRequest):
+    """A DID that existed, and was deactivated for good."""
 
 
 class AccountNotFound(InvalidRequest):
@@ -87,11 +99,15 @@ class DuplicateCreate(InvalidRequest):
 
 
 class ExpiredToken(InvalidRequest):
-    """A session token past its time, or revoked. The reference answers 400, and clients match the name."""
+    """A session token or a mailed code past its time, or revoked. The reference answers 400; clients match the name."""
 
 
 class InvalidToken(InvalidRequest):
-    """A session token that does not verify, or is not for this use."""
+    """A session token that does not verify, or a mailed code that is none, or one that is not for this use."""
+
+
+class TokenRequired(InvalidRequest):
+    """A change that takes a code from a mail, and came without one."""
 
 
 class BadExpiration(InvalidRequest):

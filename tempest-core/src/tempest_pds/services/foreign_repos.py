@@ -3,6 +3,9 @@
 Nothing of it is believed before it has been seen. Whatever its size, memory holds a chunk of the file, some nodes of
 the tree and a few hundred records at a time: the blocks lie in a spool on the disk.
 
+Who signed its commit is not asked, as the reference does not ask: the owner, who imports it, may write what he likes,
+and the key may be that of a server before the last. The tree is signed anew here.
+
 https://atproto.com/specs/repository
 """
 
@@ -57,23 +60,32 @@ class ForeignRepo:
         except InvalidEncoding as error:
             raise InvalidRequest(f"Invalid CAR file: {error}") from error
 
-    def check(self, did: Did) -> Commit:
+    def check(self, did: Did, max_bytes: int | None = None) -> Commit:
         """Check all of it, once all has been taken: that it is a whole repository, and that account's.
 
         The blobs that it refers to are noted in the spool. Raises InvalidRequest.
+
+        Args:
+            max_bytes: what the records may take, each counted once for each path that it is under.
         """
+        size = 0
         try:
             commit = verify_commit(self._spool, self._reader.finish()[0], did)
             if commit.data == EMPTY_ROOT and self._spool.get(commit.data) is None:
                 raise MissingBlock(commit.data)
             for cid, what in self._in_tree_order(commit):
                 if isinstance(what, str):
-                    self._check_record(what, cid)
+                    size += self._check_record(what, cid)
+                    # A small file can name one large record under any number of paths.
+                    if max_bytes is not None and size > max_bytes:
+                        raise InvalidRequest(f"Invalid repository: its records take more than {max_bytes} bytes")
+        except InvalidRequest:
+            raise
         except TempestError as error:
             raise InvalidRequest(f"Invalid repository: {error}") from error
         return commit
 
-    def _check_record(self, path: str, cid: CID) -> None:
+    def _check_record(self, path: str, cid: CID) -> int:
         parse_repo_path(path)
         block = self._spool.get(cid)
         if block is None:
@@ -84,6 +96,7 @@ class ForeignRepo:
             raise InvalidEncoding(f"the record at {path}: {error}") from error
         if blobs := blobs_in(record):
             self._spool.note_blobs(blob.cid for blob in blobs)
+        return len(block)
 
     def refers_to(self, blob: CID) -> bool:
         """Tell whether a record refers to a blob, once all has been checked."""

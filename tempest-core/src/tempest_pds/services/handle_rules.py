@@ -7,6 +7,7 @@ from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.services.errors import HandleNotAvailable, InvalidHandle
 from tempest_pds.services.reserved_names import RESERVED_NAMES
+from tempest_pds.services.slurs import has_slur
 
 MIN_LENGTH: Final = 3
 MAX_LENGTH: Final = 18
@@ -16,11 +17,14 @@ class HandleRules:
     """The rules of the domains under which accounts get handles.
 
     Args:
-        domains: each with its leading dot: `.pds.example.com`.
+        domains: each with its leading dot: `.pds.example.com`. One may lie in another; a handle is of the innermost.
+        hostname: of the server, which is reserved where it lies in one of the domains.
     """
 
-    def __init__(self, domains: Sequence[str]) -> None:
+    def __init__(self, domains: Sequence[str], hostname: str | None = None) -> None:
         self.domains = tuple(domains)
+        self._innermost_first = sorted(self.domains, key=len, reverse=True)
+        self._hostname = hostname
 
     def is_hosted(self, handle: Handle) -> bool:
         """Tell whether a handle lies in one of the server's domains."""
@@ -33,8 +37,11 @@ class HandleRules:
     def parse(self, text: str, *, allow_reserved: bool = False) -> Handle:
         """Read a handle and check it against the rules that hold before anybody is asked.
 
+        Args:
+            allow_reserved: whether a hosted handle may be a name that users do not get; a slur is one, too.
+
         Raises:
-            InvalidHandle: malformed, never resolvable, or outside the rules of its hosted domain.
+            InvalidHandle: malformed, never resolvable, a slur, or outside the rules of its hosted domain.
             HandleNotAvailable: a reserved name.
         """
         try:
@@ -43,17 +50,24 @@ class HandleRules:
             raise InvalidHandle("Input/handle must be a valid handle") from error
         if handle.is_disallowed_tld and not self.is_hosted(handle):
             raise InvalidHandle("Handle TLD is invalid or disallowed")
-        domain = next((domain for domain in self.domains if handle.endswith(domain)), None)
+        domain = next((domain for domain in self._innermost_first if handle.endswith(domain)), None)
         if domain is not None:
-            self._check_hosted(handle.removesuffix(domain), allow_reserved=allow_reserved)
+            self._check_hosted(handle.removesuffix(domain))
+            if not allow_reserved:
+                self._check_unreserved(handle, handle.removesuffix(domain))
         return handle
 
-    def _check_hosted(self, front: str, *, allow_reserved: bool) -> None:
+    def _check_hosted(self, front: str) -> None:
         if "." in front:
             raise InvalidHandle("Invalid characters in handle")
         if len(front) < MIN_LENGTH:
             raise InvalidHandle("Handle too short")
         if len(front) > MAX_LENGTH:
             raise InvalidHandle("Handle too long")
-        if not allow_reserved and front in RESERVED_NAMES:
+
+    def _check_unreserved(self, handle: Handle, front: str) -> None:
+        if has_slur(front):
+            raise InvalidHandle("Inappropriate language in handle")
+        # The host of the server, or of all handles of a domain within this one.
+        if front in RESERVED_NAMES or handle == self._hostname or f".{handle}" in self.domains:
             raise HandleNotAvailable("Reserved handle")

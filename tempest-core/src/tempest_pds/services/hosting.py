@@ -52,15 +52,7 @@ class Hosting:
 
     def writable(self, identifier: str) -> Account:
         """Find an account that may write; raise AccountMissing, AccountTakedown, AccountDeactivated."""
-        account = self.find(identifier)
-        if account is None:
-            raise AccountMissing("Account not found")
-        match account.status:
-            case AccountStatus.TAKENDOWN | AccountStatus.SUSPENDED:
-                raise AccountTakedown("Account has been taken down")
-            case AccountStatus.DEACTIVATED:
-                raise AccountDeactivated("Account is deactivated")
-        return account
+        return check_writable(self.find(identifier))
 
     def available(self, identifier: str, *, privileged: bool = False) -> Account:
         """Find an account whose repository may be read.
@@ -83,3 +75,15 @@ class Hosting:
             case AccountStatus.DEACTIVATED:
                 raise RepoDeactivated(f"Repo has been deactivated: {identifier}")
         return account
+
+
+def check_writable(account: Account | None) -> Account:
+    """Give back an account that may write; raise AccountMissing, AccountTakedown, AccountDeactivated."""
+    if account is None:
+        raise AccountMissing("Account not found")
+    match account.status:
+        case AccountStatus.TAKENDOWN | AccountStatus.SUSPENDED:
+            raise AccountTakedown("Account has been taken down")
+        case AccountStatus.DEACTIVATED:
+            raise AccountDeactivated("Account is deactivated")
+    return account

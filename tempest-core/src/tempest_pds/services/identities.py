@@ -1,10 +1,14 @@
 """Handles and DIDs of the accounts here: com.atproto.identity.*, and what sign-up and activation need of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import structlog
 
 from tempest_pds.protocol.crypto.keys import PrivateKey
-from tempest_pds.protocol.errors import InvalidSyntax, ProtocolError
-from tempest_pds.protocol.identity.plc_operation import InvalidOperation, is_tombstone, normalize, update
+from tempest_pds.protocol.errors import ProtocolError
+from tempest_pds.protocol.identity.did_web import did_web_for
+from tempest_pds.protocol.identity.plc_operation import InvalidOperation, Operation, is_tombstone, normalize, update
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.remote.did_resolver import DidResolver
@@ -16,23 +20,21 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.announcer import Announcer, add_identity
 from tempest_pds.services.errors import (
     HandleNotAvailable,
-    HandleNotFound,
-    InvalidHandle,
     InvalidRequest,
     UnresolvableDid,
     UnsupportedDomain,
 )
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
+from tempest_pds.services.plc_rules import check_may_change
 from tempest_pds.stores.account.account_store import AccountStore
-from tempest_pds.stores.account.accounts import HandleTaken
 from tempest_pds.stores.key_files import KeyFiles
 
 _log = structlog.get_logger("tempest_pds.identities")
 
 
 class Identities:
-    """Resolve, check and change handles; check that a DID points here.
+    """Check and change handles; check that a DID points here.
 
     Args:
         public_url: the origin of this server, as DID documents must name it.
@@ -64,29 +66,9 @@ class Identities:
         self._announcer = announcer
         self._hooks = hooks
         self._public_url = public_url
+        self._claimed: set[Handle] = set()
 
     # Handles
-
-    async def resolve_handle(self, text: str) -> Did:
-        """Find the DID that a handle leads to: an account here, or anybody's.
-
-        Raises:
-            InvalidHandle: it is not a handle.
-            HandleNotFound: it leads nowhere, or nobody could be asked.
-        """
-        try:
-            handle = Handle.parse(text)
-        except InvalidSyntax as error:
-            raise InvalidHandle("Input/handle must be a valid handle") from error
-        account = self._store.accounts.by_handle(handle)
-        if account is not None and account.is_active:
-            return account.did
-        if self._rules.is_ours(handle):
-            raise HandleNotFound("Unable to resolve handle")
-        try:
-            return await self._handles.resolve(handle)
-        except RemoteError as error:
-            raise HandleNotFound("Unable to resolve handle") from error
 
     async def check_handle(self, text: str, did: Did | None, *, allow_reserved: bool = False) -> Handle:
         """Check a handle that an account is to get.
@@ -104,6 +86,9 @@ class Identities:
         if not allow_reserved and handle in self._store.reserved_handles:
             raise HandleNotAvailable("Reserved handle")
         if self._rules.is_hosted(handle):
+            # A did:web keeps the name that it was made from, whatever handle its account has by now.
+            if did != (named_by := did_web_for(handle)) and self._store.accounts.get(named_by) is not None:
+                raise HandleNotAvailable(f"Handle already taken: {handle}")
             return handle
         if did is None:
             raise UnsupportedDomain("Not a supported handle domain")
@@ -115,88 +100,141 @@ class Identities:
             raise InvalidRequest("External handle did not resolve to DID")
         return handle
 
+    @contextmanager
+    def claim_handle(self, handle: Handle) -> Iterator[None]:
+        """Keep others from getting a handle while one account does: two DIDs would name it before one of them fails.
+
+        Raises HandleNotAvailable when another is at it already.
+        """
+        if handle in self._claimed:
+            raise HandleNotAvailable(f"Handle already taken: {handle}")
+        self._claimed.add(handle)
+        try:
+            yield
+        finally:
+            self._claimed.discard(handle)
+
     async def update_handle(self, did: Did, text: str, *, allow_reserved: bool = False) -> None:
         """Give an account another handle; the same one again makes the network look anew.
+
+        A hosted handle belongs to the account that has it, and is free as soon as that has another. A handle of a
+        domain of one's own belongs to whoever its domain names: an account here that had it loses it.
 
         Args:
             allow_reserved: as for `check_handle`.
 
         Raises:
             InvalidRequest: one of its kinds; see `check_handle`.
-            RemoteError: the PLC directory could not be asked.
+            RemoteError: the PLC directory, or the host of a did:web, could not be asked.
         """
         account = self._store.accounts.get(did)
         if account is None:
             raise InvalidRequest("Account not found")
-        handle = await self.check_handle(text, did, allow_reserved=allow_reserved)
+        # What an account has, it may keep: the administrator may have given it a reserved name.
+        is_same = account.handle == text.lower()
+        handle = await self.check_handle(text, did, allow_reserved=allow_reserved or is_same)
         existing = self._store.accounts.by_handle(handle)
-        if existing is not None and existing.did != did:
+        if existing is not None and existing.did != did and self._rules.is_hosted(handle):
             raise HandleNotAvailable(f"Handle already taken: {handle}")
-        if did.method == "plc":
-            await self._publish_handle(did, handle)
-        elif self._documents.document(did) is None:
-            document = await self._dids.resolve(did, max_age=0)
-            if document.handle != handle:
-                raise InvalidRequest("DID is not properly configured for handle")
-        try:
+        with self.claim_handle(handle):
+            if did.method == "plc":
+                await self._publish_handle(did, handle)
+            elif self._documents.document(did) is None:
+                await self._require_handle(did, handle)
             # Should this fail, the DID's document is ahead of us, and calling again mends it.
-            await self._writer.run(self._store_handle, did, handle)
-        except HandleTaken as error:
-            raise HandleNotAvailable(f"Handle already taken: {handle}") from error
-        self._dids.forget(did)
+            loser = await self._writer.run(self._store_handle, did, handle)
         await self._announcer.announce_pending()
+        if loser is not None:
+            self._hooks.notify("account_changed", did=str(loser), handle=None, change="handle")
         self._hooks.notify("account_changed", did=str(did), handle=str(handle), change="handle")
 
     async def _publish_handle(self, did: Did, handle: Handle) -> None:
+        """Put a handle into a did:plc, unless its owner did that before."""
         try:
             last = await self._plc.last_operation(did)
-            names = normalize(last).get("alsoKnownAs", [])
-            if names[:1] == [f"at://{handle}"]:
+            if _named_handle(last) == handle:
                 return
-            operation = update(last, self._rotation_key(last), handle=handle)
+            operation = update(last, self._handle_signer(last, handle), handle=handle)
             await self._plc.submit(did, operation)
         except (NotFound, OperationRefused, InvalidOperation) as error:
             raise InvalidRequest(f"The DID's operation was not taken: {error}") from error
+        finally:
+            self._dids.forget(did)
 
-    def _store_handle(self, did: Did, handle: Handle) -> None:
-        with self._store.transaction():
-            self._store.accounts.set_handle(did, handle)
-            add_identity(self._store, did, handle)
-
-    def _rotation_key(self, last: dict[str, object]) -> PrivateKey:
+    def _handle_signer(self, last: Operation, handle: Handle) -> PrivateKey:
         key = self._keys.rotation_key()
-        if is_tombstone(last) or key.public.did_key not in normalize(last)["rotationKeys"]:
-            raise InvalidRequest("Server rotation key not included in PLC DID data")
+        try:
+            check_may_change(last, key)
+        except InvalidRequest as error:
+            raise InvalidRequest(
+                f"{error}: this server cannot put the handle into the DID. Sign a PLC operation with at://{handle} as "
+                "the first of alsoKnownAs with a rotation key of yours, send it to the directory, and ask again"
+            ) from error
         return key
+
+    async def _require_handle(self, did: Did, handle: Handle) -> None:
+        """Pass if the document of a did:web that is hosted elsewhere names a handle; nobody here could put it there."""
+        try:
+            document = await self._dids.resolve(did, max_age=0)
+        except NotFound as error:
+            raise InvalidRequest("DID is not properly configured for handle: it has no document") from error
+        if document.handle != handle:
+            raise InvalidRequest("DID is not properly configured for handle")
+
+    def _store_handle(self, did: Did, handle: Handle) -> Did | None:
+        """Note the handle and its event, and give the account that it was taken from."""
+        accounts = self._store.accounts
+        with self._store.transaction():
+            existing = accounts.by_handle(handle)
+            loser = None if existing is None or existing.did == did else existing.did
+            if loser is not None:
+                if self._rules.is_hosted(handle):
+                    raise HandleNotAvailable(f"Handle already taken: {handle}")
+                accounts.set_handle(loser, None)
+                add_identity(self._store, loser, None)
+            accounts.set_handle(did, handle)
+            add_identity(self._store, did, handle)
+        return loser
 
     # DIDs
 
     async def check_points_here(self, did: Did) -> None:
-        """Pass if a DID's document names this server and the account's key, and this server can change it.
+        """Pass if a DID's document names this server and the account's key; who may change it is its owner's affair.
 
         Raises:
             InvalidRequest: it does not; the text says what is wrong.
-            UnresolvableDid: it cannot be had now.
+            UnresolvableDid: there is no such DID any more, or its owner's own server does not give its document.
+            RemoteError: the PLC directory could not be asked.
         """
-        try:
-            if did.method == "plc":
-                endpoint, key = await self._plc_facts(did)
-            else:
+        if did.method == "plc":
+            endpoint, key = await self._plc_facts(did)
+        else:
+            try:
                 document = await self._dids.resolve(did, max_age=0)
-                endpoint, key = document.pds_endpoint, document.signing_key
-        except (RemoteError, ProtocolError) as error:
-            _log.warning("identity.unresolvable", did=did, error=str(error))
-            raise UnresolvableDid("Could not resolve DID") from error
+            except (RemoteError, ProtocolError) as error:
+                _log.warning("identity.unresolvable", did=did, error=str(error))
+                raise UnresolvableDid("Could not resolve DID") from error
+            endpoint, key = document.pds_endpoint, document.signing_key
         if endpoint is None or endpoint.rstrip("/") != self._public_url.rstrip("/"):
             raise InvalidRequest("DID document atproto_pds service endpoint does not match PDS public url")
         if key is None or key != self._keys.signing_key(did).public.did_key:
             raise InvalidRequest("DID document verification method does not match expected signing key")
 
     async def _plc_facts(self, did: Did) -> tuple[str | None, str | None]:
-        last = await self._plc.last_operation(did)
+        try:
+            last = await self._plc.last_operation(did)
+        except NotFound as error:
+            raise UnresolvableDid("Could not resolve DID") from error
         # The document that sessions hand out may be older: an account that moved here would be sent back with it.
         self._dids.forget(did)
-        self._rotation_key(last)
+        if is_tombstone(last):
+            raise UnresolvableDid("Did is tombstoned")
         normal = normalize(last)
         service = normal["services"].get("atproto_pds", {})
         return service.get("endpoint"), normal["verificationMethods"].get("atproto")
+
+
+def _named_handle(operation: Operation) -> str | None:
+    """Return the first handle of an operation, as `DidDocument.handle` will have it; None when there is none."""
+    names = normalize(operation).get("alsoKnownAs", [])
+    return next((name.removeprefix("at://").lower() for name in names if name.startswith("at://")), None)

@@ -1,10 +1,138 @@
-"""What the mails say that this server writes to its users."""
+"""What the mails say that this server writes to its users: all of it in one place, for whoever translates it.
+
+`mail_layout` makes a text and an HTML part of what is written here. In braces may stand `account`, the handle with an
+`@` in front, or the DID of an account that has none; `host`; `until` and `minutes`, of a code;
+`when`, of what is to come.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from tempest_pds.services.mail_layout import MailLayout
 from tempest_pds.stores.account.accounts import Account
-from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
+from tempest_pds.stores.account.email_tokens import LIFETIME_US, EmailTokenPurpose
 from tempest_pds_plugins.mailer import Mail
+
+_MINUTE_US: Final = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CodeText:
+    """What a mail says that brings a code.
+
+    Attributes:
+        asked: who asked for what.
+        use: what to do with the code.
+        not_you: what to do for a reader who did not ask.
+    """
+
+    subject: str
+    heading: str
+    asked: str
+    use: str
+    not_you: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeText:
+    """What a mail says that tells of something that has happened."""
+
+    subject: str
+    heading: str
+    happened: str
+    was_you: str
+    not_you: str
+
+
+_IGNORE: Final = "If it was not you, do nothing: without the code nothing happens."
+_SOMEBODY_ELSE_IS_IN: Final = (
+    "If it was not you, somebody else is signed in to your account. Keep the code to yourself, and reset your "
+    "password: that ends every session."
+)
+
+CODES: Final[Mapping[EmailTokenPurpose, CodeText]] = {
+    EmailTokenPurpose.CONFIRM_EMAIL: CodeText(
+        subject="Confirm your email address for {account}",
+        heading="Confirm your email address",
+        asked="Somebody who is signed in to {account} on {host} asked to confirm that this is the account's address.",
+        use="To confirm it, enter this code in your app:",
+        not_you="If you have no account on {host}, somebody has entered your address by mistake. Do nothing: without "
+        "the code it is not confirmed.",
+    ),
+    EmailTokenPurpose.UPDATE_EMAIL: CodeText(
+        subject="Change the email address of {account}",
+        heading="Change your email address",
+        asked="Somebody who is signed in to {account} on {host} wants its mail to go to another address than this.",
+        use="To allow it, enter this code in your app:",
+        not_you=_SOMEBODY_ELSE_IS_IN,
+    ),
+    EmailTokenPurpose.RESET_PASSWORD: CodeText(
+        subject="Reset the password of {account}",
+        heading="Reset your password",
+        asked="Somebody asked for a new password for {account} on {host}. Anybody who knows your address can ask; "
+        "only this mail has the code.",
+        use="To choose a new password, enter this code in your app:",
+        not_you=_IGNORE + " Your password stays as it is.",
+    ),
+    EmailTokenPurpose.DELETE_ACCOUNT: CodeText(
+        subject="Delete the account {account}",
+        heading="Delete your account",
+        asked="Somebody who is signed in to {account} on {host} asked to delete it, with all its posts, pictures and "
+        "followers. There is no way back.",
+        use="To delete it for good, enter this code in your app, with your password:",
+        not_you=_SOMEBODY_ELSE_IS_IN,
+    ),
+    EmailTokenPurpose.PLC_OPERATION: CodeText(
+        subject="Change the identity of {account}",
+        heading="Change your identity",
+        asked="Somebody who is signed in to {account} on {host} wants to change its identity in the PLC directory. "
+        "That is part of a move to another server; who can do it can also take the account away from you.",
+        use="To allow it, enter this code in your app, or where you are moving your account:",
+        not_you=_SOMEBODY_ELSE_IS_IN,
+    ),
+}
+
+CODE_TERMS: Final = (
+    "The code works once, until {until} ({minutes} minutes after it was asked for). Only you were sent it, "
+    "and nobody from {host} will ever ask you for it."
+)
+FOOTER: Final = (
+    "You get this mail because this address was given for the account {account} on {host}. Replies are not read."
+)
+
+EMAIL_CHANGED: Final = NoticeText(
+    subject="The email address of {account} was changed",
+    heading="Your email address was changed",
+    happened="Mail for {account} on {host} goes to another address from now on. This is the last mail to this one.",
+    was_you="If you changed it, there is nothing to do.",
+    not_you="If you did not, somebody else is signed in to your account. Sign in now, set your address back, and then "
+    "reset your password.",
+)
+PASSWORD_RESET: Final = NoticeText(
+    subject="The password of {account} was changed",
+    heading="Your password was changed",
+    happened="A new password was set for {account} on {host} with a code from a mail to this address. Whoever was "
+    "signed in has to sign in again.",
+    was_you="If it was you, sign in with the new password. App passwords still work: delete those you do not know.",
+    not_you="If it was not you, somebody else reads your mail. Change the password of your mailbox first, then reset "
+    "the password of your account.",
+)
+DELETION_PLANNED: Final = NoticeText(
+    subject="The account {account} is to be deleted",
+    heading="Your account is to be deleted",
+    happened="{account} on {host} was deactivated, and is to be deleted after {when}: its posts, its pictures and "
+    "everything else that it has here.",
+    was_you="If that is what you want, there is nothing to do. To keep it, sign in before that time and activate it "
+    "again.",
+    not_you="If it was not you, somebody else is signed in to your account. Activate it again, and reset your "
+    "password: that ends every session.",
+)
+ASK_OPERATOR: Final = "If you cannot, write to {contact}."
+ASK_SOMEBODY: Final = "If you cannot, ask whoever runs {host}."
 
 
 class MailTexts:
@@ -12,12 +140,63 @@ class MailTexts:
 
     Args:
         hostname: of the server, by which people know it.
+        contact: the operator's address, for who needs help; None when he gives none.
     """
 
-    def __init__(self, hostname: str) -> None:
+    def __init__(self, hostname: str, contact: str | None = None) -> None:
         self._hostname = hostname
+        self._contact = contact
+        self._layout = MailLayout()
 
-    def code(self, account: Account, purpose: EmailTokenPurpose, code: str) -> Mail:
-        """Write the mail that brings a code to an account that has an e-mail address."""
+    def code(self, account: Account, purpose: EmailTokenPurpose, code: str, until: int) -> Mail:
+        """Write the mail that brings a code to an account that has an e-mail address.
+
+        Args:
+            until: when the code's time is over, in microseconds since 1970.
+        """
         assert account.email is not None, "checked by who sends codes"
-        return Mail(account.email, f"Your code for {self._hostname}", f"Your code: {code}\n")
+        text = CODES[purpose]
+        words = self._words(account) | {
+            "until": datetime.fromtimestamp(until // 1_000_000, UTC).strftime("%H:%M UTC"),
+            "minutes": str(LIFETIME_US // _MINUTE_US),
+        }
+        return self._layout.mail(
+            account.email,
+            text.subject.format(**words),
+            text.heading,
+            [text.asked.format(**words), text.use],
+            [CODE_TERMS.format(**words), text.not_you.format(**words)],
+            FOOTER.format(**words),
+            code,
+        )
+
+    def email_changed(self, account: Account) -> Mail | None:
+        """Write to the address that an account had until now; None when it had none."""
+        return None if account.email is None else self._notice(account, account.email, EMAIL_CHANGED)
+
+    def password_reset(self, account: Account) -> Mail | None:
+        """Tell an account's owner that somebody has reset the password; None when there is no address."""
+        return None if account.email is None else self._notice(account, account.email, PASSWORD_RESET)
+
+    def deletion_planned(self, account: Account, when: str) -> Mail:
+        """Tell the owner of a deactivated account when it is to be deleted: at a datetime; it must have an address."""
+        assert account.email is not None, "checked by who deactivates"
+        return self._notice(account, account.email, DELETION_PLANNED, when=when)
+
+    def _notice(self, account: Account, address: str, text: NoticeText, **more: str) -> Mail:
+        words = self._words(account) | more
+        help_is_at = ASK_SOMEBODY if self._contact is None else ASK_OPERATOR
+        words["contact"] = self._contact or ""
+        not_you = f"{text.not_you} {help_is_at}"
+        return self._layout.mail(
+            address,
+            text.subject.format(**words),
+            text.heading,
+            [text.happened.format(**words)],
+            [text.was_you, not_you.format(**words)],
+            FOOTER.format(**words),
+        )
+
+    def _words(self, account: Account) -> dict[str, str]:
+        name = account.did if account.handle is None else f"@{account.handle}"
+        return {"account": name, "host": self._hostname}

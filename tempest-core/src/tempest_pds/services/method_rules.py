@@ -40,7 +40,7 @@ _PROTECTED: Final = frozenset(
 # What a PDS does itself: without a named service there is nobody else to ask for these.
 _OWN_FAMILIES: Final = (
     "com.atproto.admin.",
-    "com.atproto.identity.getrecommendeddidcredentials",
+    "com.atproto.identity.",
     "com.atproto.repo.",
     "com.atproto.server.",
     "com.atproto.sync.",

@@ -147,8 +147,8 @@ class OpenRepos:
         return repo
 
     @asynccontextmanager
-    async def locked_out(self, did: Did) -> AsyncIterator[None]:
-        """Keep writers away from a repository that is being replaced or deleted; begins when none is under way.
+    async def paused(self, did: Did) -> AsyncIterator[None]:
+        """Keep writers away from a repository for a moment; begins when no write is under way.
 
         Raises RepoBusy when they are kept away already.
         """
@@ -159,15 +159,25 @@ class OpenRepos:
             repo = self._open.get(did)
             if repo is not None:
                 await repo.idle()
-                if repo.behind:
-                    raise RepoBusy("The repository cannot be written to at the moment. Try again later.")
-            if did in self._open:
+            yield
+        finally:
+            self._locked_out.discard(did)
+
+    @asynccontextmanager
+    async def locked_out(self, did: Did) -> AsyncIterator[None]:
+        """Keep writers away from a repository that is being replaced or deleted; begins as `paused` does.
+
+        Raises RepoBusy as `paused`, and while its file cannot be written.
+        """
+        async with self.paused(did):
+            repo = self._open.get(did)
+            if repo is not None and repo.behind:
+                raise RepoBusy("The repository cannot be written to at the moment. Try again later.")
+            if repo is not None:
                 self._close(did)
             yield
             # Replaced or removed as a whole, it has nothing left of what did not fit.
             self._unfit.discard(did)
-        finally:
-            self._locked_out.discard(did)
 
     def _evict(self) -> None:
         if len(self._open) <= self._capacity:

@@ -32,6 +32,7 @@ from tempest_pds.services.record_index import BACKLINKED, backlink, commit_row
 from tempest_pds.services.record_writes import CheckedWrite, RequestedWrite, Unset, WriteChecker
 from tempest_pds.services.repo_errors import InvalidRecord, InvalidSwap, RecordNotFound, RepoNotFound
 from tempest_pds.services.repo_list import RepoList
+from tempest_pds.services.write_gate import WriteGate
 from tempest_pds.stores.actor.commit_row import BlobChanges
 from tempest_pds.stores.actor.store import RecordRow
 from tempest_pds.stores.actor.stores import ActorStores
@@ -82,6 +83,7 @@ class Records:
         revs: TidClock,
         plugins: PluginManager,
         repo_list: RepoList,
+        gate: WriteGate,
         instruments: Instruments,
     ) -> None:
         self._repos = repos
@@ -92,6 +94,7 @@ class Records:
         self._revs = revs
         self._plugins = plugins
         self._repo_list = repo_list
+        self._gate = gate
         self._instruments = instruments
         self._guarded = plugins.listens("check_record")
         self._observed = plugins.listens("record_committed")
@@ -106,7 +109,7 @@ class Records:
     ) -> WriteOutcome:
         """Apply writes to an account's repository, all or none.
 
-        Raises InvalidRecord, InvalidSwap, BlobNotFound and its kin, RepoNotFound.
+        Raises InvalidRecord, InvalidSwap, BlobNotFound and its kin, RepoNotFound; and as `WriteGate.check`.
         """
         started = perf_counter()
         if len(requested) > MAX_OPS:
@@ -154,6 +157,7 @@ class Records:
         self, repo: OpenRepo, writes: Sequence[CheckedWrite], deduplicate: bool, swap_commit: CID | None
     ) -> _Queued | None:
         """Make the commit and hand it to the writer; nothing is awaited in here."""
+        self._gate.check(repo.did)
         state = repo.latest
         if swap_commit is not None and swap_commit != state.head.commit:
             raise InvalidSwap(f"Commit was at {state.head.commit}")

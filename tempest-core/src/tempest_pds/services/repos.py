@@ -83,10 +83,13 @@ class Repos:
 
     # Imports
 
-    async def import_car(self, did: Did, chunks: AsyncIterator[bytes]) -> None:
+    async def import_car(self, did: Did, chunks: AsyncIterator[bytes], *, max_bytes: int | None = None) -> None:
         """Replace an account's repository by that of a CAR file, signed anew here. Uploaded blobs and preferences stay.
 
         Nothing changes unless all of it is in order. What `chunks` raises comes out here.
+
+        Args:
+            max_bytes: what all records may take, one that is there under several paths once for each.
 
         Raises:
             InvalidRequest: the file is not a whole and valid repository of that account.
@@ -98,11 +101,11 @@ class Repos:
         self._importing.add(did)
         try:
             with self._open(did) as store:
-                await self._import(did, store, chunks)
+                await self._import(did, store, chunks, max_bytes)
         finally:
             self._importing.discard(did)
 
-    async def _import(self, did: Did, store: ActorStore, chunks: AsyncIterator[bytes]) -> None:
+    async def _import(self, did: Did, store: ActorStore, chunks: AsyncIterator[bytes], max_bytes: int | None) -> None:
         spool = BlockSpool(self._temporary / f"import-{secrets.token_hex(8)}.sqlite")
         try:
             await in_thread(spool.open)
@@ -117,7 +120,7 @@ class Repos:
                     pieces, size = [], 0
             await in_thread(foreign.take, pieces)
             async with self._slots:
-                commit = await in_thread(foreign.check, did)
+                commit = await in_thread(foreign.check, did, max_bytes)
                 await finish(self._replace(did, store, foreign, commit))
         finally:
             await in_thread(spool.close)

@@ -106,7 +106,7 @@ class ServiceAuth:
         """Check a token that another service sent for `method`, and give the DID it speaks for.
 
         Args:
-            issuers: who may speak, as DIDs or `did#service`; None lets anybody.
+            issuers: who may speak, as DIDs or `did#service`; None lets any account, by its own key alone.
 
         Raises:
             AuthenticationRequired: one of its kinds, BadJwt to UntrustedIss.
@@ -119,10 +119,11 @@ class ServiceAuth:
         if issuers is not None and issuer not in issuers:
             raise UntrustedIss("Untrusted issuer")
         did_text, _, service = issuer.partition("#")
-        if not Did.is_valid(did_text) or service not in _KEY_OF_SERVICE:
+        if not Did.is_valid(did_text) or service not in _KEY_OF_SERVICE or (service and issuers is None):
             raise BadJwtIss("jwt iss is not a valid did")
         did, key_id = Did.parse(did_text), _KEY_OF_SERVICE[service]
-        key = await self._key(did, key_id, max_age=None)
+        # Nobody gets an account with a key that its DID has given up.
+        key = await self._key(did, key_id, max_age=0 if method == CREATE_ACCOUNT else None)
         if key is None or not _is_signed(parsed, key):
             # The account may have changed its key since its document was read. Not asked without end: a stranger can
             # send as many bad tokens as he likes.

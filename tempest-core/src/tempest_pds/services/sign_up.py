@@ -10,7 +10,7 @@ born deactivated: what it was is still there, and here nobody is told of it befo
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import structlog
@@ -24,12 +24,12 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.protocol.syntax.tid import Tid, TidClock
 from tempest_pds.remote.did_resolver import DidResolver
-from tempest_pds.remote.errors import RemoteError
+from tempest_pds.remote.errors import OperationRefused, RemoteError
 from tempest_pds.remote.plc_directory import Plc
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.announcer import Announcer, add_account, add_first_commit, add_identity, add_sync
-from tempest_pds.services.email_rules import parse_email
+from tempest_pds.services.email_rules import EmailRules
 from tempest_pds.services.errors import (
     AlreadyExists,
     AuthenticationRequired,
@@ -94,12 +94,14 @@ class SignUpRules:
         public_url: the origin of this server, as DID documents name it.
         operator_key: a did:key that stands above the server's own in the DIDs made here.
         did_method: of new accounts.
+        emails: which addresses they may have.
     """
 
     public_url: str
     invite_required: bool = False
     operator_key: str | None = None
     did_method: Literal["plc", "web"] = "plc"
+    emails: EmailRules = field(default_factory=EmailRules)
     min_password_length: int = MIN_PASSWORD_LENGTH
 
 
@@ -172,8 +174,17 @@ class SignUp:
             RemoteError: the PLC directory could not be asked.
         """
         applicant = await self._check(new, requester, client_ip)
-        with self._claim(applicant.handle, applicant.email):
+        with self._identities.claim_handle(applicant.handle), self._claim(applicant.email):
             return await self._create(applicant)
+
+    def is_taken(self, handle: Handle) -> bool:
+        """Tell whether an account keeps a new one from having this handle."""
+        named_by = self._named_by(handle)
+        return bool(self._store.accounts.by_handle(handle) or (named_by and self._store.accounts.get(named_by)))
+
+    def _named_by(self, handle: Handle) -> Did | None:
+        """Give the DID that a new account gets by its handle, which keeps the name whatever handle it has later."""
+        return did_web_for(handle) if self._rules.did_method == "web" else None
 
     async def _check(self, new: NewAccount, requester: Did | None, client_ip: str | None) -> _Applicant:
         password = check_new_password(new.password, self._rules.min_password_length)
@@ -181,13 +192,12 @@ class SignUp:
             raise InvalidInviteCode("No invite code provided")
         if not new.email:
             raise InvalidRequest("Email is required")
-        email = parse_email(new.email)
+        email = self._rules.emails.parse(new.email)
         did = _parse_own_did(new.did, requester)
         handle = await self._identities.check_handle(new.handle, did)
         if new.invite_code:
             self._invites.check(new.invite_code)
-        # A did:web keeps the name that it was made from, whatever handle its account has by now.
-        named_by = did_web_for(handle) if did is None and self._rules.did_method == "web" else None
+        named_by = self._named_by(handle) if did is None else None
         if self._store.accounts.by_handle(handle) or (named_by and self._store.accounts.get(named_by)):
             raise HandleNotAvailable(f"Handle already taken: {handle}")
         if self._store.accounts.by_email(email) is not None:
@@ -216,16 +226,15 @@ class SignUp:
         )
 
     @contextmanager
-    def _claim(self, handle: Handle, email: str) -> Iterator[None]:
-        """Keep two requests for one handle from both making a DID before one of them fails."""
-        names = {handle, email}
-        if self._claimed & names:
-            raise HandleNotAvailable(f"Handle already taken: {handle}")
-        self._claimed |= names
+    def _claim(self, email: str) -> Iterator[None]:
+        """Keep two requests for one address from both making a DID before one of them fails."""
+        if email in self._claimed:
+            raise InvalidRequest(f"Email already taken: {email}")
+        self._claimed.add(email)
         try:
             yield
         finally:
-            self._claimed -= names
+            self._claimed.discard(email)
 
     async def _create(self, applicant: _Applicant) -> Session:
         password_hash = await self._passwords.hash(applicant.password)
@@ -234,7 +243,7 @@ class SignUp:
         published = False
         try:
             if operation is not None:
-                await self._plc.submit(did, operation)
+                await self._publish(did, operation)
                 published = True
             account = Account(
                 did=did,
@@ -250,7 +259,8 @@ class SignUp:
             raise
         await self._announcer.announce_pending()
         self._dids.forget(did)
-        self._keys.release_reserved_key(key.public.did_key, did)
+        if applicant.did is not None:
+            await self._writer.run(self._keys.release_reserved_key, key.public.did_key, did)
         self._hooks.notify("account_changed", did=str(did), handle=str(account.handle), change="created")
         return Session(account, await self._sessions.document(did), tokens)
 
@@ -270,6 +280,16 @@ class SignUp:
             signer=rotation_key,
         )
         return key, did_for_genesis(operation), operation
+
+    async def _publish(self, did: Did, operation: Operation) -> None:
+        try:
+            await self._plc.submit(did, operation)
+        except OperationRefused:
+            raise
+        except RemoteError as error:
+            # Should the directory have taken it, this DID leads to no account; another attempt makes another DID.
+            _log.warning("sign_up.did_left_behind", did=did, error=str(error))
+            raise
 
     # In the thread that writes accounts
 

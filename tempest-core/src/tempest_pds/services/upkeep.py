@@ -13,6 +13,8 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_deletion import AccountDeletion
 from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.due_deletions import DueDeletions
+from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.errors import NotFound
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repo_errors import RepoNotFound
@@ -20,9 +22,11 @@ from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.actor.stores import ActorStores
+from tempest_pds.stores.key_files import KeyFiles
 from tempest_pds.stores.sequencer.store import SequencerStore
 
 SETTLE_SECONDS: Final = 60.0
+DELETE_SECONDS: Final = 300.0
 SWEEP_SECONDS: Final = 3_600.0
 _PAUSE_BETWEEN_ACCOUNTS: Final = 0.01
 
@@ -31,6 +35,8 @@ _log = structlog.get_logger("tempest_pds.upkeep")
 
 class Upkeep:
     """Settles the log every minute, and sweeps old events, ended sessions and unused blobs every hour.
+
+    Accounts whose time has come are looked for at the start and every five minutes.
 
     Args:
         retention_seconds: how long events are kept.
@@ -48,8 +54,11 @@ class Upkeep:
         repo_list: RepoList,
         blobs: Blobs,
         sessions: Sessions,
+        email_codes: EmailCodes,
         quarantine: Quarantine,
         deletions: AccountDeletion,
+        keys: KeyFiles,
+        due_deletions: DueDeletions,
         retention_seconds: float,
     ) -> None:
         self._log = log
@@ -58,8 +67,11 @@ class Upkeep:
         self._repo_list = repo_list
         self._blobs = blobs
         self._sessions = sessions
+        self._email_codes = email_codes
         self._quarantine = quarantine
         self._deletions = deletions
+        self._keys = keys
+        self._due_deletions = due_deletions
         self._retention = retention_seconds
         self._tasks: list[asyncio.Task[None]] = []
         self.swept_at: int | None = None
@@ -69,6 +81,7 @@ class Upkeep:
         self._tasks = [
             asyncio.create_task(_every(SETTLE_SECONDS, self.settle)),
             asyncio.create_task(_every(SWEEP_SECONDS, self.sweep)),
+            asyncio.create_task(_every(DELETE_SECONDS, self.delete_due, at_once=True)),
         ]
 
     async def stop(self) -> None:
@@ -84,12 +97,18 @@ class Upkeep:
         await self._repo_list.flush()
         await self._log.settle()
 
+    async def delete_due(self) -> None:
+        """Delete the accounts that their owners wanted deleted by now."""
+        await self._due_deletions.run()
+
     async def sweep(self) -> None:
-        """Forget events and sessions past their time, and remove blobs that nothing has referred to for a day."""
+        """Forget events, sessions, codes and reserved keys past their time, and remove blobs unused for a day."""
         before = int((time.time() - self._retention) * 1_000_000)
         await self._log.call(lambda: self._sequencer.prune_before(before))
         await self._sessions.forget_expired()
+        await self._email_codes.forget_expired()
         await self._deletions.resume()
+        await asyncio.to_thread(self._keys.forget_unclaimed_keys, time.time())
         for did in await asyncio.to_thread(lambda: list(self._stores.dids())):
             await self._sweep_account(Did(did))
             await asyncio.sleep(_PAUSE_BETWEEN_ACCOUNTS)
@@ -106,9 +125,11 @@ class Upkeep:
             _log.error("upkeep.account_failed", did=did, error=repr(error))
 
 
-async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+async def _every(seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
+    pause = 0.0 if at_once else seconds
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(pause)
+        pause = seconds
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - it is tried again next time

@@ -6,12 +6,15 @@
     reserved/<did:key>.key          a key given out before its account exists (com.atproto.server.reserveSigningKey)
     reserved/by-did/<did>           which of them was reserved for a DID
 
+A reserved key stays for a week after it was last asked for, and there are at most ten thousand: anybody may ask.
+
 A key file is one line: the curve and the key in hex. An account's key is as durable as its repo: losing it means that
 nobody can ever sign for the account again but by its rotation key.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import threading
@@ -28,6 +31,8 @@ _KEY_LINE: Final = re.compile(r"(k256|p256) ([0-9a-f]{64})\n?")
 _SECRET_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _DID_KEY: Final = re.compile(r"did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}")
 _CACHED: Final = 512
+MAX_RESERVED: Final = 10_000
+RESERVED_SECONDS: Final = 7 * 86_400.0
 
 
 class SigningKeyNotFound(TempestError):
@@ -42,6 +47,10 @@ class SigningKeyExists(TempestError):
     """This server holds a signing key for the account already; it is never overwritten without saying so."""
 
 
+class TooManyReserved(TempestError):
+    """So many keys are reserved for accounts to come that no other is made."""
+
+
 class KeyFiles:
     """The keys under `directory`; those of accounts used lately are kept in memory. May be called from any thread."""
 
@@ -51,6 +60,9 @@ class KeyFiles:
         self._rotation_key = rotation_key
         self._signing: OrderedDict[str, PrivateKey] = OrderedDict()
         self._lock = threading.Lock()
+        # Of its own: nobody who signs waits for the disk under it.
+        self._reserving = threading.Lock()
+        self._reserved: int | None = None
 
     # Accounts
 
@@ -99,17 +111,26 @@ class KeyFiles:
     # Reserved keys
 
     def reserve_key(self, did: str | None = None) -> PrivateKey:
-        """Make a key for an account to come; the same one again when the same DID asks again."""
+        """Make a key for an account to come; the same one again when the same DID asks again.
+
+        Raises TooManyReserved.
+        """
         reserved = self.directory / "reserved"
         pointer = None if did is None else reserved / "by-did" / did_to_name(did)
-        with self._lock:
+        with self._reserving:
             if pointer is not None and pointer.exists():
                 key = self.reserved_key(pointer.read_text("ascii").strip())
                 if key is not None:
+                    os.utime(self._reserved_path(key.public.did_key))
                     return key
+            if self._reserved is None:
+                self._reserved = sum(1 for _ in reserved.glob("*.key"))
+            if self._reserved >= MAX_RESERVED:
+                raise TooManyReserved(f"{MAX_RESERVED} keys are reserved already")
             key = generate_k256()
             make_directory(reserved / "by-did")
             _write(self._reserved_path(key.public.did_key), key)
+            self._reserved += 1
             if pointer is not None:
                 write_atomically(pointer, key.public.did_key.encode("ascii"), mode=0o600)
             return key
@@ -125,10 +146,26 @@ class KeyFiles:
 
     def release_reserved_key(self, did_key: str, did: str | None = None) -> None:
         """Forget a reservation, once the key is the signing key of an account."""
-        if _DID_KEY.fullmatch(did_key) is not None:
-            _remove(self._reserved_path(did_key))
-        if did is not None:
-            _remove(self.directory / "reserved" / "by-did" / did_to_name(did))
+        with self._reserving:
+            self._reserved = None
+            if _DID_KEY.fullmatch(did_key) is not None:
+                _remove(self._reserved_path(did_key))
+            if did is not None:
+                _remove(self.directory / "reserved" / "by-did" / did_to_name(did))
+
+    def forget_unclaimed_keys(self, now: float) -> int:
+        """Forget the reserved keys that nobody has asked for since a week before `now`, in seconds; return how many."""
+        reserved, forgotten = self.directory / "reserved", 0
+        with self._reserving:
+            self._reserved = None
+            for path in reserved.glob("*.key"):
+                if path.stat().st_mtime < now - RESERVED_SECONDS:
+                    path.unlink()
+                    forgotten += 1
+            for pointer in (reserved / "by-did").glob("*"):
+                if not self._reserved_path(pointer.read_text("ascii").strip()).exists():
+                    pointer.unlink()
+        return forgotten
 
     def _reserved_path(self, did_key: str) -> Path:
         return self.directory / "reserved" / (did_key.rpartition(":")[2] + ".key")

@@ -21,7 +21,7 @@ from tempest_pds.protocol.identity.did_document import DidDocument
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.remote.did_resolver import DidResolver, DocumentSource
-from tempest_pds.remote.errors import BadAnswer, DidNotFound, HandleNotFound, RemoteError
+from tempest_pds.remote.errors import BadAnswer, DidNotFound, HandleNotFound, HandleUnreachable, RemoteError
 from tempest_pds.remote.handle_resolver import HandleResolver
 from tempest_pds.remote.plc_directory import PlcDirectory
 from tempest_pds.remote.plc_ledger import PlcLedger
@@ -132,7 +132,7 @@ class _Account:
             return None
         try:
             found = await self._handles.resolve(handle)
-        except HandleNotFound:
+        except (HandleNotFound, HandleUnreachable):
             if self._examination.network.is_own(handle):
                 cure = "see dns for the wildcard, tls for certificates of handles, and proxy for the Host header"
             else:

@@ -32,12 +32,13 @@ async def check_mail(examination: Examination) -> Sequence[Finding]:
         mailer = plugins.create_mailer(name, environ, context)
     except TempestError as error:
         return [failure(str(error), "set what the line says, or install the plugin")]
-    if name == "log":
+    if not Selection(mailer=name).sends_mail:
         if context.is_local:
             return [note("no mail goes out: each is written to the log, with its text")]
         return [
             warning(
-                "no mail goes out (TEMPEST_MAILER=log): each is only written to the log",
+                "no mail goes out (TEMPEST_MAILER=log): nobody can confirm an address, reset a password, delete an "
+                "account or move it away",
                 "set TEMPEST_SMTP_ENABLED=true and the settings of a mail server, TEMPEST_SMTP_HOST first",
             )
         ]

@@ -41,4 +41,6 @@ def _view(account: Account) -> dict[str, Any]:
         "email": account.email,
         "status": str(account.status),
         "createdAt": to_datetime(account.created_at),
+        "deactivatedAt": None if account.deactivated_at is None else to_datetime(account.deactivated_at),
+        "deleteAfter": None if account.delete_after is None else to_datetime(account.delete_after),
     }

@@ -8,13 +8,17 @@ from tempest_pds.http.account_views import session_view
 from tempest_pds.http.answers import Answer
 from tempest_pds.http.auth import ACCESS, FULL, NONE, OPTIONAL_SERVICE
 from tempest_pds.http.context import Call
-from tempest_pds.http.rate_limits import MINUTE, Limit
+from tempest_pds.http.rate_limits import DAY, HOUR, MINUTE, Limit, by_account
 from tempest_pds.http.xrpc import procedure, query
+from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.credentials import Scope
 from tempest_pds.services.sign_up import NewAccount
 
 SIGN_UPS: Final = Limit("sign-up", 100, 5 * MINUTE)
 RESERVATIONS: Final = Limit("reserve-key", 100, 5 * MINUTE)
+DELETION_CODES: Final = Limit("deletion-code", 5, HOUR, by_account)
+DELETION_CODES_PER_DAY: Final = Limit("deletion-code-day", 15, DAY, by_account)
+DELETIONS: Final = Limit("deletion", 50, 5 * MINUTE)
 
 
 @procedure("com.atproto.server.createAccount", auth=OPTIONAL_SERVICE, limits=(SIGN_UPS,))
@@ -54,6 +58,25 @@ async def activate_account(call: Call) -> Answer:
 async def deactivate_account(call: Call) -> Answer:
     """Take an account off the network, to come back later or to move."""
     await call.services.accounts.deactivate(call.caller.account, call.input.get("deleteAfter"))
+    return None
+
+
+@procedure(
+    "com.atproto.server.requestAccountDelete",
+    auth=FULL.refusing_takendown(),
+    limits=(DELETION_CODES_PER_DAY, DELETION_CODES),
+)
+async def request_account_delete(call: Call) -> Answer:
+    """Mail the account's owner the code that a deletion takes."""
+    await call.services.owner_deletion.request(call.caller.account)
+    return None
+
+
+@procedure("com.atproto.server.deleteAccount", auth=NONE, limits=(DELETIONS,))
+async def delete_account(call: Call) -> Answer:
+    """Delete an account and all that it has, for good: with its password and a mailed code."""
+    did = Did(call.input["did"])
+    await call.services.owner_deletion.delete(did, call.input["password"], call.input["token"])
     return None
 
 

@@ -132,7 +132,7 @@ async def describe_repo(call: Call) -> Answer:
         "did": account.did,
         "didDoc": dict(document.json),
         "collections": list(collections),
-        "handleIsCorrect": document.handle == account.handle,
+        "handleIsCorrect": account.handle is not None and document.handle == account.handle,
     }
 
 
@@ -152,7 +152,8 @@ async def import_repo(call: Call) -> Answer:
     server = call.services.server
     if not server.repo_import_enabled:
         raise InvalidRequest("Service is not accepting repo imports")
-    await call.services.repos.import_car(_own_did(call), call.body(server.repo_import_max_bytes))
+    limit = server.repo_import_max_bytes
+    await call.services.repos.import_car(_own_did(call), call.body(limit), max_bytes=limit)
     return None
 
 

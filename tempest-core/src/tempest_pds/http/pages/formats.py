@@ -30,6 +30,11 @@ def number(count: int) -> str:
     return f"{count:,}".replace(",", _THOUSAND)
 
 
+def count(amount: int, noun: str) -> str:
+    """Write a number with its noun, in the plural where it is one: `1 blob`, `1,200 blobs`."""
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
 def duration(seconds: float) -> str:
     """Write a time span by its largest unit or two: `3 days 4 hours`, `12 seconds`."""
     left = max(0, int(seconds))

@@ -96,9 +96,7 @@ class ServicePages:
         host = _host(request)
         if host == self._server.hostname and self._server.did.startswith("did:web:"):
             return Response(200, [], Content(JSON, self._service_document))
-        document = None
-        if Did.is_valid(f"did:web:{host}"):
-            document = self._directory.hosted_did_document(Did.parse(f"did:web:{host}"))
+        document = self._hosted_document(host)
         if document is None:
             return Response(404, [], Content(_TEXT, b"Not Found"))
         return Response(200, [], Content(JSON, lex_json.dumps(dict(document))))
@@ -112,7 +110,8 @@ class ServicePages:
             if domain != self._server.hostname:
                 if not domain.endswith(self._server.handle_domains):
                     raise XrpcError(400, "InvalidRequest", "handles are not provided on this domain")
-                if self._hosted_did(domain) is None:
+                # A did:web keeps its host when its account is given another handle, or is deactivated.
+                if self._hosted_did(domain) is None and self._hosted_document(domain) is None:
                     raise XrpcError(404, "NotFound", "handle not found for this domain")
         except XrpcError as error:
             return error_response(answer_to(error), [])
@@ -127,12 +126,16 @@ class ServicePages:
         except InvalidSyntax:
             return None
 
+    def _hosted_document(self, host: str) -> Mapping[str, LexValue] | None:
+        did = f"did:web:{host}"
+        return self._directory.hosted_did_document(Did.parse(did)) if Did.is_valid(did) else None
+
 
 def _host(request: Request) -> str:
     for name, value in request.scope["headers"]:
         if name == b"host":
-            host: str = value.decode("latin-1")
-            return host.rpartition(":")[0].lower() if _ends_in_port(host) else host.lower()
+            host: str = value.decode("latin-1").lower()
+            return (host.rpartition(":")[0] if _ends_in_port(host) else host).removesuffix(".")
     return ""
 
 

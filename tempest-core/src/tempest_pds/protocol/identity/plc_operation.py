@@ -90,8 +90,8 @@ def update(
     pds_url: str | None = None,
     rotation_keys: Sequence[str] | None = None,
     also_known_as: Sequence[str] | None = None,
-    verification_methods: Mapping[str, str] | None = None,
-    services: Mapping[str, Mapping[str, str]] | None = None,
+    verification_methods: Mapping[str, Any] | None = None,
+    services: Mapping[str, Any] | None = None,
 ) -> Operation:
     """Make and sign the operation that follows `last`; what is not given stays as it is.
 
@@ -111,9 +111,7 @@ def update(
     methods = dict(normal["verificationMethods"] if verification_methods is None else verification_methods)
     if signing_key is not None:
         methods[SIGNING_KEY_ID] = signing_key
-    endpoints = {
-        name: dict(service) for name, service in (normal["services"] if services is None else services).items()
-    }
+    endpoints = dict(normal["services"] if services is None else services)
     if pds_url is not None:
         endpoints[PDS_SERVICE_ID] = {"type": PDS_SERVICE_TYPE, "endpoint": pds_url}
     unsigned = {

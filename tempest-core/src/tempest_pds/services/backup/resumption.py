@@ -65,6 +65,8 @@ def resume(
     _forget_pending(accounts)
     # Mails that waited when the backup was made have been sent long since, or their codes have run out.
     accounts.waiting_mails.clear()
+    # So have these: one that was used since would be good again.
+    accounts.email_tokens.clear()
     resumed = Resumed(sequencer.last_seq())
     clock = TidClock()
     total = accounts.accounts.count()

@@ -46,7 +46,12 @@ _COUNT_BY_STATUS = Statement(
     ).select_from(ACCOUNT)
 )
 _DUE = Statement(
-    select(ACCOUNT.c.did).where(ACCOUNT.c.delete_after <= bindparam("now")).order_by(ACCOUNT.c.delete_after), "now"
+    select(ACCOUNT.c.did)
+    .where(
+        ACCOUNT.c.delete_after <= bindparam("now"), ACCOUNT.c.takedown_ref.is_(None), ACCOUNT.c.suspended_at.is_(None)
+    )
+    .order_by(ACCOUNT.c.delete_after),
+    "now",
 )
 
 _MAX_VARIABLES: Final = 500
@@ -211,7 +216,7 @@ class Accounts:
         return [_account(row) for row in self._database.all_of_clause(_page(clause, limit, after))]
 
     def due_for_deletion(self, now: int) -> list[Did]:
-        """Return the deactivated accounts whose `delete_after` has come."""
+        """Return the deactivated accounts whose `delete_after` has come, but those that a moderator keeps; a scan."""
         return [Did(row[0]) for row in self._database.all(_DUE, (now,))]
 
     # Changing

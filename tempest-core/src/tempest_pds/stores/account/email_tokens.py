@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
@@ -30,9 +31,15 @@ _PUT = Statement(
     "created_at",
 )
 _BY_HASH = select_where(EMAIL_TOKEN, _T.purpose, _T.token_hash)
+_BY_DID = select_where(EMAIL_TOKEN, _T.did, _T.purpose)
 _DELETE = delete_where(EMAIL_TOKEN, _T.did, _T.purpose)
 _DELETE_ALL = delete_where(EMAIL_TOKEN, _T.did)
 _DELETE_OLD = Statement(delete(EMAIL_TOKEN).where(_T.created_at < bindparam("before")), "before")
+_CLEAR = Statement(delete(EMAIL_TOKEN))
+
+# Codes are of A to Z and 2 to 7 (base32), in which these cannot be what was meant.
+_MISREAD: Final = str.maketrans("018", "OIB")
+_LONGEST: Final = 100
 
 
 class EmailTokenInvalid(TempestError):
@@ -66,16 +73,22 @@ class EmailTokens:
 
     def check(self, did: str, purpose: EmailTokenPurpose, token: str, now: int, lifetime: int = LIFETIME_US) -> None:
         """Pass if this is the account's code; raise EmailTokenInvalid or EmailTokenExpired."""
-        if self.owner(purpose, token, now, lifetime) != did:
+        row = self._database.one(_BY_DID, (did, purpose.value))
+        if row is None or row[2] != _hash(token):
             raise EmailTokenInvalid("Token is invalid")
+        _check_age(row, now, lifetime)
+
+    def sent_at(self, did: str, purpose: EmailTokenPurpose) -> int | None:
+        """Tell when an account was sent the code that nobody has used yet; None when there is none."""
+        row = self._database.one(_BY_DID, (did, purpose.value))
+        return None if row is None else int(row[3])
 
     def owner(self, purpose: EmailTokenPurpose, token: str, now: int, lifetime: int = LIFETIME_US) -> Did:
         """Return whose code this is; raise EmailTokenInvalid or EmailTokenExpired."""
-        row: Row | None = self._database.one(_BY_HASH, (purpose.value, _hash(token)))
+        row = self._database.one(_BY_HASH, (purpose.value, _hash(token)))
         if row is None:
             raise EmailTokenInvalid("Token is invalid")
-        if row[3] + lifetime <= now:
-            raise EmailTokenExpired("Token is expired")
+        _check_age(row, now, lifetime)
         return Did(row[0])
 
     def delete(self, did: str, purpose: EmailTokenPurpose) -> bool:
@@ -93,7 +106,28 @@ class EmailTokens:
         with self._database.transaction() as transaction:
             return transaction.run(_DELETE_OLD, (before,))
 
+    def clear(self) -> int:
+        """Delete every code; return how many there were."""
+        with self._database.transaction() as transaction:
+            return transaction.run(_CLEAR)
+
+
+def normalise_code(text: str) -> str:
+    """Reduce what somebody typed to what counts: letters and digits alone, in capitals.
+
+    Codes are read off a mail. Blanks, the hyphen or the dash that a telephone makes of it, full-width forms and digits
+    that no code has in place of letters are no reason to send anybody back.
+    """
+    if len(text) > _LONGEST:
+        return ""
+    folded = unicodedata.normalize("NFKC", text).upper()
+    return "".join(character for character in folded if character.isalnum()).translate(_MISREAD)
+
+
+def _check_age(row: Row, now: int, lifetime: int) -> None:
+    if row[3] + lifetime <= now:
+        raise EmailTokenExpired("Token is expired")
+
 
 def _hash(token: str) -> bytes:
-    # Codes are read off a mail and typed: case and blanks around do not count.
-    return sha256(token.strip().upper().encode()).digest()
+    return sha256(normalise_code(token).encode("utf-8", "surrogatepass")).digest()

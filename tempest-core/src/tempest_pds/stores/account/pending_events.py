@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from time import time_ns
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, literal_column, select
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.stores.account.tables import PENDING_EVENT
@@ -24,6 +24,10 @@ _T = PENDING_EVENT.c
 _names = ("did", "kind", "detail", "created_at")
 _ADD = Statement(insert(PENDING_EVENT).values({name: bindparam(name) for name in _names}), *_names)
 _OLDEST = Statement(paged(select(_T.id, _T.did, _T.kind, _T.detail).order_by(_T.id)), "count")
+# An identity says nothing of the repository: commits may pass it.
+_HOLDS_BACK = Statement(
+    paged(select(_T.id).where(_T.did == bindparam("did"), _T.kind != literal_column("'identity'"))), "did", "count"
+)
 _DELETE = Statement(delete(PENDING_EVENT).where(_T.id <= bindparam("last")), "last")
 
 
@@ -54,6 +58,10 @@ class PendingEvents:
             PendingEvent(row[0], Did(row[1]), row[2], json.loads(row[3]))
             for row in self._database.all(_OLDEST, (limit,))
         ]
+
+    def hold_back(self, did: str) -> bool:
+        """Tell whether an event of an account waits that must not be told behind a commit of that account."""
+        return self._database.one(_HOLDS_BACK, (did, 1)) is not None
 
     def delete_through(self, last_id: int) -> int:
         """Delete the events up to `last_id`, which the log has; return how many."""

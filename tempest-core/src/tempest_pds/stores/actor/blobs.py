@@ -26,7 +26,7 @@ _columns = (BLOB.c.cid, BLOB.c.mime_type, BLOB.c.size, BLOB.c.status, BLOB.c.tak
 _used = exists().where(RECORD_BLOB.c.cid == BLOB.c.cid)
 
 _GET = Statement(select(*_columns).where(BLOB.c.cid == _cid), "cid")
-_IS_USED = Statement(paged(select(RECORD_BLOB.c.path).where(RECORD_BLOB.c.cid == _cid)), "cid", "count")
+_USERS = Statement(paged(select(RECORD_BLOB.c.path).where(RECORD_BLOB.c.cid == _cid)), "cid", "count")
 _put = insert(BLOB).values(
     cid=_cid,
     mime_type=bindparam("mime_type"),
@@ -113,7 +113,11 @@ class BlobTable:
 
     def is_used(self, cid: CID) -> bool:
         """Tell whether a record refers to the blob."""
-        return self._database.one(_IS_USED, (cid.raw, 1)) is not None
+        return self._database.one(_USERS, (cid.raw, 1)) is not None
+
+    def users(self, cid: CID, limit: int) -> list[str]:
+        """Return the paths of records that refer to the blob."""
+        return [row[0] for row in self._database.all(_USERS, (cid.raw, limit))]
 
     def put(self, cid: CID, mime_type: str, size: int, status: str) -> None:
         """Note an upload; one that is public already stays as it is."""

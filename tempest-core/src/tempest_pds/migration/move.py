@@ -1,0 +1,132 @@
+"""What all steps of a move have in hand: the plan, the owner, the folder, the two servers, and the account on each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tempest_pds.migration.errors import CallRefused, MigrationError
+from tempest_pds.migration.identity import Identities
+from tempest_pds.migration.journal import Journal
+from tempest_pds.migration.owner import Owner
+from tempest_pds.migration.plan import Plan
+from tempest_pds.migration.session import Session
+from tempest_pds.migration.xrpc import Server
+from tempest_pds.protocol.identity.did_document import DidDocument
+from tempest_pds.protocol.syntax.did import Did
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a server says of itself (com.atproto.server.describeServer).
+
+    Attributes:
+        domains: those that it gives handles under, each with a leading dot.
+        blob_limit: in bytes; None where it does not say.
+    """
+
+    did: str
+    domains: tuple[str, ...]
+    invite_required: bool
+    blob_limit: int | None
+
+    @classmethod
+    async def of(cls, server: Server) -> Description:
+        """Ask a server; raise MigrationError for what is no PDS."""
+        try:
+            told = await server.query("com.atproto.server.describeServer")
+        except CallRefused as error:
+            raise MigrationError(f"{server.url} is not a PDS ({error})") from error
+        did, domains, limit = told.get("did"), told.get("availableUserDomains"), told.get("blobUploadLimit")
+        if not isinstance(did, str):
+            raise MigrationError(f"{server.url} is not a PDS: it does not say its DID")
+        return cls(
+            did,
+            tuple(str(domain) for domain in domains) if isinstance(domains, list) else (),
+            told.get("inviteCodeRequired") is True,
+            limit if isinstance(limit, int) else None,
+        )
+
+
+class Move:
+    """One account on its way.
+
+    Attributes:
+        did: of the account.
+        document: of that DID, as it was when the command began.
+        source: None where it is gone, and a file takes its place.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        owner: Owner,
+        journal: Journal,
+        identities: Identities,
+        did: Did,
+        document: DidDocument,
+        source: Server | None,
+        target: Server,
+        target_description: Description,
+    ) -> None:
+        self.plan = plan
+        self.owner = owner
+        self.journal = journal
+        self.identities = identities
+        self.did = did
+        self.document = document
+        self.source = source
+        self.target = target
+        self.target_description = target_description
+        self._sessions: dict[str, Session] = {}
+
+    @property
+    def car(self) -> Path:
+        """The file with the source's repository."""
+        return self.journal.folder / "repo.car"
+
+    @property
+    def is_pointed_at_target(self) -> bool:
+        """Whether the DID pointed at the target when the command began."""
+        return self.document.pds_endpoint == self.target.url
+
+    async def at_source(self) -> Session:
+        """Give the account at the source, logged in."""
+        if self.source is None:
+            raise MigrationError("the source is gone: what only it can give cannot be had")
+        if "source" not in self._sessions:
+            password = self.owner.password("source", new=False)
+            try:
+                self._sessions["source"] = await Session.open(
+                    self.source, self.did, password, self.owner, factor=self.plan.factor
+                )
+            except CallRefused as error:
+                raise _explained(error) from error
+        return self._sessions["source"]
+
+    async def at_target(self) -> Session:
+        """Give the account at the target, logged in; raises MigrationError where there is none."""
+        if "target" not in self._sessions:
+            password = self.owner.password("target", new=False)
+            try:
+                self._sessions["target"] = await Session.open(self.target, self.did, password, self.owner)
+            except CallRefused as error:
+                raise _explained(error) from error
+        return self._sessions["target"]
+
+    async def latest_rev(self, session: Session) -> str:
+        """Give the revision of the account's repository on one of the servers."""
+        latest = await session.query("com.atproto.sync.getLatestCommit", {"did": self.did})
+        return str(latest.get("rev"))
+
+    async def standing(self, session: Session) -> dict[str, Any]:
+        """Give what a server says of the account (com.atproto.server.checkAccountStatus)."""
+        return await session.query("com.atproto.server.checkAccountStatus")
+
+
+def _explained(error: CallRefused) -> MigrationError:
+    if error.status == 401 and error.error in ("AuthenticationRequired", ""):
+        return MigrationError(f"{error.server} does not take the password: {error.reason or 'it is wrong'}")
+    return error

@@ -1,0 +1,131 @@
+"""The e-mail address of an account: com.atproto.server.requestEmailConfirmation, confirmEmail, requestEmailUpdate…
+
+An address is confirmed with a code that was mailed to it. One that is confirmed is changed with a code too, which was
+mailed to it as well; one that is not can be changed by whoever is signed in with the account's password. The new
+address is not confirmed, and the old one is told, in the transaction that makes the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.account_hooks import AccountHooks
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.email_codes import CodeOutbox, EmailCodes
+from tempest_pds.services.email_rules import EmailRules
+from tempest_pds.services.errors import AccountNotFound, InvalidEmail, InvalidRequest, TokenRequired
+from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.timestamps import now_us
+from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.account.accounts import Account, EmailTaken
+from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
+from tempest_pds_plugins.mailer import Mail
+
+
+class EmailAddresses:
+    """Confirm and change addresses.
+
+    Args:
+        now: microseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: AccountStore,
+        writer: AccountWriter,
+        codes: EmailCodes,
+        outbox: CodeOutbox,
+        texts: MailTexts,
+        rules: EmailRules,
+        hooks: AccountHooks,
+        now: Callable[[], int] = now_us,
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._codes = codes
+        self._outbox = outbox
+        self._texts = texts
+        self._rules = rules
+        self._hooks = hooks
+        self._now = now
+
+    async def request_confirmation(self, did: Did) -> None:
+        """Mail a code to an account's address; raise InvalidRequest, or as `EmailCodes.send` does."""
+        await self._codes.send(self._find(did), EmailTokenPurpose.CONFIRM_EMAIL)
+
+    async def confirm(self, did: Did, email: str, code: str) -> None:
+        """Note that the owner reads the mail of the account's address.
+
+        Raises:
+            AccountNotFound: no such account.
+            InvalidEmail: that is not its address.
+            InvalidToken, ExpiredToken: of the code.
+        """
+        account = self._store.accounts.get(did)
+        if account is None:
+            raise AccountNotFound("user not found")
+        if account.email != email.lower():
+            raise InvalidEmail("invalid email")
+        self._codes.check(did, EmailTokenPurpose.CONFIRM_EMAIL, code)
+        await self._writer.run(self._store_confirmation, account, code)
+
+    async def request_change(self, did: Did) -> bool:
+        """Mail the code that a change takes; tell whether it takes one. Raises as `request_confirmation`."""
+        account = self._find(did)
+        if account.email is None:
+            raise InvalidRequest("account does not have an email address")
+        if account.email_confirmed:
+            await self._codes.send(account, EmailTokenPurpose.UPDATE_EMAIL)
+        return account.email_confirmed
+
+    async def change(self, did: Did, email: str, code: str | None = None) -> None:
+        """Give an account another address, which is not confirmed, and tell the old one.
+
+        Raises:
+            InvalidRequest: no such account, or an address that it cannot have.
+            TokenRequired: the present address is confirmed, and there is no code.
+            InvalidToken, ExpiredToken: of the code.
+        """
+        address = self._rules.parse(email)
+        account = self._find(did)
+        if not code and account.email_confirmed:
+            raise TokenRequired("confirmation token required")
+        if code:
+            self._codes.check(did, EmailTokenPurpose.UPDATE_EMAIL, code)
+        told = None if account.email == address else self._texts.email_changed(account)
+        try:
+            await self._writer.run(self._store_change, account, address, code, told)
+        except EmailTaken as error:
+            raise InvalidRequest("This email address is already in use, please use a different email.") from error
+        self._outbox.stir()
+        self._hooks.notify("account_changed", did=str(did), handle=account.handle, change="email")
+
+    def _find(self, did: Did) -> Account:
+        account = self._store.accounts.get(did)
+        if account is None:
+            raise InvalidRequest("account not found")
+        return account
+
+    # In the thread that writes accounts
+
+    def _store_confirmation(self, account: Account, code: str) -> None:
+        with self._store.transaction():
+            # A code goes with the address that it was mailed to: after a change of it there is none.
+            self._codes.use(account.did, EmailTokenPurpose.CONFIRM_EMAIL, code)
+            self._store.accounts.confirm_email(account.did, self._now())
+
+    def _store_change(self, account: Account, address: str, code: str | None, told: Mail | None) -> None:
+        did = account.did
+        with self._store.transaction():
+            current = self._store.accounts.get(did)
+            if current is None or (current.email, current.email_confirmed) != (account.email, account.email_confirmed):
+                raise InvalidRequest("The account has just been changed, try again")
+            if code:
+                self._codes.use(did, EmailTokenPurpose.UPDATE_EMAIL, code)
+            self._store.accounts.set_email(did, address)
+            # Codes that were sent to the old address are worth nothing now.
+            self._store.email_tokens.delete_all(did)
+            if told is not None:
+                self._outbox.add(told)

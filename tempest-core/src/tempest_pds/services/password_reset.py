@@ -1,0 +1,131 @@
+"""A forgotten password: com.atproto.server.requestPasswordReset, resetPassword.
+
+Whoever asks for a reset must not learn whether an address has an account here. So the request is answered before the
+address is looked up, which happens a moment later: neither what is answered nor when depends on it. And what happens
+then costs the server about the same either way, at a moment that nobody can foresee, so that no request of another kind
+tells it by its own time. Only the mail itself goes out, or does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from tempest_pds.protocol.errors import TempestError
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.account_hooks import AccountHooks
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.email_codes import CodeOutbox, EmailCodes
+from tempest_pds.services.errors import InvalidToken, NotEnoughResources
+from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.password_rules import check_new_password
+from tempest_pds.services.passwords import Passwords
+from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
+
+_MOST_PENDING: Final = 100
+# Longer than any address that an account may have; what waits stays in memory.
+_LONGEST: Final = 320
+# Whoever asks again and again fills nobody's mailbox, and does not end the code that is on its way.
+_AGAIN_AFTER_SECONDS: Final = 60
+_RESET: Final = EmailTokenPurpose.RESET_PASSWORD
+
+_log = structlog.get_logger("tempest_pds.password_reset")
+
+
+class PasswordReset:
+    """Mail a code to who has forgotten the password, and set another for who has the code.
+
+    Args:
+        pause: gives the seconds to wait after the answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: AccountStore,
+        writer: AccountWriter,
+        codes: EmailCodes,
+        passwords: Passwords,
+        outbox: CodeOutbox,
+        texts: MailTexts,
+        hooks: AccountHooks,
+        pause: Callable[[], float] = lambda: random.uniform(0.05, 0.5),  # noqa: S311 - it hides, and opens nothing
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._codes = codes
+        self._passwords = passwords
+        self._outbox = outbox
+        self._texts = texts
+        self._hooks = hooks
+        self._pause = pause
+        self._pending: set[asyncio.Task[None]] = set()
+
+    def request(self, email: str) -> None:
+        """Have a code mailed to an address, soon, if it is that of an account; nobody is told whether it is.
+
+        Raises:
+            MethodNotImplemented: this server sends no mail.
+            NotEnoughResources: many requests wait already.
+        """
+        self._codes.require_mail()
+        if len(self._pending) >= _MOST_PENDING:
+            raise NotEnoughResources("Too many requests at once, try again in a moment")
+        task = asyncio.get_running_loop().create_task(self._send(email.strip()[:_LONGEST]))
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
+
+    async def close(self) -> None:
+        """Do what was asked for and not done yet."""
+        if self._pending:
+            await asyncio.wait(self._pending)
+
+    async def reset(self, code: str, password: str) -> None:
+        """Set another password for the account that was sent a code, end its sessions, and tell its owner.
+
+        App passwords stay, as they do when the administrator sets a password.
+
+        Raises:
+            InvalidPassword: it is too short or too long.
+            InvalidToken, ExpiredToken: of the code.
+            NotEnoughResources: too many passwords are being hashed.
+        """
+        check_new_password(password)
+        did = self._codes.owner(_RESET, code)
+        password_hash = await self._passwords.hash(password)
+        handle = await self._writer.run(self._store_password, did, code, password_hash)
+        self._outbox.stir()
+        self._hooks.notify("account_changed", did=str(did), handle=handle, change="password")
+
+    async def _send(self, email: str) -> None:
+        try:
+            await asyncio.sleep(self._pause())
+            account = self._store.accounts.by_email(email)
+            if account is None:
+                await self._codes.send_to_nobody(_RESET)
+            else:
+                await self._codes.send(account, _RESET, again_after_seconds=_AGAIN_AFTER_SECONDS)
+        except TempestError as error:
+            _log.warning("password_reset.not_sent", error=str(error))
+        except Exception as error:  # noqa: BLE001 - nobody waits for this task, so nobody else would tell
+            _log.error("password_reset.not_sent", error=repr(error))
+
+    # In the thread that writes accounts
+
+    def _store_password(self, did: Did, code: str, password_hash: str) -> str | None:
+        with self._store.transaction():
+            account = self._store.accounts.get(did)
+            if account is None or self._codes.owner(_RESET, code) != did:
+                raise InvalidToken("Token is invalid")
+            self._codes.use(did, _RESET, code)
+            self._store.accounts.set_password(did, password_hash)
+            self._store.refresh_tokens.revoke_all(did)
+            told = self._texts.password_reset(account)
+            if told is not None:
+                self._outbox.add(told)
+        return account.handle

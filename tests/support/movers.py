@@ -1,0 +1,145 @@
+"""Accounts that move, and the command that moves them."""
+
+import asyncio
+import json
+import os
+import subprocess
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.account import Account, post
+from tests.support.command import TEMPEST
+from tests.support.process import json_request
+
+from tempest_pds.migration.migration import migrate
+from tempest_pds.migration.owner import Side
+from tempest_pds.migration.plan import Plan
+
+NEW_PASSWORD = "the-password-at-the-new-server"
+PREFERENCES = [
+    {"$type": "app.bsky.actor.defs#adultContentPref", "enabled": True},
+    {"$type": "app.bsky.actor.defs#personalDetailsPref", "birthDate": "1990-05-05T00:00:00.000Z"},
+]
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def upload(account: Account, data: bytes, mime_type: str = "image/png") -> dict[str, Any]:
+    """Upload a blob, and give its reference."""
+    request = urllib.request.Request(
+        f"{account.server.url}/xrpc/com.atproto.repo.uploadBlob",
+        data=data,
+        headers={"Authorization": f"Bearer {account.access}", "Content-Type": mime_type},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        blob: dict[str, Any] = json.loads(answer.read())["blob"]
+        return blob
+
+
+def show(account: Account, data: bytes) -> str:
+    """Make a post with a picture, and return the CID of that."""
+    blob = upload(account, PNG + data)
+    embed = {"$type": "app.bsky.embed.images", "images": [{"alt": "", "image": blob}]}
+    record = {**post("look"), "embed": embed}
+    account.procedure("com.atproto.repo.createRecord", repo=account.did, collection="app.bsky.feed.post", record=record)
+    return str(blob["ref"]["$link"])
+
+
+def furnish(account: Account, blobs: int = 2) -> list[str]:
+    """Give an account posts, some with pictures, and preferences; return the CIDs of its blobs."""
+    cids = [show(account, f"{account.did} {number}".encode() * 50) for number in range(blobs)]
+    account.post("words")
+    status, _ = json_request(
+        f"{account.server.url}/xrpc/app.bsky.actor.putPreferences",
+        {"preferences": PREFERENCES},
+        {"Authorization": f"Bearer {account.access}"},
+    )
+    assert status == 200
+    return cids
+
+
+def activate(account: Account) -> None:
+    """Activate an account; the reference server takes no body."""
+    url = f"{account.server.url}/xrpc/com.atproto.server.activateAccount"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {account.access}"}, method="POST")
+    with urllib.request.urlopen(request, timeout=30):
+        pass
+
+
+@dataclass
+class Stranger:
+    """An owner in the test's own process, who knows what he was told, and says yes unless told otherwise."""
+
+    passwords: dict[Side, str]
+    codes: list[str] = field(default_factory=list)
+    yes: bool = True
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def tell(self, line: str) -> None:
+        self.said.append(line)
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        pass
+
+    def password(self, side: Side, *, new: bool) -> str:
+        return self.passwords[side]
+
+    def code(self, question: str) -> str | None:
+        self.asked.append(question)
+        return self.codes.pop(0) if self.codes else None
+
+    def confirm(self, question: str) -> bool:
+        self.asked.append(question)
+        return self.yes
+
+    def wait_for(self, what: str) -> bool:
+        return False
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.said)
+
+
+def move(account: Account, plan: Plan, owner: Stranger | None = None) -> Stranger:
+    """Move an account in this process; raises what stops the move."""
+    mover = owner or owner_of(account)
+    asyncio.run(migrate(plan, mover))
+    return mover
+
+
+def owner_of(account: Account, password: str = NEW_PASSWORD) -> Stranger:
+    return Stranger({"source": account.password, "target": password})
+
+
+def command(account: Account, *arguments: str, password: str = NEW_PASSWORD) -> "subprocess.Popen[str]":
+    """Start `tempest migrate`, with no terminal to ask at."""
+    env = {
+        **os.environ,
+        "TEMPEST_MIGRATE_SOURCE_PASSWORD": account.password,
+        "TEMPEST_MIGRATE_TARGET_PASSWORD": password,
+    }
+    return subprocess.Popen(
+        [*TEMPEST, "migrate", *arguments],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(child: "subprocess.Popen[str]", code: int = 0) -> tuple[str, str]:
+    """Wait for the command, hold it to its exit code, and give what it wrote on both streams."""
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == code, f"{child.returncode}:\n{out}\n{err}"
+    assert "Traceback" not in err
+    return out, err
+
+
+def key_file(folder: Path, secret: str) -> Path:
+    """Write a rotation key as its owner keeps it."""
+    path = folder / "rotation.key"
+    path.write_text(f"{secret}\n")
+    return path
