@@ -193,7 +193,8 @@ async def test_an_answer_is_no_answer_to_the_next_request(fetch: SafeFetch) -> N
         await writer.drain()
         told.set()
 
-    async with asyncio.timeout(20), rude_server(tells_later) as server:
+    # Sooner than an idle connection would be closed anyway.
+    async with asyncio.timeout(10), rude_server(tells_later) as server:
         assert await at_once(fetch, server.url) == b"first"
         tell.set()
         await told.wait()
@@ -223,8 +224,11 @@ async def test_a_connection_kept_for_one_name_never_serves_another() -> None:
 async def test_an_answer_that_is_forgotten_gives_its_slot_back() -> None:
     fetch = SafeFetch(allow_private=True, slots=Slots(1, 1, seconds=5))
     async with rude_server(says(OK + b"Content-Length: 5\r\n\r\nshort", end=True)) as server:
+        kept = []
         for how in ("read", "closed", "closed unread", "forgotten"):
             answer = await fetch.send("GET", server.url, seconds=SECONDS)
+            if how != "forgotten":
+                kept.append(answer)
             if how == "read":
                 await answer.read(100)
             elif how == "closed":
@@ -237,6 +241,7 @@ async def test_an_answer_that_is_forgotten_gives_its_slot_back() -> None:
     await fetch.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_all_of_them_together_cost_little_memory() -> None:
     """In a process of its own, which asks each in both ways, and says how much it grew."""
     answers = floods(b"", OK + b"Content-Length: 0\r\n\r\n")
@@ -255,4 +260,4 @@ async def test_all_of_them_together_cost_little_memory() -> None:
         assert child.returncode == 0
     measured = json.loads(told)
     assert measured["asked"] == 2 * len(rude)
-    assert measured["grown_kilobytes"] < 24_000
+    assert measured["grown_kilobytes"] < 16_000

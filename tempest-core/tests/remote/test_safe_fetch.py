@@ -15,8 +15,8 @@ from tests.support.dns_server import DnsServer
 from tests.support.rude_servers import rude_server, says
 
 from tempest_pds.remote import guarded_sessions, safe_fetch
-from tempest_pds.remote.errors import AnswerTooLarge, ForbiddenAddress, TimedOut, Unreachable
-from tempest_pds.remote.guarded_sessions import LookUp
+from tempest_pds.remote.errors import AnswerTooLarge, BadAnswer, ForbiddenAddress, TimedOut, Unreachable
+from tempest_pds.remote.guarded_sessions import GuardedSessions, LookUp
 from tempest_pds.remote.name_servers import NameServers
 from tempest_pds.remote.safe_fetch import SafeFetch
 from tempest_pds.remote.web_url import WebUrl
@@ -264,6 +264,27 @@ async def test_a_server_that_drips_is_given_up_on(serve: Serve, fetch: SafeFetch
 
     with pytest.raises(TimedOut):
         await fetch.fetch("GET", await serve(handler), seconds=0.3)
+
+
+async def test_json_that_is_nested_without_end_is_none(serve: Serve, fetch: SafeFetch) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(text="[" * 200_000)
+
+    with pytest.raises(BadAnswer):
+        (await fetch.fetch("GET", await serve(handler))).json()
+
+
+async def test_connections_are_kept_for_a_few_hundred_hosts_and_no_more() -> None:
+    """A stranger may have as many host names as he likes."""
+    sessions = GuardedSessions(allow_private=False, user_agent="x", look_up=NameServers().addresses, tls=None)
+    asked = [sessions.session_for(f"{number}.example.com") for number in range(300)]
+    kept, dropped = asked[0].connector, asked[-1].connector
+    assert kept is not None
+    assert dropped is not None
+    assert (kept.force_close, dropped.force_close) == (False, True)
+    assert sum(session is asked[0] for session in asked) == 256
+    assert sessions.session_for("0.example.com") is asked[0]
+    await sessions.close()
 
 
 async def test_a_closed_port_is_unreachable(fetch: SafeFetch) -> None:
