@@ -15,6 +15,7 @@ from tests.support.process import ServerProcess, StartFailed
 from tests.support.reference import PlcDirectory, ReferencePds
 from tests.support.server import Tempest
 
+from bench.app_view import AppView
 from bench.measure import Measure, median
 from bench.rows import Row, rows
 from bench.table import Table, describe_machine
@@ -54,21 +55,25 @@ class Benchmark:
         self.rounds = 1 if quick else 2
         self.only = [text.lower() for text in options.only]
         self.plc = PlcDirectory(node, folder / "plc")
+        self.app_view = AppView()
         self.table = Table()
         processes: list[tuple[str, ServerProcess]] = []
         if options.server != "tempest":
-            processes.append((REFERENCE, ReferencePds(node, folder / "reference", self.plc.url)))
+            named = {"PDS_BSKY_APP_VIEW_URL": self.app_view.url, "PDS_BSKY_APP_VIEW_DID": self.app_view.did}
+            processes.append((REFERENCE, ReferencePds(node, folder / "reference", self.plc.url, **named)))
         if options.server != "reference":
-            quiet = {"TEMPEST_LOG_REQUESTS": "false"}
+            named = {"TEMPEST_APPVIEW_URL": self.app_view.url, "TEMPEST_APPVIEW_DID": self.app_view.did}
+            quiet = {"TEMPEST_LOG_REQUESTS": "false", **named}
             processes.append((TEMPEST, Tempest(folder / "tempest", self.plc.url, **quiet)))
             light = Tempest(folder / "light", self.plc.url, TEMPEST_DURABILITY="process", **quiet)
             processes.append((LIGHT, light))
-        self.targets = [Target(label, process, label != REFERENCE) for label, process in processes]
+        self.targets = [Target(label, process, label != REFERENCE, self.app_view) for label, process in processes]
 
     async def run(self) -> None:
         self.plc.start()
         try:
-            await self._measure()
+            async with self.app_view:
+                await self._measure()
         finally:
             for target in self.targets:
                 target.process.stop()

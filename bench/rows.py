@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from tests.support.account import sign_up
 
+from bench.app_view import NEWEST
 from bench.http_client import Connection, encode_get, encode_post
 from bench.measure import Measure, throughput
 from bench.subscribers import MARK, Subscribers
-from bench.targets import Target, apply_writes, check, create_record, next_tid
+from bench.targets import RefusedInBenchmark, Target, apply_writes, check, create_record, next_tid
 
 MIB = 1024 * 1024
 BLOB_SIZE = 5 * MIB
@@ -106,6 +107,28 @@ async def _log_in(target: Target, seconds: float, identifier: str, password: str
     return await throughput(target, [lambda: request] * 4, seconds)
 
 
+async def passed_on(target: Target, seconds: float) -> Measure:
+    """Ask for a timeline of 50 posts when the AppView knows all."""
+    target.app_view.knows(NEWEST)
+    request = encode_get("/xrpc/app.bsky.feed.getTimeline?limit=50", target.full[0].access)
+    return await throughput(target, [lambda: request] * 8, seconds)
+
+
+async def merged(target: Target, seconds: float) -> Measure:
+    """Ask for one when the account has written three posts that the AppView has not seen."""
+    account = sign_up(target.process, "lag")
+    target.app_view.knows(account.post("seen")["commit"]["rev"])
+    for number in range(3):
+        account.post(f"new {number}")
+    request = encode_get("/xrpc/app.bsky.feed.getTimeline?limit=50", account.access)
+    connection = await Connection.open(target.port)
+    shown = json.loads(check(await connection.request(request)).body)["feed"]
+    connection.close()
+    if len(shown) != 53:
+        raise RefusedInBenchmark(f"{len(shown)} posts in the timeline instead of 53")
+    return await throughput(target, [lambda: request] * 8, seconds)
+
+
 async def backfill(target: Target, seconds: float) -> Measure:
     """Read the single posts that were written before all else, from cursor 0 on."""
     del seconds
@@ -174,6 +197,8 @@ def rows() -> list[Row]:
         Row("getRepo, full repo", "MiB/s", export_repo),
         Row("uploadBlob of 5 MiB", "MiB/s", upload_blobs),
         Row("getBlob of 5 MiB", "MiB/s", download_blobs),
+        Row("getTimeline, passed on", "/s", passed_on),
+        Row("getTimeline, merged", "/s", merged),
         Row("login", "/s", log_in),
         Row("login with an app password", "/s", log_in_with_app_password),
         Row("firehose, backfill", "frames/s", backfill),

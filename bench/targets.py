@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from tests.support.account import Account, post, sign_up
 from tests.support.process import ServerProcess
 
+from bench.app_view import AppView
 from bench.http_client import Answer, Connection, encode_get, encode_post
 
 _TID_ALPHABET = "234567abcdefghijklmnopqrstuvwxyz"
@@ -48,12 +49,14 @@ def apply_writes(account: Account, rkeys: list[str]) -> bytes:
 class Target:
     """A running server with its seeded accounts.
 
-    `events` is how many frames the firehose holds before the seeding of the large repositories.
+    `events` is how many frames the firehose holds before the seeding of the large repositories; `app_view` is the one
+    that the server passes calls on to.
     """
 
     label: str
     process: ServerProcess
     is_tempest: bool
+    app_view: AppView
     full: list[Account] = field(default_factory=list)
     rkeys: list[str] = field(default_factory=list)
     blob_paths: list[str] = field(default_factory=list)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from tests.support.app_view import AppViewStub, BehindAppView, reference_settings, tempest_settings
 from tests.support.caddy import find_caddy
 from tests.support.chromium import Chromium, find_chromium
 from tests.support.deployment import Deployment, deploy
@@ -54,6 +55,18 @@ def pds(request: pytest.FixtureRequest) -> ServerProcess:
     """First the reference server, then Tempest, both with accounts in the same PLC directory."""
     server: ServerProcess = request.getfixturevalue(request.param)
     return server
+
+
+@pytest.fixture(scope="session")
+def behind_app_view(node: Node, plc: PlcDirectory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BehindAppView]:
+    """The reference server and Tempest, with one stub for the AppView and all other services of both."""
+    folder = tmp_path_factory.mktemp("behind")
+    with (
+        AppViewStub() as stub,
+        ReferencePds(node, folder / "reference", plc.url, **reference_settings(stub)) as reference,
+        Tempest(folder / "tempest", plc.url, **tempest_settings(stub)) as tempest,
+    ):
+        yield BehindAppView(stub, {"reference": reference, "tempest": tempest})
 
 
 @pytest.fixture

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import secrets
+import signal
 import stat
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 from tests.support.account import Account, sign_up
 from tests.support.command import TEMPEST
+from tests.support.command import command as operate
 from tests.support.intercepting_proxy import Dropped, Exchange, Hook, InterceptingProxy
 from tests.support.movers import NEW_PASSWORD, activate, command, finish, furnish, key_file, move, owner_of, show
 from tests.support.node import Node
@@ -30,8 +33,8 @@ from tempest_pds.migration.plan import Plan
 from tempest_pds.protocol.crypto import jwt
 from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256, private_key
 from tempest_pds.protocol.identity.did_document import format_did_document
-from tempest_pds.protocol.identity.did_web import did_web_for
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.stores.key_files import KeyFiles
 
 SERVER = "com.atproto.server"
 ROTATION_KEY = "21" * 32
@@ -111,7 +114,13 @@ def running_ways(node: Node, plc: PlcDirectory, tmp_path_factory: pytest.TempPat
             PDS_EMAIL_FROM_ADDRESS="pds@example.com",
             PDS_PLC_ROTATION_KEY_K256_PRIVATE_KEY_HEX=ROTATION_KEY,
         )
-        tempest = Tempest(folder / "new", plc.url, TEMPEST_PUBLIC_URL=new.url, TEMPEST_BLOB_MAX_BYTES="100000")
+        tempest = Tempest(
+            folder / "new",
+            plc.url,
+            TEMPEST_PUBLIC_URL=new.url,
+            TEMPEST_BLOB_MAX_BYTES="100000",
+            TEMPEST_SSRF_PROTECTION="false",
+        )
         with reference, tempest:
             old.upstream, new.upstream = reference.url, tempest.url
             yield Ways(old, reference, new, tempest, plc, mails)
@@ -183,6 +192,8 @@ STEPS = [
     ("new", "com.atproto.sync.getRepo"),
     ("old", f"{SERVER}.deactivateAccount"),
 ]
+INTERRUPTED_AT = "com.atproto.repo.uploadBlob"
+"""By Ctrl-C; everywhere else the command is killed."""
 
 
 @pytest.mark.parametrize(
@@ -198,11 +209,14 @@ def test_a_move_that_is_killed_at_a_step_goes_on(ways: Ways, tmp_path: Path, ste
         ways.reset()
         proxy = ways.old if side == "old" else ways.new
         child = command(account, *arguments)
-        proxy.hooks[nsid] = killer(child)
-        child.communicate(timeout=60)
-        assert child.returncode == -9, nsid
+        proxy.hooks[nsid] = stopper(child)
+        _, told = child.communicate(timeout=60)
+        if nsid == INTERRUPTED_AT:
+            assert (child.returncode, told) == (130, "tempest: stopped; the same command goes on from here\n")
+        else:
+            assert child.returncode == -signal.SIGKILL, (nsid, told)
     ways.reset()
-    told, _ = finish(command(account, *arguments))
+    told, _ = finish(command(account, *arguments, "--deep"))
     assert "failure" not in told
     assert "3 records, the same on both sides" in told
     assert "com.atproto.repo.importRepo" not in ways.new.procedures, "done again"
@@ -210,12 +224,18 @@ def test_a_move_that_is_killed_at_a_step_goes_on(ways: Ways, tmp_path: Path, ste
     assert account.query(f"{SERVER}.checkAccountStatus")["activated"] is False
 
 
-def killer(child: "subprocess.Popen[str]") -> Hook:
-    def kill(exchange: Exchange) -> None:
-        child.kill()
+def stopper(child: "subprocess.Popen[str]") -> Hook:
+    stopped = threading.Event()
+
+    def stop(exchange: Exchange) -> None:
+        # Several blobs go out at once, and a person presses once.
+        if not stopped.is_set():
+            stopped.set()
+            child.send_signal(signal.SIGINT if exchange.nsid == INTERRUPTED_AT else signal.SIGKILL)
+            child.wait(30)
         raise Dropped
 
-    return kill
+    return stop
 
 
 def test_a_source_that_dies_after_the_did_was_changed_is_needed_no_more(ways: Ways, tmp_path: Path) -> None:
@@ -276,7 +296,7 @@ def test_the_owner_alone_may_keep_the_keys(ways: Ways, tmp_path: Path) -> None:
         tmp_path / "state",
         rotation_key=own_key(),
         self_custody=True,
-        recovery_key=recovery,
+        recovery_keys=(recovery,),
         keep_source=True,
         handle=f"x{account.handle}",
     )
@@ -373,11 +393,12 @@ def test_an_old_server_that_limits_and_fails_is_waited_for(ways: Ways, tmp_path:
         ({"handle": "not a handle"}, "is not a handle"),
         ({"target": "localhost:1"}, "the target does not answer"),
         ({"target": "ftp://pds"}, "is no address of a server"),
+        ({"target": "http://1.1.1.1"}, "passwords would be read on the way: give https://1.1.1.1"),
         ({"plc_url": "http://localhost:1"}, "cannot be had"),
         ({"account": "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"}, "there is no did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"),
         ({"account": "nobody.test"}, "has no account nobody.test"),
         ({"rotation_key": generate_k256()}, "is no rotation key of the DID"),
-        ({"recovery_key": "did:key:zNone"}, "did:key:zNone is no public key"),
+        ({"recovery_keys": ("did:key:zNone",)}, "did:key:zNone is no public key"),
     ],
     ids=lambda value: None if isinstance(value, str) else " ".join(value),
 )
@@ -393,6 +414,42 @@ def test_a_mistake_is_one_line_and_changes_nothing(
     assert "\n" not in str(stopped.value)
     assert ways.document(resident)["service"][0]["serviceEndpoint"] == ways.old_server.url
     assert resident.query(f"{SERVER}.checkAccountStatus")["activated"] is True
+
+
+def test_a_target_that_lost_something_leaves_the_source_active(ways: Ways, tmp_path: Path) -> None:
+    account = sign_up(ways.old_server, "wary")
+    cids = furnish(account)
+
+    def lose(exchange: Exchange) -> None:
+        """Have a record go just when the account is there."""
+        new = ways.at_new(account)
+        records = new.query("com.atproto.repo.listRecords", repo=new.did, collection="app.bsky.feed.post")["records"]
+        rkey = records[0]["uri"].rpartition("/")[2]
+        new.procedure("com.atproto.repo.deleteRecord", repo=new.did, collection="app.bsky.feed.post", rkey=rkey)
+
+    def hide(exchange: Exchange) -> None:
+        exchange.answer = json.dumps({"cids": cids[1:]}).encode()
+
+    ways.new.hooks[f"{SERVER}.activateAccount"] = lose
+    ways.new.hooks["com.atproto.sync.listBlobs"] = hide
+    owner = owner_of(account)
+    with pytest.raises(Undone, match="the target is not as the source"):
+        move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key()), owner)
+    assert "2 records the same, 1 missing at the target" in owner.text
+    assert f"1 blob missing at the target: {cids[0]}" in owner.text
+    assert json.loads((tmp_path / "state" / "report.json").read_text())["ok"] is False
+    assert account.query(f"{SERVER}.checkAccountStatus")["activated"] is True
+
+
+def test_a_target_with_another_directory_is_told_by_its_accounts(ways: Ways, resident: Account, tmp_path: Path) -> None:
+    repo = {"did": "did:plc:bbbbbbbbbbbbbbbbbbbbbbbb", "head": "", "rev": "", "active": True}
+
+    def show(exchange: Exchange) -> None:
+        exchange.answer = json.dumps({"repos": [repo]}).encode()
+
+    ways.new.hooks["com.atproto.sync.listRepos"] = show
+    with pytest.raises(Undone, match="it uses another one"):
+        move(resident, ways.plan(resident, tmp_path / "state", dry_run=True))
 
 
 REFUSALS = {
@@ -419,6 +476,20 @@ def test_what_the_target_refuses_stops_the_move_before_the_did_is_changed(
     (ways.new.hooks if nsid.endswith("describeServer") else ways.new.instead)[nsid] = refuse
     with pytest.raises(MigrationError, match=re.escape(refusal)):
         move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key()))
+    assert ways.document(account)["service"][0]["serviceEndpoint"] == ways.old_server.url
+
+
+def test_an_account_that_was_taken_down_can_leave(ways: Ways, tmp_path: Path) -> None:
+    """From Tempest: the reference server means to let it, and gives it no token."""
+    account = sign_up(ways.new_server, "banned")
+    furnish(account)
+    operate(ways.new_server, "account", "takedown", account.did)
+    key = KeyFiles(ways.new_server.folder / "keys").rotation_key()
+    plan = ways.plan(account, tmp_path / "state", rotation_key=key, source=ways.new.url)
+    owner = move(account, replace(plan, target=ways.old_server.url))
+    assert "takendown at the source" in owner.text
+    assert "3 records, the same on both sides" in owner.text
+    assert "2 blobs at the target" in owner.text
     assert ways.document(account)["service"][0]["serviceEndpoint"] == ways.old_server.url
 
 
@@ -449,7 +520,8 @@ def test_an_app_password_is_told_from_the_account_s_own(ways: Ways, resident: Ac
 def test_a_did_web_moves_once_its_owner_has_published_what_he_is_shown(ways: Ways, tmp_path: Path) -> None:
     with InterceptingProxy() as web:
         key = generate_k256()
-        did = did_web_for("localhost", int(web.url.rpartition(":")[2]))
+        # In lower case throughout: the reference server folds what one logs in with.
+        did = Did(f"did:web:localhost%3a{web.url.rpartition(':')[2]}")
         handle = f"web-{secrets.token_hex(3)}.test"
         labeler = ("AtprotoLabeler", "https://labeler.example.com")
         document: dict[str, Any] = format_did_document(

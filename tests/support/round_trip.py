@@ -98,15 +98,14 @@ def make_trip(stack: ExitStack, folder: Path, node: Node, plc: PlcDirectory, hom
     first = ReferencePds(node, folder / "first", plc.url, **mailing)
     second = Tempest(folder / "second", plc.url, TEMPEST_SERVICE_DID="did:web:second.example.com", **mails.settings())
     third = Tempest(folder / "third", plc.url, TEMPEST_SERVICE_DID="did:web:third.example.com", **mails.settings())
-    for server in (first, second, third):
-        stack.callback(server.stop)
     with ThreadPoolExecutor() as starting:
-        list(starting.map(lambda server: server.start(), (first, second, third)))
+        list(starting.map(stack.enter_context, (first, second, third)))
     account = sign_up(first, "trip")
     furnish(account)
     stops = [Stop(account)]
     _stay(stops[0], node, plc, 0)
-    for number, server in enumerate((second, third, home)):
+    onward: list[ServerProcess] = [second, third, home]
+    for number, server in enumerate(onward):
         # Where others live too, what they did is not this consumer's to verify.
         seen = _history(server)[-1].seq
         moved = _move(stops[-1].account, server, plc, mails, folder / f"move-{number}")

@@ -170,6 +170,14 @@ class Settings:
     appview_did: str = setting(
         "TEMPEST_APPVIEW_DID", "The DID of that service.", section=_UPSTREAMS, default="did:web:api.bsky.app"
     )
+    appview_cdn_url_pattern: str | None = setting(
+        "TEMPEST_APPVIEW_CDN_URL_PATTERN",
+        "Where that service shows images, with a `%s` each for size, DID and CID. Only new posts and profiles that it "
+        "has not seen are shown so by this server itself.",
+        section=_UPSTREAMS,
+        default=None,
+        default_text="images come from this server",
+    )
     mod_service_url: str = setting(
         "TEMPEST_MOD_SERVICE_URL",
         "Where tools.ozone methods are passed on to.",

@@ -36,6 +36,7 @@ _PLACEHOLDERS: Final = (
     "xxxx",
     "secret_key_base",
 )
+_CDN_PATTERN: Final = re.compile(r"https?://[^%\s]+(?:%s[^%\s]*){3}")
 _HEADER_WORD: Final = re.compile(r"[!-~]+")
 _ARGON2_HASH: Final = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 # Made once and kept by the server where the operator gives none.
@@ -132,6 +133,11 @@ def _work_out(values: dict[str, Any], hostname: str) -> None:
         if values.get(attribute) is not None:
             values[attribute] = values[attribute].rstrip("/")
             _check_url(_name_of(attribute), values[attribute], None)
+    pattern = values.get("appview_cdn_url_pattern")
+    if pattern is not None and not _CDN_PATTERN.fullmatch(pattern):
+        raise SettingsError(
+            "TEMPEST_APPVIEW_CDN_URL_PATTERN must be a URL with three %s, such as https://cdn.example.com/img/%s/plain/%s/%s"
+        )
     for crawler in values["crawlers"]:
         _check_url("TEMPEST_CRAWLERS", crawler if "//" in crawler else f"https://{crawler}", None)
 

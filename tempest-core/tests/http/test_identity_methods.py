@@ -141,7 +141,7 @@ async def test_an_issuer_that_keeps_us_waiting_keeps_nobody_else_waiting(
 
 
 async def test_each_domain_of_the_server_has_handles_and_their_hosts(server: WholeServer) -> None:
-    dids = {}
+    dids: dict[str, str] = {}
     for handle in ("alice.test", "alice.people.example.org"):
         given = {"handle": handle, "email": f"{len(dids)}@example.com", "password": PASSWORD}
         dids[handle] = (await server.http.post("/xrpc/com.atproto.server.createAccount", json=given)).json()["did"]

@@ -19,6 +19,7 @@ from whole_server import POST, User, WholeServer, whole_server
 
 from tempest_pds.http.methods import load_methods
 from tempest_pds.protocol.lexicon.documents import Documents
+from tempest_pds.services.read_after_write.merges import MERGES
 
 SECONDS = 10
 ENDS_THE_ACCOUNT = {
@@ -206,6 +207,8 @@ def test_almost_right_requests_never_fail_inside(target: Target, data: st.DataOb
         headers["Content-Type"] = schema["input"]["encoding"].replace("*/*", "text/plain")
     verb = "POST" if schema["type"] == "procedure" else "GET"
     status, text = ask(target, verb, f"/xrpc/{nsid}?{query[:30_000]}", body, headers)
-    assert status < 500, (status, text, target.server.log_text()[-3000:])
+    # No AppView is there to answer a view.
+    unreachable = nsid in MERGES and status == 502
+    assert status < 500 or unreachable, (status, text, target.server.log_text()[-3000:])
     if status >= 400:
         assert set(json.loads(text)) == {"error", "message"}

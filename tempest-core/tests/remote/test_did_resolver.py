@@ -8,7 +8,7 @@ from tempest_pds.protocol.crypto.keys import generate_k256
 from tempest_pds.protocol.identity.did_document import build_did_document
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.did_resolver import DidResolver
-from tempest_pds.remote.errors import BadAnswer, DidNotFound, ForbiddenAddress, RemoteError
+from tempest_pds.remote.errors import BadAnswer, DidDeactivated, DidNotFound, ForbiddenAddress, RemoteError
 from tempest_pds.remote.plc_directory import PlcDirectory
 from tempest_pds.remote.safe_fetch import SafeFetch
 
@@ -104,3 +104,42 @@ async def test_dids_of_no_use_on_the_network_are_not_asked_for(plc: PlcDirectory
     with pytest.raises((DidNotFound, ForbiddenAddress)):
         await DidResolver(guarded, plc).resolve(Did.parse(text))
     await guarded.close()
+
+
+async def test_a_did_that_was_ended_is_told_from_one_that_never_was(
+    plc: PlcDirectory, fetch: SafeFetch, directory: Directory
+) -> None:
+    for status, message in ((404, f"DID not available: {ALICE}"), (410, "gone")):
+        directory.status, directory.document = status, {"message": message}
+        with pytest.raises(DidDeactivated):
+            await DidResolver(fetch, plc).resolve(ALICE)
+    directory.status, directory.document = 404, {"message": f"DID not registered: {ALICE}"}
+    with pytest.raises(DidNotFound) as caught:
+        await DidResolver(fetch, plc).resolve(ALICE)
+    assert not isinstance(caught.value, DidDeactivated)
+
+
+@pytest.mark.parametrize("identifier", ["short", "a" * 25, "A" * 24, "0" * 24, "%2e%2e%2fexport%3fcount%3d12", "a:b"])
+async def test_the_directory_is_not_asked_for_what_it_cannot_have(
+    plc: PlcDirectory, fetch: SafeFetch, directory: Directory, identifier: str
+) -> None:
+    with pytest.raises(DidNotFound):
+        await DidResolver(fetch, plc).resolve(Did.parse(f"did:plc:{identifier}"))
+    assert directory.asked == []
+
+
+async def test_documents_that_fill_the_memory_push_each_other_out(fetch: SafeFetch) -> None:
+    class Libraries:
+        """A directory whose documents are as large as they may be."""
+
+        async def document(self, did: Did) -> dict[str, Any]:
+            return {**build_did_document(did, "a.b", KEY, "https://pds.example.com"), "more": "x" * 120_000}
+
+    dids = DidResolver(fetch, Libraries())
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    all_dids = [Did.parse(f"did:plc:{first}{second * 23}") for first in letters[:5] for second in letters]
+    for did in all_dids:
+        await dids.resolve(did)
+    kept = sum(dids.knows(did) for did in all_dids)
+    assert 60 <= kept < len(all_dids)
+    assert dids.knows(all_dids[-1])

@@ -110,13 +110,32 @@ async def test_a_handle_that_is_given_up_is_free_at_once(world: World) -> None:
 
 async def test_two_who_want_one_handle_at_the_same_time_do_not_both_get_it_into_their_dids(world: World) -> None:
     dids = [(await world.create(name)).account.did for name in ("alice", "bob")]
-    answers = await asyncio.gather(
-        *(world.identities.update_handle(did, "carol.test") for did in dids),
-        world.create("carol"),
-        return_exceptions=True,
-    )
-    assert [type(answer).__name__ for answer in answers] == ["NoneType", "HandleNotAvailable", "HandleNotAvailable"]
-    assert [(await world.dids.resolve(did)).handle for did in dids] == ["carol.test", "bob.test"]
+    updates = [world.identities.update_handle(did, "carol.test") for did in dids]
+    answers = await asyncio.gather(*updates, world.create("carol"), return_exceptions=True)
+    assert sorted(isinstance(answer, HandleNotAvailable) for answer in answers) == [False, True, True]
+    owner = await world.resolution.resolve_handle("carol.test")
+    for did, name in zip(dids, ("alice.test", "bob.test"), strict=True):
+        assert (await world.dids.resolve(did)).handle == ("carol.test" if did == owner else name)
+
+
+async def test_a_client_that_goes_away_does_not_leave_a_handle_half_changed(world: World) -> None:
+    did = (await world.create()).account.did
+    world.log.take()
+    published = asyncio.Event()
+    submit = world.plc.submit
+
+    async def submit_and_tell(*operation: Any) -> None:
+        await submit(*operation)
+        published.set()
+
+    with mock.patch.object(world.plc, "submit", submit_and_tell):
+        asking = asyncio.create_task(world.identities.update_handle(did, "alicia.test"))
+        await published.wait()
+        asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert handle_of(world, did) == "alicia.test"
+    assert [event.handle for event in world.log.take()] == ["alicia.test"]
 
 
 async def test_a_domain_that_names_another_account_takes_its_handle_along(world: World) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
@@ -44,6 +45,7 @@ class Upstream:
         self.requests: list[web.Request] = []
         self.bodies: list[bytes] = []
         self.answer: web.Response | None = None
+        self.generator = GENERATOR
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -52,7 +54,7 @@ class Upstream:
         if request.path == "/xrpc/com.atproto.repo.getRecord":
             if request.query["rkey"] == "unknown":
                 return web.json_response({"error": "RecordNotFound"}, status=400)
-            return web.json_response({"value": {"did": GENERATOR}})
+            return web.json_response({"value": {"did": self.generator}})
         return self.answer or web.json_response({"feed": []})
 
     def signing_key(self, did: Did) -> PrivateKey:
@@ -308,6 +310,41 @@ async def test_a_service_that_is_down_is_an_upstream_failure(upstream: Upstream)
     with pytest.raises(InvalidRequest, match="No service configured"):
         await proxy.forward(get("tools.ozone.team.listMembers"), session())
     await fetch.close()
+
+
+async def test_a_service_that_says_nothing_is_given_up(upstream: Upstream) -> None:
+    listener = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    fetch = SafeFetch(allow_private=True)
+    dids = DidResolver(fetch, upstream)
+    auth = ServiceAuth(upstream, dids, SERVER)
+    proxy = Proxy(fetch, fetch, dids, auth, app_view=Service(APP_VIEW, url), seconds=0.2)
+    with pytest.raises(UpstreamFailure):
+        await proxy.forward(get(TIMELINE), session())
+    await fetch.close()
+    listener.close()
+
+
+async def test_a_service_answers_what_is_asked_of_it_in_an_accounts_name(proxy: Proxy, upstream: Upstream) -> None:
+    method = "app.bsky.feed.getPosts"
+    assert await proxy.ask_app_view(method, [("uris", "at://a/b"), ("uris", "at://c/d")], ALICE) == {"feed": []}
+    assert upstream.requests[-1].raw_path == f"/xrpc/{method}?uris=at%3A%2F%2Fa%2Fb&uris=at%3A%2F%2Fc%2Fd"
+    assert (upstream.claims["iss"], upstream.claims["aud"], upstream.claims["lxm"]) == (ALICE, APP_VIEW, method)
+    upstream.answer = web.json_response({"error": "NotFound", "message": "no"}, status=400)
+    with pytest.raises(UpstreamError) as refused:
+        await proxy.ask_app_view(method, [], ALICE)
+    assert (refused.value.status, refused.value.name) == (400, "NotFound")
+    for answer in (web.Response(text="<html>"), web.Response(status=502, text="<html>")):
+        upstream.answer = answer
+        with pytest.raises(UpstreamFailure):
+            await proxy.ask_app_view(method, [], ALICE)
+
+
+async def test_a_feed_generator_may_be_one_service_of_a_did(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.generator = f"{GENERATOR}#bsky_fg"
+    request = get("app.bsky.feed.getFeed", f"?feed=at://{ALICE}/app.bsky.feed.generator/hot")
+    await read((await proxy.forward(request, session())).chunks)
+    assert upstream.claims["aud"] == f"{GENERATOR}#bsky_fg"
 
 
 async def test_a_document_cannot_lead_to_a_private_address(upstream: Upstream) -> None:

@@ -44,6 +44,9 @@ from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.preferences import Preferences
 from tempest_pds.services.proxy import Proxy, Service
+from tempest_pds.services.read_after_write.image_urls import ImageUrls
+from tempest_pds.services.read_after_write.local_records import LocalRecordReader
+from tempest_pds.services.read_after_write.service import ReadAfterWrite
 from tempest_pds.services.record_writes import WriteChecker
 from tempest_pds.services.records import Records
 from tempest_pds.services.recovery import catch_up, replay
@@ -256,6 +259,12 @@ async def open_services(
         moderation=Service(Did.parse(settings.mod_service_did), settings.mod_service_url),
     )
     stack.push_async_callback(proxy.close)
+    read_after_write = ReadAfterWrite(
+        proxy,
+        LocalRecordReader(data.stores),
+        hosting,
+        ImageUrls(settings.public_url, settings.appview_cdn_url_pattern),
+    )
 
     await announcer.announce_pending()
     await office.deletion.resume_at_start()
@@ -304,7 +313,7 @@ async def open_services(
             revs=revs,
         ),
         mail=mail,
-        proxy=Forwarding(proxy),
+        proxy=Forwarding(proxy, read_after_write),
         backups=backups.maker,
         account_listing=AccountListing(data.accounts, data.stores),
         status=make_status(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tempest_pds.http.errors import XrpcError
 from tempest_pds.services.credentials import Credentials
+from tempest_pds.services.errors import MethodNotImplemented
 
 if TYPE_CHECKING:
     from tempest_pds.http.answers import Stream
@@ -76,6 +77,10 @@ class Proxy(Protocol):
 
     async def forward(self, call: Call) -> Stream:
         """Pass an authorised call on, and give the other service's answer."""
+        ...
+
+    async def view(self, call: Call) -> Stream:
+        """Have a view answered, with what the caller has written since merged into it."""
         ...
 
     async def public_read(self, call: Call) -> Stream:
@@ -176,6 +181,13 @@ class Call:
         """The credentials of a method that takes no anonymous calls."""
         assert self.credentials is not None, "the method's declared kind of authorisation guarantees a caller"
         return self.credentials
+
+    @property
+    def views(self) -> Proxy:
+        """What answers a view."""
+        if self.services.proxy is None:
+            raise MethodNotImplemented("Method Not Implemented")
+        return self.services.proxy
 
     @property
     def query_string(self) -> bytes:

@@ -38,6 +38,8 @@ _MAX_NSID: Final = 317
 _PASSED_ON: Final = ACCESS.also(Scope.TAKENDOWN)
 _PRIVATE: Final = ((b"cache-control", b"private"), (b"vary", b"Authorization"))
 _CLOSE: Final = (b"connection", b"close")
+# Nobody reads it; logs and metrics call it so, as those of other servers do.
+_CLIENT_GONE: Final = 499
 _EMPTY: Final = (b"", b"{}", b"null")
 _TOKEN: Final = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,127}"
 _MEDIA_TYPE: Final = re.compile(rb"\s*" + _TOKEN + rb"/" + _TOKEN + rb"\s*(?:;.*)?", re.DOTALL)
@@ -129,7 +131,8 @@ class Dispatcher:
                 if method.elsewhere and _is_elsewhere(call):
                     answer = await self._pass_on(call)
                 else:
-                    call.params = endpoint.schema.parse_params(parse_query_string(exchange.scope["query_string"]))
+                    pairs = parse_query_string(exchange.scope["query_string"], loose=method.loose)
+                    call.params = endpoint.schema.parse_params(pairs)
                     if not endpoint.anonymous:
                         headers.extend(_PRIVATE)
                         call.credentials = await self._authenticator.authenticate(method.auth, call)
@@ -152,7 +155,8 @@ class Dispatcher:
                 standing.add_headers(headers)
             return to_response(answer, exchange, headers)
         except ClientGone:
-            raise
+            # Raised, it would be an error to BlackSheep.
+            return Response(_CLIENT_GONE)
         except Exception as error:  # noqa: BLE001 - the table of errors decides what each becomes
             return self._refuse(error, exchange, headers, standing)
 

@@ -52,18 +52,18 @@ _DEFAULT_MESSAGES: Final = {
     503: "Not Enough Resources",
     504: "Upstream Timeout",
 }
-# What an upstream refusal without a name is called, as the reference server does.
-_STATUS_NAMES: Final = {
-    401: "AuthenticationRequired",
-    403: "Forbidden",
-    404: "XRPCNotSupported",
-    406: "NotAcceptable",
-    413: "PayloadTooLarge",
-    415: "UnsupportedMediaType",
-    429: "RateLimitExceeded",
-    501: "MethodNotImplemented",
-    503: "NotEnoughResources",
-    504: "UpstreamTimeout",
+# What a refusal by another server is called and says, as far as it does not tell itself; the reference server's words.
+_REFUSALS: Final = {
+    401: ("AuthenticationRequired", "Authentication Required"),
+    403: ("Forbidden", "Forbidden"),
+    404: ("XRPCNotSupported", "XRPC Not Supported"),
+    406: ("NotAcceptable", "Not Acceptable"),
+    413: ("PayloadTooLarge", "Payload Too Large"),
+    415: ("UnsupportedMediaType", "Unsupported Media Type"),
+    429: ("RateLimitExceeded", "Rate Limit Exceeded"),
+    501: ("MethodNotImplemented", "Method Not Implemented"),
+    503: ("NotEnoughResources", "Not Enough Resources"),
+    504: ("UpstreamTimeout", "Upstream Timeout"),
 }
 # None stands for the error's own name: services give their refusals the names that the lexicons give them.
 _TABLE: Final[dict[type[BaseException], tuple[int, str | None]]] = {
@@ -151,7 +151,9 @@ def answer_to(error: BaseException) -> ErrorAnswer:
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()]
         # A failure over there is not a failure here: 502 says who broke.
         status = 502 if error.status == 500 else error.status
-        return ErrorAnswer(status, error.name or _status_name(status), str(error), headers)
+        other = ("InvalidRequest", "Invalid Request") if status < 500 else ("UpstreamFailure", "Upstream Failure")
+        default_name, message = _REFUSALS.get(status, other)
+        return ErrorAnswer(status, error.name or default_name, error.message or message, headers)
     if isinstance(error, StoreUnavailable):
         return _STORE_OUT
     if isinstance(error, _OURS):
@@ -166,10 +168,6 @@ def answer_to(error: BaseException) -> ErrorAnswer:
                 str(error) or _DEFAULT_MESSAGES[status],
             )
     return _INTERNAL
-
-
-def _status_name(status: int) -> str:
-    return _STATUS_NAMES.get(status) or ("InvalidRequest" if status < 500 else "UpstreamFailure")
 
 
 def _own_name(error: BaseException) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Final
 
 from tempest_pds.http.answers import Stream
 from tempest_pds.http.context import Call
+from tempest_pds.http.presence import Presence
+from tempest_pds.http.request_body import declared_length, too_large
 from tempest_pds.services.method_rules import is_own
 from tempest_pds.services.proxy import Proxy, ProxyAnswer, ProxyRequest
+from tempest_pds.services.read_after_write.service import ReadAfterWrite
 
 MAX_REQUEST_BYTES: Final = 100 * 1024 * 1024
 
@@ -20,8 +23,11 @@ class Forwarding:
         max_request_bytes: of a body that is passed on.
     """
 
-    def __init__(self, proxy: Proxy, *, max_request_bytes: int = MAX_REQUEST_BYTES) -> None:
+    def __init__(
+        self, proxy: Proxy, read_after_write: ReadAfterWrite, *, max_request_bytes: int = MAX_REQUEST_BYTES
+    ) -> None:
         self._proxy = proxy
+        self._read_after_write = read_after_write
         self._max_request_bytes = max_request_bytes
 
     def handles(self, nsid: str, headers: dict[bytes, bytes]) -> bool:
@@ -39,12 +45,38 @@ class Forwarding:
     async def forward(self, call: Call) -> Stream:
         """Pass the call on; errors as for `services.proxy.Proxy.forward`."""
         assert call.credentials is not None, "calls are authorised before they are passed on"
-        body = call.raw_body(self._max_request_bytes) if call.http_method == "POST" else None
-        return _to_stream(await self._proxy.forward(_request(call, body), call.credentials))
+        presence = Presence(call.exchange)
+        body = None
+        if call.http_method == "POST":
+            length = declared_length(call.headers)
+            if length is not None and length > self._max_request_bytes:
+                raise too_large(self._max_request_bytes)
+            body = _then_watch(call.raw_body(self._max_request_bytes), presence)
+        return await _answer(presence, self._proxy.forward(_request(call, body), call.credentials))
+
+    async def view(self, call: Call) -> Stream:
+        """Have a view answered, the caller's newest records in it; errors as for `forward`."""
+        view = self._read_after_write.view(_request(call, None), call.params, call.caller)
+        return await _answer(Presence(call.exchange), view)
 
     async def public_read(self, call: Call) -> Stream:
         """Have the AppView answer a query in nobody's name; errors as for `forward`."""
-        return _to_stream(await self._proxy.public_read(_request(call, None)))
+        return await _answer(Presence(call.exchange), self._proxy.public_read(_request(call, None)))
+
+
+async def _answer(presence: Presence, answer: Coroutine[object, object, ProxyAnswer]) -> Stream:
+    """Wait for the head of an answer, but no longer than the client does."""
+    presence.watch()
+    try:
+        return _to_stream(await presence.wait(answer))
+    finally:
+        presence.close()
+
+
+async def _then_watch(body: AsyncIterator[bytes], presence: Presence) -> AsyncIterator[bytes]:
+    async for chunk in body:
+        yield chunk
+    presence.watch()
 
 
 def _request(call: Call, body: AsyncIterator[bytes] | None) -> ProxyRequest:

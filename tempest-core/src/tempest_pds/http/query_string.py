@@ -5,15 +5,22 @@ BlackSheep's own `request.query` drops blank values and replaces bad UTF-8.
 
 from __future__ import annotations
 
+import re
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from tempest_pds.http.errors import XrpcError
 
-_MAX_PAIRS = 1_000
+_MAX_PAIRS: Final = 1_000
+_BRACKETS: Final = re.compile(r"\[[0-9]*\]\Z")
 
 
-def parse_query_string(raw: bytes) -> list[tuple[str, str]]:
-    """Split into pairs in the order given, as URLSearchParams does; raise XrpcError for what is not UTF-8."""
+def parse_query_string(raw: bytes, *, loose: bool = False) -> list[tuple[str, str]]:
+    """Split into pairs in the order given, as URLSearchParams does; raise XrpcError for what is not UTF-8.
+
+    Args:
+        loose: read `name[]` and `name[0]` as `name`, as the reference server does for a few methods.
+    """
     if not raw:
         return []
     pairs = []
@@ -33,4 +40,4 @@ def parse_query_string(raw: bytes) -> list[tuple[str, str]]:
                 pairs.append((name.decode("utf-8"), value.decode("utf-8")))
     except UnicodeDecodeError:
         raise XrpcError(400, "InvalidRequest", "The query string is not valid UTF-8") from None
-    return pairs
+    return [(_BRACKETS.sub("", name), value) for name, value in pairs] if loose else pairs

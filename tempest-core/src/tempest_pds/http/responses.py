@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from blacksheep import Content, Response, StreamedContent
 
 from tempest_pds.http.answers import JSON, Answer, Body, Stream
-from tempest_pds.http.errors import ClientGone, ErrorAnswer
-from tempest_pds.http.exchange import Exchange, Receive
+from tempest_pds.http.errors import ErrorAnswer
+from tempest_pds.http.exchange import Exchange
+from tempest_pds.http.presence import Presence
 from tempest_pds.protocol.data_model import lex_json
 
 Header = tuple[bytes, bytes]
@@ -39,18 +40,16 @@ def error_response(answer: ErrorAnswer, headers: list[Header]) -> Response:
 
 def _stream_content(stream: Stream, exchange: Exchange) -> StreamedContent:
     head_only = exchange.scope["method"] == "HEAD"
-    # While a body is still coming in, `receive` belongs to whoever reads it.
-    watched = not exchange.body_pending
 
     async def send() -> AsyncIterator[bytes]:
-        watcher = asyncio.create_task(_disconnected(exchange.receive)) if watched and not head_only else None
+        # uvicorn would swallow everything that is sent after the client went away.
+        presence = Presence(exchange)
         try:
             if not head_only:
+                presence.watch()
                 sent = 0
-                async for chunk in stream.chunks:
-                    if watcher is not None and watcher.done():
-                        # uvicorn would swallow everything that is sent after the client went away.
-                        raise ClientGone("the client went away while receiving")
+                chunks = aiter(stream.chunks)
+                while (chunk := await presence.wait(anext(chunks, None))) is not None:
                     if chunk:
                         # BlackSheep takes bytes only, and reads an empty chunk as the end.
                         yield chunk if type(chunk) is bytes else bytes(chunk)
@@ -59,15 +58,9 @@ def _stream_content(stream: Stream, exchange: Exchange) -> StreamedContent:
                             # Sources that never wait must not keep the loop to themselves.
                             await asyncio.sleep(0)
         finally:
-            if watcher is not None:
-                watcher.cancel()
+            presence.close()
             close = getattr(stream.chunks, "aclose", None)
             if close is not None:
                 await close()
 
     return StreamedContent(stream.content_type, send, -1 if stream.length is None else stream.length)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

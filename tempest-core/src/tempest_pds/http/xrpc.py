@@ -38,6 +38,7 @@ class Method:
         cost: points against the hourly and daily limits of writes; None when the method writes nothing.
         global_limit: counted first, for every request; None for a method that has a limit of its own instead.
         elsewhere: whether an `atproto-proxy` header that names another service sends the call there.
+        loose: whether `name[]` and `name[0]` are other spellings of the parameter `name`, as some clients write.
         max_input: the largest JSON body in bytes, if not that of the settings.
     """
 
@@ -50,6 +51,7 @@ class Method:
     global_limit: Limit | None = GLOBAL
     elsewhere: bool = False
     max_input: int | None = None
+    loose: bool = False
 
     async def __call__(self, *arguments: Any) -> Any:
         """Call the function itself, without parsing or authorisation."""
@@ -63,11 +65,12 @@ def query(
     limits: Sequence[Limit] = (),
     global_limit: Limit | None = GLOBAL,
     elsewhere: bool = False,
+    loose: bool = False,
 ) -> Callable[[Handler], Method]:
     """Declare a query; see `Method` for the arguments."""
 
     def declare(handler: Handler) -> Method:
-        return Method(nsid, "query", handler, auth, limits, None, global_limit, elsewhere)
+        return Method(nsid, "query", handler, auth, limits, None, global_limit, elsewhere, loose=loose)
 
     return declare
 

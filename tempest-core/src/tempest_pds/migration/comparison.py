@@ -57,7 +57,7 @@ async def _fetch_source_again(move: Move, findings: Findings) -> None:
         return
     try:
         session = await move.at_source()
-        if await move.latest_rev(session) == exported["rev"]:
+        if not await move.is_written_since(exported["rev"]):
             return
         part = move.car.with_name("repo.car.part")
         await session.download("com.atproto.sync.getRepo", {"did": move.did}, part)

@@ -183,7 +183,7 @@ class UpstreamError(ServiceError):
     """
 
     def __init__(self, status: int, name: str | None, message: str | None, headers: Mapping[str, str]) -> None:
-        super().__init__(message or name or "Upstream error")
+        super().__init__(message or name or f"refused with {status}")
         self.status = status
         self.name = name
         self.message = message

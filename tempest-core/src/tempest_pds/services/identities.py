@@ -24,6 +24,7 @@ from tempest_pds.services.errors import (
     UnresolvableDid,
     UnsupportedDomain,
 )
+from tempest_pds.services.finishing import finish
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.plc_rules import check_may_change
@@ -133,10 +134,12 @@ class Identities:
         # What an account has, it may keep: the administrator may have given it a reserved name.
         is_same = account.handle == text.lower()
         handle = await self.check_handle(text, did, allow_reserved=allow_reserved or is_same)
-        existing = self._store.accounts.by_handle(handle)
-        if existing is not None and existing.did != did and self._rules.is_hosted(handle):
-            raise HandleNotAvailable(f"Handle already taken: {handle}")
+        # The client may go away meanwhile, but what the directory took has to be noted and told.
+        await finish(self._change_handle(did, handle))
+
+    async def _change_handle(self, did: Did, handle: Handle) -> None:
         with self.claim_handle(handle):
+            self._find_loser(did, handle)
             if did.method == "plc":
                 await self._publish_handle(did, handle)
             elif self._documents.document(did) is None:
@@ -183,18 +186,25 @@ class Identities:
 
     def _store_handle(self, did: Did, handle: Handle) -> Did | None:
         """Note the handle and its event, and give the account that it was taken from."""
-        accounts = self._store.accounts
         with self._store.transaction():
-            existing = accounts.by_handle(handle)
-            loser = None if existing is None or existing.did == did else existing.did
+            loser = self._find_loser(did, handle)
             if loser is not None:
-                if self._rules.is_hosted(handle):
-                    raise HandleNotAvailable(f"Handle already taken: {handle}")
-                accounts.set_handle(loser, None)
+                self._store.accounts.set_handle(loser, None)
                 add_identity(self._store, loser, None)
-            accounts.set_handle(did, handle)
+            if not self._store.accounts.set_handle(did, handle):
+                # Deleted meanwhile: nothing may be told behind that.
+                raise InvalidRequest("Account not found")
             add_identity(self._store, did, handle)
         return loser
+
+    def _find_loser(self, did: Did, handle: Handle) -> Did | None:
+        """Give the account that has a handle which another may take; raise HandleNotAvailable when it may not."""
+        existing = self._store.accounts.by_handle(handle)
+        if existing is None or existing.did == did:
+            return None
+        if self._rules.is_hosted(handle):
+            raise HandleNotAvailable(f"Handle already taken: {handle}")
+        return existing.did
 
     # DIDs
 

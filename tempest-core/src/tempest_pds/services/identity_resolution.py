@@ -67,6 +67,9 @@ class IdentityResolution:
     async def resolve_handle(self, text: str) -> Did:
         """Find the DID that a handle leads to: an account here, or anybody's.
 
+        The server's own word on an account is enough here, as it is for the reference server: a client that logs in by
+        a handle must not fail because its domain's name server does.
+
         Raises:
             InvalidHandle: it is not a handle.
             HandleNotFound: it leads nowhere, or nobody could be asked.

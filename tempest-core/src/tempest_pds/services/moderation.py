@@ -113,6 +113,21 @@ class Moderation:
         if account.is_takendown:
             self._tell(account, "restored")
 
+    async def suspend_account(self, did: Did) -> None:
+        """Shut an account off for a while: as a takedown, but the network is told "suspended"; raise NotFound."""
+        account = self._find(did)
+        await self._writer.run(self._store_suspension, account, self._now())
+        await self._announcer.announce_pending()
+        self._tell(account, "suspended")
+
+    async def end_suspension(self, did: Did) -> None:
+        """End a suspension, and tell the network the status that the account has then; raise NotFound."""
+        account = self._find(did)
+        await self._writer.run(self._store_suspension, account, None)
+        await self._announcer.announce_pending()
+        if account.suspended_at is not None:
+            self._tell(account, "restored")
+
     async def deactivate_account(self, did: Did) -> None:
         """Switch an account off as its owner might; raise NotFound."""
         self._find(did)
@@ -184,6 +199,13 @@ class Moderation:
         with self._store.transaction():
             self._store.accounts.set_takedown(account.did, reference)
             if reference is not None:
+                self._store.refresh_tokens.revoke_all(account.did)
+            self._add_status(account)
+
+    def _store_suspension(self, account: Account, since: int | None) -> None:
+        with self._store.transaction():
+            self._store.accounts.set_suspended(account.did, since)
+            if since is not None:
                 self._store.refresh_tokens.revoke_all(account.did)
             self._add_status(account)
 

@@ -8,7 +8,8 @@ https://atproto.com/specs/xrpc#service-proxying
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -142,7 +143,7 @@ class Proxy:
         self._moderation = moderation
         self._max_answer_bytes = max_answer_bytes
         self._seconds = seconds
-        self._feed_generators: Cache[AtUri, Did] = Cache(self._find_feed_generator, stale=600, hard=3600, capacity=512)
+        self._feed_generators: Cache[AtUri, str] = Cache(self._find_feed_generator, stale=600, hard=3600, capacity=512)
 
     def is_elsewhere(self, method: str, headers: Mapping[str, str]) -> bool:
         """Tell whether a method that is served here was asked of another service by `atproto-proxy`."""
@@ -174,7 +175,8 @@ class Proxy:
             target = await self._push_target(body)
         else:
             target = await self.resolve_target(method, request.headers)
-        audience, token_method = target.did, method
+        audience: str = target.did
+        token_method = method
         if method == GET_FEED:
             # The AppView asks the feed generator in the caller's name, and hands the token on.
             audience, token_method = await self._feed_generator(request.path), GET_FEED_SKELETON
@@ -187,6 +189,29 @@ class Proxy:
         target = self._default(request.method)
         headers = _request_headers(request.headers, has_body=False)
         return await self._send(request, target, headers, None, _NOBODY)
+
+    async def ask_app_view(self, method: str, params: Iterable[tuple[str, str]], caller: Did) -> Any:
+        """Ask the AppView in an account's name for what an answer of ours is made with; give the parsed answer.
+
+        Raises:
+            UpstreamError: it refuses.
+            UpstreamFailure: it is not reached, fails, or answers with something else than JSON.
+        """
+        target = self._default(method)
+        token = self._service_auth.mint(caller, target.did, method)
+        try:
+            answer = await self._configured.fetch(
+                "GET",
+                f"{_origin(target.url)}/xrpc/{method}?{urlencode(list(params), quote_via=quote)}",
+                headers={"authorization": f"Bearer {token}"},
+                max_bytes=MAX_ANSWER_BYTES,
+            )
+            parsed = answer.json()
+        except RemoteError as error:
+            raise UpstreamFailure("Upstream service unreachable") from error
+        if answer.status != 200:
+            raise UpstreamError(answer.status, *_named(parsed), {})
+        return parsed
 
     async def resolve_target(self, method: str, headers: Mapping[str, str]) -> Target:
         """Find the service that a request goes to; raise InvalidRequest when there is none."""
@@ -268,7 +293,7 @@ class Proxy:
             raise InvalidRequest(f"invalid notification service details in did document: {did}")
         return Target(did, "bsky_notif", url)
 
-    async def _feed_generator(self, path: str) -> Did:
+    async def _feed_generator(self, path: str) -> str:
         feeds = parse_qs(urlsplit(path).query).get("feed", [""])
         try:
             return await self._feed_generators.get(AtUri.parse(feeds[0]))
@@ -277,7 +302,8 @@ class Proxy:
         except RemoteError as error:
             raise UpstreamFailure("Upstream service unreachable") from error
 
-    async def _find_feed_generator(self, feed: AtUri) -> Did:
+    async def _find_feed_generator(self, feed: AtUri) -> str:
+        """Give the DID that a feed's record names, with its fragment if it has one: the audience of the token."""
         if self._app_view is None:
             raise InvalidRequest(f"No service configured for {GET_FEED}")
         query = urlencode(
@@ -288,9 +314,11 @@ class Proxy:
         if answer.status >= 500:
             raise UpstreamFailure("Upstream service failed")
         try:
-            return Did.parse(answer.json()["value"]["did"])
-        except (KeyError, TypeError, InvalidSyntax, RemoteError) as error:
+            named: str = answer.json()["value"]["did"]
+            Did.parse(named.partition("#")[0])
+        except (KeyError, TypeError, AttributeError, InvalidSyntax, RemoteError) as error:
             raise UnknownFeed("could not resolve feed did") from error
+        return named
 
 
 def _parse_proxy_header(value: str) -> tuple[Did, str]:
@@ -340,14 +368,15 @@ async def _read_small(body: AsyncIterator[bytes] | bytes) -> bytes:
 async def _refusal(answer: Answer) -> UpstreamError:
     name, message = None, None
     if "json" in answer.headers.get("content-type", ""):
-        try:
-            parsed: Any = json.loads(await answer.read_decompressed(_MAX_ERROR_BYTES))
-            if isinstance(parsed, dict):
-                name, message = (
-                    value if isinstance(value, str) else None for value in (parsed.get("error"), parsed.get("message"))
-                )
-        except (ValueError, RemoteError):
-            pass
+        with suppress(ValueError, RecursionError, RemoteError):
+            name, message = _named(json.loads(await answer.read_decompressed(_MAX_ERROR_BYTES)))
     else:
         answer.close()
     return UpstreamError(answer.status, name, message, _answer_headers(answer))
+
+
+def _named(parsed: Any) -> tuple[str | None, str | None]:
+    """Give the name and the message of a refusal, as far as they are there."""
+    given = [parsed.get(key) for key in ("error", "message")] if isinstance(parsed, dict) else [None, None]
+    name, message = (value if isinstance(value, str) else None for value in given)
+    return name, message

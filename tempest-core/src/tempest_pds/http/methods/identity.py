@@ -15,7 +15,7 @@ from tempest_pds.services.identity_resolution import Identity
 
 
 def _by_server(_: Call) -> str:
-    """Count by server, all callers together."""
+    """Count by the whole server, all callers together."""
     return "all"
 
 

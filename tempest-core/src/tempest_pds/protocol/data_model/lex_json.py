@@ -32,6 +32,11 @@ def loads(text: bytes | str) -> LexValue:
     return from_json(_text.parse(text))
 
 
+def parse(text: bytes | str) -> Any:
+    """Read JSON text as plain objects, of any content and depth; raise InvalidEncoding when it is no JSON."""
+    return _text.parse(text)
+
+
 def dumps(value: LexValue) -> bytes:
     """Return the JSON text of a value, links and bytes in their JSON form; raise InvalidEncoding."""
     return _text.dumps(value)

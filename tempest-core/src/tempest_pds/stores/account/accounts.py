@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 
 from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.errors import TempestError
@@ -52,6 +52,11 @@ _DUE = Statement(
     )
     .order_by(ACCOUNT.c.delete_after),
     "now",
+)
+_PUT_OFF = Statement(
+    update(ACCOUNT).where(ACCOUNT.c.delete_after < bindparam("until")).values(delete_after=bindparam("until")),
+    "until",
+    "until",
 )
 
 _MAX_VARIABLES: Final = 500
@@ -249,6 +254,10 @@ class Accounts:
     def activate(self, did: str) -> bool:
         """Switch an account on, and forget that it was to be deleted."""
         return self._write(_SET_DEACTIVATED, (None, None, did))
+
+    def put_off_deletions(self, until: int) -> bool:
+        """Keep the accounts that are to be deleted before a time up to that time."""
+        return self._write(_PUT_OFF, (until, until))
 
     def set_suspended(self, did: str, at: int | None) -> bool:
         """Suspend an account, or with None end that."""

@@ -43,6 +43,8 @@ RECORD: Final = Table(
     Column("takedown_ref", Text),
     Column("value", LargeBinary, nullable=False),
     Index("record_by_cid", "cid"),
+    # Revisions rise, so a commit adds to the end of it.
+    Index("record_by_rev", "rev", "path"),
     sqlite_with_rowid=False,
 )
 
@@ -85,4 +87,4 @@ PREFERENCE: Final = Table(
     Index("preference_by_name", "name"),
 )
 
-SCHEMA: Final = Schema("repo", METADATA, head="repo_0001")
+SCHEMA: Final = Schema("repo", METADATA, head="repo_0002")
