@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
+from urllib.parse import quote
 
 from tempest_pds.protocol.identity.plc_operation import InvalidOperation, normalize
 from tempest_pds.protocol.syntax.did import Did
@@ -77,7 +78,7 @@ class PlcDirectory:
     async def _submit(self, did: Did, operation: Mapping[str, Any]) -> None:
         answer = await self._ask(
             "POST",
-            f"{self._url}/{did}",
+            self._address(did),
             headers={"Content-Type": "application/json"},
             body=json.dumps(operation).encode(),
             seconds=self._seconds,
@@ -99,7 +100,7 @@ class PlcDirectory:
         return await self._last_operation(did, self._seconds)
 
     async def _last_operation(self, did: Did, seconds: float) -> dict[str, Any]:
-        found = await self._get(did, f"{self._url}/{did}/log/last", seconds)
+        found = await self._get(did, f"{self._address(did)}/log/last", seconds)
         try:
             normalize(found)
         except InvalidOperation as error:
@@ -108,7 +109,11 @@ class PlcDirectory:
 
     async def document(self, did: Did) -> dict[str, Any]:
         """Give the DID's document; see `Plc`."""
-        return await self._get(did, f"{self._url}/{did}", self._seconds)
+        return await self._get(did, self._address(did), self._seconds)
+
+    def _address(self, did: Did) -> str:
+        # A DID may have `%2F` in it, which what stands in front of the directory could take for a path.
+        return f"{self._url}/{quote(did, safe=':')}"
 
     async def _get(self, did: Did, url: str, seconds: float) -> dict[str, Any]:
         answer = await self._ask("GET", url, seconds=seconds)
