@@ -22,6 +22,7 @@ from tests.support.command import command as operate
 from tests.support.intercepting_proxy import Dropped, Exchange, Hook, InterceptingProxy
 from tests.support.movers import NEW_PASSWORD, activate, command, finish, furnish, key_file, move, owner_of, show
 from tests.support.node import Node
+from tests.support.plc_host import send
 from tests.support.process import json_request
 from tests.support.reference import PlcDirectory, ReferencePds
 from tests.support.server import Tempest
@@ -33,6 +34,7 @@ from tempest_pds.migration.plan import Plan
 from tempest_pds.protocol.crypto import jwt
 from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256, private_key
 from tempest_pds.protocol.identity.did_document import format_did_document
+from tempest_pds.protocol.identity.plc_operation import update
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.stores.key_files import KeyFiles
 
@@ -285,6 +287,39 @@ def test_an_account_whose_server_is_gone_moves_by_its_owner_s_key(ways: Ways, tm
     assert (state["activated"], state["validDid"], state["importedBlobs"]) == (True, True, 1)
     assert ways.old.asked == []
     assert not (tmp_path / "state" / "signing.key").exists()
+
+
+def test_a_source_that_does_not_let_go_is_passed_over_by_its_owner_s_key(ways: Ways, tmp_path: Path) -> None:
+    account = sign_up(ways.old_server, "held")
+    furnish(account)
+    plan = ways.plan(account, tmp_path / "state", rotation_key=own_key(), handle=f"x{account.handle}")
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.refuse(400, "InvalidRequest", "You cannot leave")
+
+    ways.old.instead[f"{SERVER}.getServiceAuth"] = refuse
+    with pytest.raises(MigrationError, match=r"You cannot leave.*--car"):
+        move(account, plan)
+    car = tmp_path / "repo.car"
+    urllib.request.urlretrieve(f"{ways.old_server.url}/xrpc/com.atproto.sync.getRepo?did={account.did}", car)
+    owner = owner_of(account)
+    # The password is lost, too: nobody is asked for it.
+    del owner.passwords["source"]
+    move(account, replace(plan, source=None, car=car, email="held@mail.test"), owner)
+    assert "3 records, the same on both sides" in owner.text
+    assert ways.points_at_new(account)
+
+
+def test_who_could_undo_a_move_is_named(ways: Ways, tmp_path: Path) -> None:
+    account, own = sign_up(ways.old_server, "weak"), generate_k256()
+    _, last = json_request(f"{ways.plc.url}/{account.did}/log/last")
+    assert isinstance(last, dict)
+    keys = [own_key().public.did_key, own.public.did_key]
+    assert send(f"{ways.plc.url}/{account.did}", update(last, own_key(), rotation_keys=keys))[0] == 200
+    owner = move(account, ways.plan(account, tmp_path / "state", rotation_key=own, dry_run=True))
+    assert f"{keys[0]} (the source's, above yours): who has it may undo the move within 72 hours" in owner.text
+    owner = move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key(), dry_run=True))
+    assert "72 hours" not in owner.text
 
 
 def test_the_owner_alone_may_keep_the_keys(ways: Ways, tmp_path: Path) -> None:

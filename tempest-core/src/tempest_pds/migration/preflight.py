@@ -131,6 +131,11 @@ async def _did(move: Move, findings: Findings) -> None:
     if own is not None:
         if own.public.did_key in current:
             findings.ok("DID", f"the change will be signed with your own key, {own.public.did_key}")
+            for key in current[: current.index(own.public.did_key)]:
+                whose = "the source's, " if key in (source_keys or ()) else ""
+                findings.warning(
+                    "rotation key", f"{key} ({whose}above yours): who has it may undo the move within 72 hours"
+                )
         else:
             findings.failure(
                 "DID", f"the key of --plc-rotation-key, {own.public.did_key}, is no rotation key of the DID"
