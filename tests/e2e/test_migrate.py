@@ -279,9 +279,24 @@ def test_an_account_whose_server_is_gone_moves_by_its_owner_s_key(ways: Ways, tm
         email="orphan@mail.test",
         handle=f"x{account.handle}",
     )
+
+    def lose(exchange: Exchange) -> None:
+        """Have the target miss a blob that it was given."""
+        blob = {"cid": cids[0], "recordUri": f"at://{account.did}/app.bsky.feed.post/lost"}
+        exchange.answer = json.dumps({"blobs": [blob]}).encode()
+
+    def then_lose(exchange: Exchange) -> None:
+        ways.new.hooks["com.atproto.repo.listMissingBlobs"] = lose
+
+    ways.new.hooks[f"{SERVER}.activateAccount"] = then_lose
+    owner = owner_of(account)
+    with pytest.raises(Undone, match="the target is not as the source"):
+        move(account, plan, owner)
+    assert f"{cids[1]} (at://" in owner.text, "the blob that nobody has"
+    assert f"1 blob missing at the target: {cids[0]}" in owner.text
+    ways.new.reset()
     owner = move(account, plan)
     assert "3 records, the same on both sides" in owner.text
-    assert f"{cids[1]} (at://" in owner.text, "the blob that nobody has"
     new = ways.at_new(account)
     state = new.query(f"{SERVER}.checkAccountStatus")
     assert (state["activated"], state["validDid"], state["importedBlobs"]) == (True, True, 1)
