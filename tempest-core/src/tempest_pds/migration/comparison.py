@@ -121,9 +121,11 @@ async def _blobs(move: Move, findings: Findings, target: Session, source_repo: R
     held.close()
     held.open()
     there = lost = strange = 0
+    # Servers list the blobs that records refer to, whether they have them or not.
+    missing = {cid async for cid in _missed(target)}
     try:
         async for cid in _listed(target):
-            if held.refers_to(cid):
+            if str(cid) in missing or held.refers_to(cid):
                 continue
             held.note_blobs([cid])
             there += 1
@@ -133,11 +135,9 @@ async def _blobs(move: Move, findings: Findings, target: Session, source_repo: R
                 lost += 1
                 findings.failure("blobs", f"{cid} is damaged at the target")
             move.owner.progress("Blobs compared", there, None)
-        missing = {str(cid) async for cid in _source_blobs(move) if not held.refers_to(cid)}
+        missing.update([str(cid) async for cid in _source_blobs(move) if not held.refers_to(cid)])
     finally:
         held.close()
-    # Where the source is gone, only the records can say which blobs there were.
-    missing.update([cid async for cid in _missed(target)])
     unexpected = sorted(missing - failed.keys())
     read = ", each read back and held to its hash" if move.plan.deep else ""
     if unexpected:
