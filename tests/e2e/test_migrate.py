@@ -34,7 +34,7 @@ from tempest_pds.migration.plan import Plan
 from tempest_pds.protocol.crypto import jwt
 from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256, private_key
 from tempest_pds.protocol.identity.did_document import format_did_document
-from tempest_pds.protocol.identity.plc_operation import update
+from tempest_pds.protocol.identity.plc_operation import tombstone, update
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.stores.key_files import KeyFiles
 
@@ -320,7 +320,7 @@ def test_a_source_that_does_not_let_go_is_passed_over_by_its_owner_s_key(ways: W
     owner = owner_of(account)
     # The password is lost, too: nobody is asked for it.
     del owner.passwords["source"]
-    move(account, replace(plan, source=None, car=car, email="held@mail.test"), owner)
+    move(account, replace(plan, source=None, car=car, email=f"{account.handle}@mail.test"), owner)
     assert "3 records, the same on both sides" in owner.text
     assert ways.points_at_new(account)
 
@@ -335,6 +335,34 @@ def test_who_could_undo_a_move_is_named(ways: Ways, tmp_path: Path) -> None:
     assert f"{keys[0]} (the source's, above yours): who has it may undo the move within 72 hours" in owner.text
     owner = move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key(), dry_run=True))
     assert "72 hours" not in owner.text
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["taken away", "ended"])
+def test_what_was_done_to_a_did_behind_its_owner_s_back_is_undone(ways: Ways, tmp_path: Path, ended: bool) -> None:
+    account, own = sign_up(ways.old_server, "robbed"), generate_k256()
+    furnish(account)
+    car = tmp_path / "repo.car"
+    urllib.request.urlretrieve(f"{ways.old_server.url}/xrpc/com.atproto.sync.getRepo?did={account.did}", car)
+    _, last = json_request(f"{ways.plc.url}/{account.did}/log/last")
+    assert isinstance(last, dict)
+    theirs = own_key().public.did_key
+    both = update(last, own_key(), rotation_keys=[own.public.did_key, theirs])
+    taken = update(both, own_key(), rotation_keys=[theirs], handle="taken.test")
+    for operation in (both, tombstone(both, own_key()) if ended else taken):
+        assert send(f"{ways.plc.url}/{account.did}", operation)[0] == 200
+    given = {"source": None, "car": car, "email": f"{account.handle}@mail.test", "handle": f"x{account.handle}"}
+    plan = ways.plan(account, tmp_path / "state", **given)
+    with pytest.raises(MigrationError, match="has ended for good" if ended else "is no rotation key of the DID"):
+        move(account, replace(plan, rotation_key=generate_k256()))
+    owner = move(account, replace(plan, rotation_key=own))
+    assert "a key below yours has changed it without yours: the move undoes that" in owner.text
+    assert "3 records, the same on both sides" in owner.text
+    _, data = json_request(f"{ways.plc.url}/{account.did}/data")
+    assert isinstance(data, dict)
+    assert data["alsoKnownAs"] == [f"at://x{account.handle}"]
+    assert data["rotationKeys"][0] == own.public.did_key
+    assert theirs not in data["rotationKeys"]
+    assert ways.points_at_new(account)
 
 
 def test_the_owner_alone_may_keep_the_keys(ways: Ways, tmp_path: Path) -> None:
