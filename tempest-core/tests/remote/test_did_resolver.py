@@ -24,11 +24,14 @@ class Directory:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.document: Any = build_did_document(ALICE, "alice.example.com", KEY, "https://pds.example.com")
+        self.text: str | None = None
         self.status = 200
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(f"{request.method} {request.path}")
         if request.path == f"/{ALICE}":
+            if self.text is not None:
+                return web.Response(text=self.text, content_type="application/json")
             return web.json_response(self.document, status=self.status)
         return web.json_response({"message": "DID not registered"}, status=404)
 
@@ -117,6 +120,15 @@ async def test_a_document_of_another_did_is_refused(plc: PlcDirectory, fetch: Sa
         directory.document = document
         with pytest.raises(BadAnswer):
             await DidResolver(fetch, plc).resolve(ALICE)
+
+
+@pytest.mark.parametrize("depth", [129, 900, 50_000])
+async def test_a_document_that_nobody_could_write_out_again_is_refused(
+    plc: PlcDirectory, fetch: SafeFetch, directory: Directory, depth: int
+) -> None:
+    directory.text = f'{{"id":"{ALICE}","more":{"[" * depth}{"]" * depth}}}'
+    with pytest.raises(BadAnswer):
+        await DidResolver(fetch, plc).resolve(ALICE)
 
 
 async def test_a_directory_that_fails_is_not_a_did_that_does_not_exist(

@@ -17,6 +17,7 @@ from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.due_deletions import DueDeletions
 from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.firehose import Firehose
+from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.moderation import Moderation
 from tempest_pds.services.owner_deletion import OwnerDeletion
@@ -53,6 +54,7 @@ def make_office(
     blob_store: BlobStore,
     repos: Repos,
     dids: DidResolver,
+    documents: HostedDocuments,
     outbox: Outbox,
     codes: EmailCodes,
 ) -> Office:
@@ -67,6 +69,7 @@ def make_office(
         firehose=firehose,
         announcer=announcer,
         dids=dids,
+        documents=documents,
         hooks=hooks,
     )
     return Office(

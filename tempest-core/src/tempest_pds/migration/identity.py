@@ -19,6 +19,7 @@ from tempest_pds.remote.causes import explain
 from tempest_pds.remote.did_resolver import DidResolver
 from tempest_pds.remote.errors import DidDeactivated, DidNotFound, NotFound, RemoteError, TimedOut, Unreachable
 from tempest_pds.remote.handle_resolver import HandleResolver
+from tempest_pds.remote.name_servers import NameServers
 from tempest_pds.remote.plc_directory import PlcDirectory
 from tempest_pds.remote.safe_fetch import SafeFetch
 
@@ -35,7 +36,7 @@ class Identities:
         self.plc = PlcDirectory(fetch, plc_url)
         self.plc_url = plc_url
         self._dids = DidResolver(fetch, self.plc, allow_private=True)
-        self._handles = HandleResolver(fetch)
+        self._handles = HandleResolver(fetch, look_up_txt=NameServers().texts)
         self._patience = patience
         self._key = key
 

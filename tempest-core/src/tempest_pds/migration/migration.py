@@ -32,7 +32,8 @@ from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.identity.did_document import DidDocument
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.addresses import is_public
-from tempest_pds.remote.safe_fetch import SafeFetch, look_up_addresses
+from tempest_pds.remote.guarded_sessions import look_up_addresses
+from tempest_pds.remote.safe_fetch import SafeFetch
 
 
 async def migrate(plan: Plan, owner: Owner) -> None:
