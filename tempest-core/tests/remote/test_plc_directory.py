@@ -179,3 +179,12 @@ async def test_a_did_is_one_segment_of_the_address_whatever_it_is_made_of(serve:
     paths: list[str] = []
     await PlcDirectory(fetch, await serve(answer)).document(Did.parse("did:plc:x%2F..%2F..%2Fadmin"))
     assert paths == ["/did:plc:x%252F..%252F..%252Fadmin"]
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, 7, [{}], ["x"], [{"operation": FIRST, "cid": "x", "createdAt": "", "nullified": 0}]]
+)
+async def test_what_is_no_log_is_told_from_one(plc: PlcDirectory, directory: Directory, answer: Any) -> None:
+    directory.on_get = web.json_response(answer)
+    with pytest.raises(BadAnswer):
+        await plc.log(DID)

@@ -24,6 +24,7 @@ from tempest_pds.services.owner_deletion import OwnerDeletion
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repos import Repos
+from tempest_pds.services.withdrawn_events import WithdrawnEvents
 from tempest_pds_plugins.blob_store import BlobStore
 
 
@@ -90,6 +91,7 @@ def make_office(
             stores=data.stores,
             log=log,
             quarantine=quarantine,
+            withdrawn=WithdrawnEvents(data.accounts, data.sequencer, firehose),
         ),
         deletion=deletion,
         owner_deletion=OwnerDeletion(store=data.accounts, passwords=passwords, codes=codes, deletion=deletion),

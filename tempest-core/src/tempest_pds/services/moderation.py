@@ -20,6 +20,7 @@ from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.errors import InvalidRequest, NotFound
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.timestamps import now_us, to_datetime
+from tempest_pds.services.withdrawn_events import WithdrawnEvents
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.actor.store import ActorStore
@@ -60,6 +61,7 @@ class Moderation:
         stores: ActorStores,
         log: CommitLog,
         quarantine: Quarantine,
+        withdrawn: WithdrawnEvents,
         now: Callable[[], int] = now_us,
     ) -> None:
         self._store = store
@@ -70,6 +72,7 @@ class Moderation:
         self._stores = stores
         self._log = log
         self._quarantine = quarantine
+        self._withdrawn = withdrawn
         self._now = now
 
     # Looking
@@ -103,6 +106,7 @@ class Moderation:
         account = self._find(did)
         await self._writer.run(self._store_takedown, account, reference or self._made_up())
         await self._announcer.announce_pending()
+        self._withdrawn.update(did)
         self._tell(account, "taken_down")
 
     async def restore_account(self, did: Did) -> None:
@@ -110,6 +114,7 @@ class Moderation:
         account = self._find(did)
         await self._writer.run(self._store_takedown, account, None)
         await self._announcer.announce_pending()
+        self._withdrawn.update(did)
         if account.is_takendown:
             self._tell(account, "restored")
 
@@ -118,6 +123,7 @@ class Moderation:
         account = self._find(did)
         await self._writer.run(self._store_suspension, account, self._now())
         await self._announcer.announce_pending()
+        self._withdrawn.update(did)
         self._tell(account, "suspended")
 
     async def end_suspension(self, did: Did) -> None:
@@ -125,6 +131,7 @@ class Moderation:
         account = self._find(did)
         await self._writer.run(self._store_suspension, account, None)
         await self._announcer.announce_pending()
+        self._withdrawn.update(did)
         if account.suspended_at is not None:
             self._tell(account, "restored")
 

@@ -53,6 +53,9 @@ _DUE = Statement(
     .order_by(ACCOUNT.c.delete_after),
     "now",
 )
+_BLOCKED = Statement(
+    select(ACCOUNT.c.did).where(ACCOUNT.c.takedown_ref.is_not(None) | ACCOUNT.c.suspended_at.is_not(None))
+)
 _PUT_OFF = Statement(
     update(ACCOUNT).where(ACCOUNT.c.delete_after < bindparam("until")).values(delete_after=bindparam("until")),
     "until",
@@ -225,6 +228,10 @@ class Accounts:
     def due_for_deletion(self, now: int) -> list[Did]:
         """Return the deactivated accounts whose `delete_after` has come, but those that a moderator keeps; a scan."""
         return [Did(row[0]) for row in self._database.all(_DUE, (now,))]
+
+    def blocked(self) -> list[Did]:
+        """Return the accounts that a moderator has taken down or suspended; a scan."""
+        return [Did(row[0]) for row in self._database.all(_BLOCKED)]
 
     # Changing
 
