@@ -68,14 +68,24 @@ def test_takedown_and_its_undoing(site: Site) -> None:
     assert "Ref" not in command(site.server, "account", "info", site.bob.did)
 
 
+def test_suspension_and_its_end(site: Site) -> None:
+    command(site.server, "account", "suspend", site.bob.handle)
+    assert f"{site.bob.did}  suspended" in command(site.server, "account", "list")
+    command(site.server, "account", "unsuspend", site.bob.did)
+    assert f"{site.bob.did}  active" in command(site.server, "account", "list")
+
+
 def test_info_tells_when_an_account_is_to_be_deleted(site: Site) -> None:
+    command(site.server, "account", "create", "carol.test", "carol@mail.test")
+    connection = sqlite3.connect(site.server.folder / "account.sqlite", timeout=30)
+    with connection:
+        plan = "UPDATE account SET deactivated_at = 1, delete_after = 4071006245000000 WHERE handle = 'carol.test'"
+        connection.execute(plan)
+    connection.close()
     when = "2099-01-02T03:04:05.000Z"
-    given = {"deleteAfter": when}
-    carol = sign_up(site.server, "carol")
-    assert "Delete after" not in command(site.server, "account", "info", carol.did)
-    carol.procedure("com.atproto.server.deactivateAccount", **given)
-    assert re.search(f"^Delete after +{when}$", command(site.server, "account", "info", carol.did), re.MULTILINE)
-    assert json.loads(command(site.server, "account", "info", carol.did, "--json"))["deleteAfter"] == when
+    assert re.search(f"^Delete after +{when}$", command(site.server, "account", "info", "carol.test"), re.MULTILINE)
+    assert json.loads(command(site.server, "account", "info", "carol.test", "--json"))["deleteAfter"] == when
+    assert "Delete after" not in command(site.server, "account", "info", site.bob.did)
 
 
 def test_update_email_and_handle(site: Site) -> None:

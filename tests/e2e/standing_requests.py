@@ -22,6 +22,7 @@ class Subject:
 
     did: str
     handle: str
+    email: str
     password: str
     app_password: str
     cid: str
@@ -121,7 +122,16 @@ call("new preferences", f"{BSKY}.actor.putPreferences", {"preferences": []}, "ac
 TOKEN = f"{SERVER}.getServiceAuth?aud=did:web:a.example&lxm="
 get("service token", f"{TOKEN}{BSKY}.feed.getTimeline", "access", "app", "narrow")
 get("service token to move", f"{TOKEN}{SERVER}.createAccount", "access", "app", "narrow")
-get("passed on", f"{BSKY}.feed.getTimeline", "access", "app", "narrow")
+get("passed on", f"{BSKY}.graph.getMutes", "access", "app", "narrow")
+for view, query in (
+    ("feed.getTimeline", ""),
+    ("actor.getProfile", "?actor={did}"),
+    ("actor.getProfiles", "?actors={did}"),
+    ("feed.getAuthorFeed", "?actor={did}"),
+    ("feed.getActorLikes", "?actor={did}"),
+    ("feed.getPostThread", f"?uri=at://{{did}}/{POST}/{RKEY}"),
+):
+    get(f"merged {view}", f"{BSKY}.{view}{query}", "access", "narrow")
 REPORT = {"reasonType": "com.atproto.moderation.defs#reasonSpam"}
 call(
     "report",
@@ -140,8 +150,17 @@ call("deletion code", f"{SERVER}.requestAccountDelete", None, "access", "app", "
 DELETE = f"{SERVER}.deleteAccount"
 call("deletion", DELETE, lambda s: {"did": s.did, "password": s.password, "token": "AAAAA-AAAAA"})
 call("deletion with a wrong password", DELETE, lambda s: {"did": s.did, "password": "no", "token": "AAAAA-AAAAA"})
+get("credentials", f"{IDENTITY}.getRecommendedDidCredentials", "access", "app", "narrow")
+call("signature code", f"{IDENTITY}.requestPlcOperationSignature", None, "access", "app", "narrow")
+call("signature", f"{IDENTITY}.signPlcOperation", {"token": "AAAAA-AAAAA"}, "access", "app", "narrow")
+call("operation", f"{IDENTITY}.submitPlcOperation", {"operation": {}}, "access", "app", "narrow")
+call("mail to confirm", f"{SERVER}.requestEmailConfirmation", None, "access", "app", "narrow")
+CONFIRM = f"{SERVER}.confirmEmail"
+call("confirm mail", CONFIRM, lambda s: {"email": s.email, "token": "AAAAA-AAAAA"}, "access", "app", "narrow")
+call("mail to change", f"{SERVER}.requestEmailUpdate", None, "access", "app", "narrow")
 
 # What changes it
+call("change mail", f"{SERVER}.updateEmail", lambda s: {"email": f"new-{s.email}"}, "access", "app", "narrow")
 call("same handle", f"{IDENTITY}.updateHandle", lambda s: {"handle": s.handle}, "access", "narrow")
 call("deactivate", f"{SERVER}.deactivateAccount", {}, "app", "narrow", "access")
 call("activate", f"{SERVER}.activateAccount", None, "app", "narrow", "access")

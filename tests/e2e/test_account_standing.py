@@ -1,7 +1,6 @@
 """What is answered about an account in each status, to whom: the same by both servers, but for what is said here."""
 
 import json
-import sqlite3
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +14,17 @@ from tests.support.process import ServerProcess
 from tests.support.reference import ReferencePds
 from tests.support.server import Tempest
 
+from tempest_pds.http.methods import load_methods
+
 STATUSES = ("active", "deactivated", "takendown", "suspended", "deleted")
 
 
 def _alike(verdict: str, why: str, *names: str) -> dict[str, tuple[str, str]]:
     return dict.fromkeys(names, (verdict, why))
+
+
+def _merged(*tokens: str) -> list[str]:
+    return [name for name in REQUESTS if name.startswith("merged ") and name.endswith(tokens)]
 
 
 _HOME = "the record's home says so itself, and asks no AppView"
@@ -48,9 +53,10 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
             _ENDED,
             *("move report as access", "move report as app", "sign-up queue as access", "missing blobs as access"),
             *("preferences as app", "service token as access", "service token as app"),
-            *("app passwords as access", "revoke as access"),
+            *("app passwords as access", "revoke as access", "credentials as access", "credentials as app"),
         ),
-        **_alike("502 UpstreamFailure", _ENDED, "passed on as access", "passed on as app"),
+        **_alike("400 InvalidRequest", _ENDED, "operation as access", "operation as app"),
+        **_alike("502 UpstreamFailure", _ENDED, "passed on as access", "passed on as app", *_merged("access")),
         **_alike("400 AccountNotFound", _ENDED, "activate as access"),
         **_alike("200", "whoever speaks for the account, it is down", "upload as service"),
         **_alike("400 InvalidRequest", "the session is refused first", "service token to move as app"),
@@ -61,6 +67,9 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
         **_alike("400 InvalidRequest", _GONE, "session as access", "session as app", "session as narrow"),
         **_alike("400 InvalidRequest", _GONE, "deactivate as access", "deactivate as narrow"),
         **_alike("400 InvalidRequest", _GONE, "service token to move as app"),
+        **_alike("400 InvalidRequest", _GONE, "signature code as access", "signature code as narrow"),
+        **_alike("400 InvalidRequest", _GONE, "operation as access", "operation as app", "operation as narrow"),
+        **_alike("400 InvalidToken", _GONE, "signature as access", "signature as narrow"),
         **_alike(
             "400 NotFound",
             _GONE,
@@ -80,7 +89,8 @@ DIFFERENCES: dict[str, dict[str, tuple[str, str]]] = {
             *("service token as access", "service token as app", "service token as narrow"),
             *("service token to move as access", "service token to move as narrow", "upload as service"),
             *("passed on as access", "passed on as app", "passed on as narrow"),
-            *("activate as access", "activate as narrow"),
+            *("activate as access", "activate as narrow", *_merged("access", "narrow")),
+            *("credentials as access", "credentials as app", "credentials as narrow"),
         ),
         **_alike(
             "400 InvalidRequest",
@@ -100,7 +110,8 @@ def prepare(server: ServerProcess) -> Subject:
     token = account.query(f"{SERVER}.getServiceAuth", aud="did:web:localhost", lxm="com.atproto.repo.uploadBlob")[
         "token"
     ]
-    subject = Subject(account.did, account.handle, account.password, app_password, made["cid"], "")
+    email = f"{account.handle}@mail.test"
+    subject = Subject(account.did, account.handle, email, account.password, app_password, made["cid"], "")
     subject.tokens = {
         "access": account.access,
         "refresh": account.refresh,
@@ -124,13 +135,8 @@ def bring_into(server: ServerProcess, subject: Subject, status: str) -> None:
         case "takendown":
             admin.take_down(repo_ref(subject.did))
         case "suspended":
-            # No method does it; the lexicons only know it as a status.
-            connection = sqlite3.connect(server.folder / "account.sqlite", timeout=30)
-            with connection:
-                connection.execute("UPDATE account SET suspended_at = 1 WHERE did = ?", (subject.did,))
-            connection.close()
-            # What the server remembers of accounts is forgotten when one of them changes.
-            sign_up(server, "wake")
+            # No method of the protocol does it; the lexicons only know it as a status.
+            admin.call("_admin/account/suspend", {"account": subject.did})
         case "deleted":
             admin.call(f"{ADMIN}.deleteAccount", {"did": subject.did})
     login = {"identifier": subject.did, "password": subject.password, "allowTakendown": True}
@@ -198,6 +204,11 @@ def all_answers(reference: ReferencePds, tempest: Tempest) -> dict[tuple[str, st
 def test_every_request_is_in_the_table() -> None:
     for status, table in expected_answers().items():
         assert set(table) == set(REQUESTS), status
+
+
+def test_every_method_that_takes_a_session_is_asked_for() -> None:
+    asked = {request.path.partition("?")[0] for request in REQUESTS.values()}
+    assert {nsid for nsid, method in load_methods().items() if method.auth.scopes is not None} <= asked
 
 
 @pytest.mark.parametrize("status", STATUSES)

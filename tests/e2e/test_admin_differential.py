@@ -46,9 +46,7 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
         ),
         ("401 AccountTakedown", _ENDED),
     ),
-    **dict.fromkeys(
-        (f"{what} when down as access" for what in ("service token", "passed on")), ("400 InvalidToken", _ENDED)
-    ),
+    "service token when down as access": ("400 InvalidToken", _ENDED),
     "session after the end": ("403 AccountNotFound", "a session does not outlive its account, whatever it is used for"),
     "activate when down": ("401 AccountTakedown", _ENDED),
 }

@@ -14,6 +14,7 @@ from tests.support.admin import Admin, admin_token, basic
 from tests.support.frames import Frame, Subscription
 from tests.support.process import ServerProcess, json_request
 from tests.support.reference import PlcDirectory
+from tests.support.server import Tempest
 from tests.support.wanderer import SERVER, Wanderer
 
 from tempest_pds.protocol.crypto.keys import generate_k256
@@ -99,6 +100,19 @@ def test_a_key_that_was_changed_a_moment_ago_is_known(pds: ServerProcess, plc: P
     assert verdict(wanderer.ask(pds, f"Bearer {wanderer.token(key=generate_k256())}")) == "401 BadJwtSignature"
     wanderer.change_key()
     assert wanderer.arrive(pds).did == wanderer.did
+
+
+def test_a_did_that_has_ended_gets_no_account(pds: ServerProcess, plc: PlcDirectory) -> None:
+    wanderer = Wanderer(plc)
+    wanderer.end_did()
+    assert verdict(wanderer.ask(pds, f"Bearer {wanderer.token()}")) == "401 AuthenticationRequired"
+
+
+def test_a_token_may_name_the_service_of_this_server(tempest: Tempest, plc: PlcDirectory) -> None:
+    """As tokens will have to (proposal 0014). The reference does not take it yet."""
+    wanderer = Wanderer(plc)
+    token = wanderer.token(aud="did:web:localhost#atproto_pds")
+    assert verdict(wanderer.ask(tempest, f"Bearer {token}")) == "200"
 
 
 def test_a_token_without_a_did_makes_another_account(door: Door) -> None:

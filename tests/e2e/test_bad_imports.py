@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.e2e.test_import_repo import import_repo
 from tests.support.account import Account, sign_up
+from tests.support.admin import Admin
 from tests.support.backups import picture
 from tests.support.foreign_repo import RECORDS, Foreign, bad_repos, odd_repos
 from tests.support.server import Tempest
@@ -106,6 +107,24 @@ def test_whoever_sends_slowly_holds_up_nobody(victim: Victim, tempest: Tempest) 
     page = slow.query("com.atproto.repo.listRecords", repo=slow.did, collection="app.bsky.feed.post", limit=100)
     assert "meanwhile" not in [record["value"]["text"] for record in page["records"]]
     assert slow.query("com.atproto.server.checkAccountStatus")["indexedRecords"] == len(RECORDS)
+
+
+def test_an_account_that_is_deleted_while_its_repository_arrives_does_not_come_back(
+    victim: Victim, tempest: Tempest
+) -> None:
+    gone = sign_up(tempest, "gone")
+    data = Foreign(RECORDS, Did(gone.did)).car()
+    connection = _begin(gone, len(data))
+    connection.sendall(data[:1000])
+    _wait_until_spooled(victim)
+    Admin.of(tempest).call("com.atproto.admin.deleteAccount", {"did": gone.did})
+    connection.sendall(data[1000:])
+    with connection:
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, json.loads(response.read())["error"]) == (400, "RepoNotFound")
+    assert not [path for path in tempest.folder.rglob("*") if gone.did.rpartition(":")[2] in path.name]
+    _wait_until(lambda: victim.state() == victim.before)
 
 
 def _begin(account: Account, length: int) -> socket.socket:

@@ -139,7 +139,7 @@ def test_what_is_due_is_deleted_however_often_the_server_is_killed_over_it(lone_
         server.start()
         time.sleep(delay)
         server.kill()
-        delay += 0.01
+        delay += 0.02
         under_way = len(in_database(server, "SELECT did FROM account_deletion"))
         left = len(in_database(server, "SELECT 1 FROM account WHERE delete_after = 1"))
         interrupted += under_way > 0 or 0 < left < DUE

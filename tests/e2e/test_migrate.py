@@ -4,8 +4,10 @@ import json
 import os
 import re
 import secrets
+import signal
 import stat
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,9 +18,11 @@ from typing import Any
 import pytest
 from tests.support.account import Account, sign_up
 from tests.support.command import TEMPEST
+from tests.support.command import command as operate
 from tests.support.intercepting_proxy import Dropped, Exchange, Hook, InterceptingProxy
 from tests.support.movers import NEW_PASSWORD, activate, command, finish, furnish, key_file, move, owner_of, show
 from tests.support.node import Node
+from tests.support.plc_host import send
 from tests.support.process import json_request
 from tests.support.reference import PlcDirectory, ReferencePds
 from tests.support.server import Tempest
@@ -30,8 +34,9 @@ from tempest_pds.migration.plan import Plan
 from tempest_pds.protocol.crypto import jwt
 from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256, private_key
 from tempest_pds.protocol.identity.did_document import format_did_document
-from tempest_pds.protocol.identity.did_web import did_web_for
+from tempest_pds.protocol.identity.plc_operation import tombstone, update
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.stores.key_files import KeyFiles
 
 SERVER = "com.atproto.server"
 ROTATION_KEY = "21" * 32
@@ -111,7 +116,13 @@ def running_ways(node: Node, plc: PlcDirectory, tmp_path_factory: pytest.TempPat
             PDS_EMAIL_FROM_ADDRESS="pds@example.com",
             PDS_PLC_ROTATION_KEY_K256_PRIVATE_KEY_HEX=ROTATION_KEY,
         )
-        tempest = Tempest(folder / "new", plc.url, TEMPEST_PUBLIC_URL=new.url, TEMPEST_BLOB_MAX_BYTES="100000")
+        tempest = Tempest(
+            folder / "new",
+            plc.url,
+            TEMPEST_PUBLIC_URL=new.url,
+            TEMPEST_BLOB_MAX_BYTES="100000",
+            TEMPEST_SSRF_PROTECTION="false",
+        )
         with reference, tempest:
             old.upstream, new.upstream = reference.url, tempest.url
             yield Ways(old, reference, new, tempest, plc, mails)
@@ -183,6 +194,8 @@ STEPS = [
     ("new", "com.atproto.sync.getRepo"),
     ("old", f"{SERVER}.deactivateAccount"),
 ]
+INTERRUPTED_AT = "com.atproto.repo.uploadBlob"
+"""By Ctrl-C; everywhere else the command is killed."""
 
 
 @pytest.mark.parametrize(
@@ -198,11 +211,14 @@ def test_a_move_that_is_killed_at_a_step_goes_on(ways: Ways, tmp_path: Path, ste
         ways.reset()
         proxy = ways.old if side == "old" else ways.new
         child = command(account, *arguments)
-        proxy.hooks[nsid] = killer(child)
-        child.communicate(timeout=60)
-        assert child.returncode == -9, nsid
+        proxy.hooks[nsid] = stopper(child)
+        _, told = child.communicate(timeout=60)
+        if nsid == INTERRUPTED_AT:
+            assert (child.returncode, told) == (130, "tempest: stopped; the same command goes on from here\n")
+        else:
+            assert child.returncode == -signal.SIGKILL, (nsid, told)
     ways.reset()
-    told, _ = finish(command(account, *arguments))
+    told, _ = finish(command(account, *arguments, "--deep"))
     assert "failure" not in told
     assert "3 records, the same on both sides" in told
     assert "com.atproto.repo.importRepo" not in ways.new.procedures, "done again"
@@ -210,12 +226,18 @@ def test_a_move_that_is_killed_at_a_step_goes_on(ways: Ways, tmp_path: Path, ste
     assert account.query(f"{SERVER}.checkAccountStatus")["activated"] is False
 
 
-def killer(child: "subprocess.Popen[str]") -> Hook:
-    def kill(exchange: Exchange) -> None:
-        child.kill()
+def stopper(child: "subprocess.Popen[str]") -> Hook:
+    stopped = threading.Event()
+
+    def stop(exchange: Exchange) -> None:
+        # Several blobs go out at once, and a person presses once.
+        if not stopped.is_set():
+            stopped.set()
+            child.send_signal(signal.SIGINT if exchange.nsid == INTERRUPTED_AT else signal.SIGKILL)
+            child.wait(30)
         raise Dropped
 
-    return kill
+    return stop
 
 
 def test_a_source_that_dies_after_the_did_was_changed_is_needed_no_more(ways: Ways, tmp_path: Path) -> None:
@@ -257,14 +279,90 @@ def test_an_account_whose_server_is_gone_moves_by_its_owner_s_key(ways: Ways, tm
         email="orphan@mail.test",
         handle=f"x{account.handle}",
     )
+
+    def lose(exchange: Exchange) -> None:
+        """Have the target miss a blob that it was given."""
+        blob = {"cid": cids[0], "recordUri": f"at://{account.did}/app.bsky.feed.post/lost"}
+        exchange.answer = json.dumps({"blobs": [blob]}).encode()
+
+    def then_lose(exchange: Exchange) -> None:
+        ways.new.hooks["com.atproto.repo.listMissingBlobs"] = lose
+
+    ways.new.hooks[f"{SERVER}.activateAccount"] = then_lose
+    owner = owner_of(account)
+    with pytest.raises(Undone, match="the target is not as the source"):
+        move(account, plan, owner)
+    assert f"{cids[1]} (at://" in owner.text, "the blob that nobody has"
+    assert f"1 blob missing at the target: {cids[0]}" in owner.text
+    ways.new.reset()
     owner = move(account, plan)
     assert "3 records, the same on both sides" in owner.text
-    assert f"{cids[1]} (at://" in owner.text, "the blob that nobody has"
     new = ways.at_new(account)
     state = new.query(f"{SERVER}.checkAccountStatus")
     assert (state["activated"], state["validDid"], state["importedBlobs"]) == (True, True, 1)
     assert ways.old.asked == []
     assert not (tmp_path / "state" / "signing.key").exists()
+
+
+def test_a_source_that_does_not_let_go_is_passed_over_by_its_owner_s_key(ways: Ways, tmp_path: Path) -> None:
+    account = sign_up(ways.old_server, "held")
+    furnish(account)
+    plan = ways.plan(account, tmp_path / "state", rotation_key=own_key(), handle=f"x{account.handle}")
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.refuse(400, "InvalidRequest", "You cannot leave")
+
+    ways.old.instead[f"{SERVER}.getServiceAuth"] = refuse
+    with pytest.raises(MigrationError, match=r"You cannot leave.*--car"):
+        move(account, plan)
+    car = tmp_path / "repo.car"
+    urllib.request.urlretrieve(f"{ways.old_server.url}/xrpc/com.atproto.sync.getRepo?did={account.did}", car)
+    owner = owner_of(account)
+    # The password is lost, too: nobody is asked for it.
+    del owner.passwords["source"]
+    move(account, replace(plan, source=None, car=car, email=f"{account.handle}@mail.test"), owner)
+    assert "3 records, the same on both sides" in owner.text
+    assert ways.points_at_new(account)
+
+
+def test_who_could_undo_a_move_is_named(ways: Ways, tmp_path: Path) -> None:
+    account, own = sign_up(ways.old_server, "weak"), generate_k256()
+    _, last = json_request(f"{ways.plc.url}/{account.did}/log/last")
+    assert isinstance(last, dict)
+    keys = [own_key().public.did_key, own.public.did_key]
+    assert send(f"{ways.plc.url}/{account.did}", update(last, own_key(), rotation_keys=keys))[0] == 200
+    owner = move(account, ways.plan(account, tmp_path / "state", rotation_key=own, dry_run=True))
+    assert f"{keys[0]} (the source's, above yours): who has it may undo the move within 72 hours" in owner.text
+    owner = move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key(), dry_run=True))
+    assert "72 hours" not in owner.text
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["taken away", "ended"])
+def test_what_was_done_to_a_did_behind_its_owner_s_back_is_undone(ways: Ways, tmp_path: Path, ended: bool) -> None:
+    account, own = sign_up(ways.old_server, "robbed"), generate_k256()
+    furnish(account)
+    car = tmp_path / "repo.car"
+    urllib.request.urlretrieve(f"{ways.old_server.url}/xrpc/com.atproto.sync.getRepo?did={account.did}", car)
+    _, last = json_request(f"{ways.plc.url}/{account.did}/log/last")
+    assert isinstance(last, dict)
+    theirs = own_key().public.did_key
+    both = update(last, own_key(), rotation_keys=[own.public.did_key, theirs])
+    taken = update(both, own_key(), rotation_keys=[theirs], handle="taken.test")
+    for operation in (both, tombstone(both, own_key()) if ended else taken):
+        assert send(f"{ways.plc.url}/{account.did}", operation)[0] == 200
+    given = {"source": None, "car": car, "email": f"{account.handle}@mail.test", "handle": f"x{account.handle}"}
+    plan = ways.plan(account, tmp_path / "state", **given)
+    with pytest.raises(MigrationError, match="has ended for good" if ended else "is no rotation key of the DID"):
+        move(account, replace(plan, rotation_key=generate_k256()))
+    owner = move(account, replace(plan, rotation_key=own))
+    assert "a key below yours has changed it without yours: the move undoes that" in owner.text
+    assert "3 records, the same on both sides" in owner.text
+    _, data = json_request(f"{ways.plc.url}/{account.did}/data")
+    assert isinstance(data, dict)
+    assert data["alsoKnownAs"] == [f"at://x{account.handle}"]
+    assert data["rotationKeys"][0] == own.public.did_key
+    assert theirs not in data["rotationKeys"]
+    assert ways.points_at_new(account)
 
 
 def test_the_owner_alone_may_keep_the_keys(ways: Ways, tmp_path: Path) -> None:
@@ -276,7 +374,7 @@ def test_the_owner_alone_may_keep_the_keys(ways: Ways, tmp_path: Path) -> None:
         tmp_path / "state",
         rotation_key=own_key(),
         self_custody=True,
-        recovery_key=recovery,
+        recovery_keys=(recovery,),
         keep_source=True,
         handle=f"x{account.handle}",
     )
@@ -318,9 +416,10 @@ def test_blobs_that_cannot_be_moved_are_named_and_tried_again(ways: Ways, tmp_pa
         move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key(), strict=True))
 
     ways.old.reset()
-    owner = move(account, plan)
+    owner = move(account, replace(plan, deep=True))
     assert "2 blobs moved, 1 could not be." in owner.text
     assert "1 blob could not be moved" in owner.text
+    assert "3 blobs at the target, each read back" in owner.text
     assert ways.at_new(account).query(f"{SERVER}.checkAccountStatus")["importedBlobs"] == 3
 
 
@@ -373,11 +472,12 @@ def test_an_old_server_that_limits_and_fails_is_waited_for(ways: Ways, tmp_path:
         ({"handle": "not a handle"}, "is not a handle"),
         ({"target": "localhost:1"}, "the target does not answer"),
         ({"target": "ftp://pds"}, "is no address of a server"),
+        ({"target": "http://1.1.1.1"}, "passwords would be read on the way: give https://1.1.1.1"),
         ({"plc_url": "http://localhost:1"}, "cannot be had"),
         ({"account": "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"}, "there is no did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"),
         ({"account": "nobody.test"}, "has no account nobody.test"),
         ({"rotation_key": generate_k256()}, "is no rotation key of the DID"),
-        ({"recovery_key": "did:key:zNone"}, "did:key:zNone is no public key"),
+        ({"recovery_keys": ("did:key:zNone",)}, "did:key:zNone is no public key"),
     ],
     ids=lambda value: None if isinstance(value, str) else " ".join(value),
 )
@@ -393,6 +493,42 @@ def test_a_mistake_is_one_line_and_changes_nothing(
     assert "\n" not in str(stopped.value)
     assert ways.document(resident)["service"][0]["serviceEndpoint"] == ways.old_server.url
     assert resident.query(f"{SERVER}.checkAccountStatus")["activated"] is True
+
+
+def test_a_target_that_lost_something_leaves_the_source_active(ways: Ways, tmp_path: Path) -> None:
+    account = sign_up(ways.old_server, "wary")
+    cids = furnish(account)
+
+    def lose(exchange: Exchange) -> None:
+        """Have a record go just when the account is there."""
+        new = ways.at_new(account)
+        records = new.query("com.atproto.repo.listRecords", repo=new.did, collection="app.bsky.feed.post")["records"]
+        rkey = records[0]["uri"].rpartition("/")[2]
+        new.procedure("com.atproto.repo.deleteRecord", repo=new.did, collection="app.bsky.feed.post", rkey=rkey)
+
+    def hide(exchange: Exchange) -> None:
+        exchange.answer = json.dumps({"cids": cids[1:]}).encode()
+
+    ways.new.hooks[f"{SERVER}.activateAccount"] = lose
+    ways.new.hooks["com.atproto.sync.listBlobs"] = hide
+    owner = owner_of(account)
+    with pytest.raises(Undone, match="the target is not as the source"):
+        move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key()), owner)
+    assert "2 records the same, 1 missing at the target" in owner.text
+    assert f"1 blob missing at the target: {cids[0]}" in owner.text
+    assert json.loads((tmp_path / "state" / "report.json").read_text())["ok"] is False
+    assert account.query(f"{SERVER}.checkAccountStatus")["activated"] is True
+
+
+def test_a_target_with_another_directory_is_told_by_its_accounts(ways: Ways, resident: Account, tmp_path: Path) -> None:
+    repo = {"did": "did:plc:bbbbbbbbbbbbbbbbbbbbbbbb", "head": "", "rev": "", "active": True}
+
+    def show(exchange: Exchange) -> None:
+        exchange.answer = json.dumps({"repos": [repo]}).encode()
+
+    ways.new.hooks["com.atproto.sync.listRepos"] = show
+    with pytest.raises(Undone, match="it uses another one"):
+        move(resident, ways.plan(resident, tmp_path / "state", dry_run=True))
 
 
 REFUSALS = {
@@ -419,6 +555,20 @@ def test_what_the_target_refuses_stops_the_move_before_the_did_is_changed(
     (ways.new.hooks if nsid.endswith("describeServer") else ways.new.instead)[nsid] = refuse
     with pytest.raises(MigrationError, match=re.escape(refusal)):
         move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key()))
+    assert ways.document(account)["service"][0]["serviceEndpoint"] == ways.old_server.url
+
+
+def test_an_account_that_was_taken_down_can_leave(ways: Ways, tmp_path: Path) -> None:
+    """From Tempest: the reference server means to let it, and gives it no token."""
+    account = sign_up(ways.new_server, "banned")
+    furnish(account)
+    operate(ways.new_server, "account", "takedown", account.did)
+    key = KeyFiles(ways.new_server.folder / "keys").rotation_key()
+    plan = ways.plan(account, tmp_path / "state", rotation_key=key, source=ways.new.url)
+    owner = move(account, replace(plan, target=ways.old_server.url))
+    assert "takendown at the source" in owner.text
+    assert "3 records, the same on both sides" in owner.text
+    assert "2 blobs at the target" in owner.text
     assert ways.document(account)["service"][0]["serviceEndpoint"] == ways.old_server.url
 
 
@@ -449,7 +599,8 @@ def test_an_app_password_is_told_from_the_account_s_own(ways: Ways, resident: Ac
 def test_a_did_web_moves_once_its_owner_has_published_what_he_is_shown(ways: Ways, tmp_path: Path) -> None:
     with InterceptingProxy() as web:
         key = generate_k256()
-        did = did_web_for("localhost", int(web.url.rpartition(":")[2]))
+        # In lower case throughout: the reference server folds what one logs in with.
+        did = Did(f"did:web:localhost%3a{web.url.rpartition(':')[2]}")
         handle = f"web-{secrets.token_hex(3)}.test"
         labeler = ("AtprotoLabeler", "https://labeler.example.com")
         document: dict[str, Any] = format_did_document(

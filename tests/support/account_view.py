@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -44,6 +45,7 @@ class AccountView:
     Attributes:
         status: `active`, or why it is not.
         records: by path, from the exported repository, which was checked.
+        blobs: by CID; None for one that is listed and cannot be read.
         listed: the same as listRecords shows it, or None: nobody can list what is not active.
         missing_blobs: that records refer to and that are not there.
         document: the DID's, as the PLC directory has it.
@@ -56,7 +58,7 @@ class AccountView:
     rev: str
     records: Mapping[str, Record] = field(repr=False)
     listed: Mapping[str, Any] | None = field(repr=False)
-    blobs: Mapping[str, Blob] = field(repr=False)
+    blobs: Mapping[str, Blob | None] = field(repr=False)
     missing_blobs: tuple[str, ...]
     preferences: list[Any]
     document: dict[str, Any]

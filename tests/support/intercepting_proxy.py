@@ -38,6 +38,11 @@ class Exchange:
 Hook = Callable[[Exchange], None]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a caller that was killed is what tests are about."""
+
+
 class InterceptingProxy:
     """Passes requests on to `upstream`, an origin, which may be set later.
 
@@ -66,7 +71,7 @@ class InterceptingProxy:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class calls it
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 

@@ -12,7 +12,7 @@ from tests.support.reference import PlcDirectory
 
 from tempest_pds.protocol.crypto import jwt
 from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256
-from tempest_pds.protocol.identity.plc_operation import did_for_genesis, genesis, update
+from tempest_pds.protocol.identity.plc_operation import did_for_genesis, genesis, tombstone, update
 
 SERVER: Final = "com.atproto.server"
 ELSEWHERE: Final = "https://elsewhere.example.com"
@@ -51,6 +51,10 @@ class Wanderer:
             signing_key=wanted["verificationMethods"]["atproto"],
             rotation_keys=[*wanted["rotationKeys"], self.rotation_key.public.did_key],
         )
+
+    def end_did(self) -> None:
+        """Put a tombstone on the DID."""
+        self._submit(tombstone(self._last, self.rotation_key))
 
     def change_key(self) -> PrivateKey:
         """Take another key, and return the one of before."""

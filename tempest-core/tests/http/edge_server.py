@@ -169,6 +169,7 @@ async def edge_server(
         service_tokens=FakeServiceTokens(),
         admin_tokens=AdminToken(PlainPasswords(), stored_hash=ADMIN_TOKEN, control_token=CONTROL_TOKEN),
         account_status=lambda _: status,
+        sessions_ended_at=lambda _: None,
         limiter=limiter,
         moderation_did=MODERATION,
     )

@@ -288,9 +288,24 @@ async def test_nobody_moves_in_before_the_account_of_that_did_is_cleared_away(tm
             refused = await server.http.post(f"/xrpc/{SERVER}.createAccount", json=given)
             assert verdict(refused) == (400, "InvalidRequest")
         await server.services.account_deletion.resume()
-        assert (await server.sign_up("alice")).did == alice.did
-        await server.services.account_deletion.resume()
-        assert (await server.anybody(f"{SYNC}.getRepo", did=alice.did)).status_code == 200
+        refused = await server.http.post(f"/xrpc/{SERVER}.createAccount", json=given)
+        assert verdict(refused) == (400, "HandleNotAvailable")
+
+
+async def test_nobody_gets_the_did_of_an_account_that_was_deleted_by_its_name(tmp_path: Path) -> None:
+    update = "com.atproto.identity.updateHandle"
+    async with whole_server(tmp_path, TEMPEST_HOSTED_DID_METHOD="web") as server:
+        alice, bob = await server.sign_up("alice"), await server.sign_up("bob")
+        assert (await alice.post(update, {"handle": "alicia.test"})).status_code == 200
+        assert (await server.administer(DELETE, {"did": alice.did})).status_code == 200
+        assert verdict(await bob.post(update, {"handle": "alice.test"})) == (400, "HandleNotAvailable")
+        assert (await bob.post(update, {"handle": "alicia.test"})).status_code == 200
+    for method in ("plc", "web"):
+        async with whole_server(tmp_path, TEMPEST_HOSTED_DID_METHOD=method) as server:
+            given = {"handle": "alice.test", "email": "new@example.com", "password": PASSWORD}
+            refused = await server.http.post(f"/xrpc/{SERVER}.createAccount", json=given)
+            assert verdict(refused) == (400, "HandleNotAvailable")
+            assert verdict(await server.anybody(f"{SYNC}.getRepo", did=alice.did)) == (400, "RepoNotFound")
 
 
 async def test_a_repository_that_is_being_replaced_is_not_deleted_half(server: WholeServer) -> None:

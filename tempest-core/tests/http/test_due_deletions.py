@@ -97,8 +97,9 @@ async def test_what_a_moderator_keeps_stays_until_he_lets_go_of_it(server: Whole
         if what == "takedown":
             await server.set_takedown(subject, applied=kept)
             return
-        store = server.services.account_deletion._store
-        await server.services.account_deletion._writer.run(store.accounts.set_suspended, alice.did, 1 if kept else None)
+        what_to_do = "suspend" if kept else "unsuspend"
+        answer = await server.administer(f"_admin/account/{what_to_do}", {"account": alice.did})
+        assert answer.status_code == 200, answer.text
 
     await keep(True)
     deletions = due_deletions(server, 4)

@@ -7,6 +7,10 @@ import httpx
 import pytest
 from whole_server import PASSWORD, WholeServer, verdict, whole_server
 
+from tempest_pds.http.methods.accounts import RESERVATIONS_PER_DAY
+from tempest_pds.http.rate_limits import DAY
+from tempest_pds.stores.key_files import MAX_RESERVED, RESERVED_SECONDS
+
 LOGIN = "/xrpc/com.atproto.server.createSession"
 APPLY = "com.atproto.repo.applyWrites"
 HEADERS = {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy"}
@@ -87,3 +91,21 @@ async def test_a_create_costs_three_points_an_update_two_a_delete_one(server: Wh
     assert refused.headers["ratelimit-policy"] == "5000;w=3600"
     assert (await alice.get("com.atproto.repo.listMissingBlobs")).status_code == 200
     await bob.write({"$type": "com.example.note"})
+
+
+async def test_nobody_floods_the_network_and_mailboxes_with_what_he_switches(server: WholeServer) -> None:
+    alice, bob = await server.sign_up("alice"), await server.sign_up("bob")
+    for method, given, points in (
+        ("com.atproto.server.deactivateAccount", {"deleteAfter": "2099-01-02T03:04:05Z"}, 10),
+        ("com.atproto.server.activateAccount", None, 30),
+        ("com.atproto.identity.submitPlcOperation", {"operation": {}}, 30),
+    ):
+        answers = [verdict(await alice.post(method, given)) for _ in range(points + 1)]
+        assert {status for status, _ in answers[:-1]} <= {200, 400}
+        assert answers[-1] == (429, "RateLimitExceeded")
+        assert verdict(await bob.post(method, given))[0] in (200, 400)
+
+
+def test_no_address_has_all_the_keys_that_can_be_reserved() -> None:
+    assert RESERVATIONS_PER_DAY.seconds == DAY
+    assert RESERVATIONS_PER_DAY.points * RESERVED_SECONDS / DAY < MAX_RESERVED / 2

@@ -213,6 +213,7 @@ REFUSALS = [
     (web.Response(status=404, text="<html>", content_type="text/html"), (404, "XRPCNotSupported")),
     (web.json_response({}, status=429, headers={"Retry-After": "17"}), (429, "RateLimitExceeded")),
     (web.Response(status=503), (503, "NotEnoughResources")),
+    (web.Response(text="[" * 60_000, status=400, content_type="application/json"), (400, "InvalidRequest")),
     (web.Response(status=418), (418, "InvalidRequest")),
     (web.Response(status=302, headers={"Location": "/elsewhere"}), (502, "UpstreamFailure")),
     (web.Response(body=bytes(11 * 1024 * 1024)), (502, "UpstreamFailure")),

@@ -30,13 +30,10 @@ class WellKnown(SafeFetch):
     def __init__(self, status: int, body: str) -> None:
         super().__init__()
         self.answer: Fetched | Exception = Fetched(status, {}, body.encode())
-        self.redirects: dict[str, str] = {}
         self.urls: list[str] = []
 
     async def fetch(self, method: str, url: str, **_: object) -> Fetched:
         self.urls.append(url)
-        if url in self.redirects:
-            return Fetched(302, {"location": self.redirects[url]}, b"")
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -159,22 +156,31 @@ async def test_a_record_that_is_gone_is_noticed_within_the_stale_limit() -> None
         await handles.resolve(HANDLE)
 
 
-async def test_three_redirects_are_followed_and_no_fourth() -> None:
-    well_known = WellKnown(200, DID)
-    path = "/.well-known/atproto-did"
-    well_known.redirects = {
-        f"https://alice.example.com{path}": f"https://www.alice.example.com{path}",
-        f"https://www.alice.example.com{path}": "/did.txt",
-        "https://www.alice.example.com/did.txt": "//cdn.example.com/did.txt",
-    }
-    assert await resolver([], well_known).resolve(HANDLE) == DID
-    well_known.redirects["https://cdn.example.com/did.txt"] = "https://cdn.example.com/did2.txt"
+async def test_three_redirects_are_followed_and_no_fourth(serve: Serve) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        left = int(request.query.get("left", most))
+        if left:
+            raise web.HTTPFound(f"//cdn.example.com/did.txt?left={left - 1}")
+        return web.Response(text=DID)
+
+    async def look_up(host: str, port: int) -> list[tuple[str, int]]:
+        hosts.append(host)
+        return [("127.0.0.1", int(url.rpartition(":")[2]))]
+
+    async def no_texts(name: str) -> list[str]:
+        return []
+
+    hosts: list[str] = []
+    url = await serve(handler)
+    fetch = SafeFetch(allow_private=True, look_up=look_up)
+    handles = HandleResolver(fetch, look_up_txt=no_texts, scheme="http")
+    most = 3
+    assert await handles.resolve(HANDLE) == DID
+    assert set(hosts) == {HANDLE, "cdn.example.com"}
+    most = 4
     with pytest.raises(HandleNotFound):
-        await resolver([], well_known).resolve(HANDLE)
-    assert well_known.urls[-1] == "https://cdn.example.com/did.txt"
-    well_known.redirects[f"https://alice.example.com{path}"] = "https://[bad"
-    with pytest.raises(HandleNotFound):
-        await resolver([], well_known).resolve(HANDLE)
+        await handles.resolve(HANDLE, refresh=True)
+    await fetch.close()
 
 
 async def settle() -> None:

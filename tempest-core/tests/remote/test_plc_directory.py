@@ -168,3 +168,12 @@ async def test_the_old_form_of_an_operation_is_one(plc: PlcDirectory, directory:
     }
     directory.last = old
     assert await plc.last_operation(DID) == old
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, 7, [{}], ["x"], [{"operation": FIRST, "cid": "x", "createdAt": "", "nullified": 0}]]
+)
+async def test_what_is_no_log_is_told_from_one(plc: PlcDirectory, directory: Directory, answer: Any) -> None:
+    directory.on_get = web.json_response(answer)
+    with pytest.raises(BadAnswer):
+        await plc.log(DID)

@@ -167,6 +167,21 @@ async def test_an_account_that_is_gone_is_not_deactivated_and_not_told_of(world:
     assert world.log.take() == []
 
 
+async def test_a_handle_that_comes_too_late_for_its_account_is_not_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did = (await world.create()).account.did
+    world.log.take()
+
+    async def delete_meanwhile(did: Did, handle: object) -> None:
+        world.store.accounts.delete(did)
+
+    monkeypatch.setattr(world.identities, "_publish_handle", delete_meanwhile)
+    with pytest.raises(InvalidRequest, match="Account not found"):
+        await world.identities.update_handle(did, "other.test")
+    assert world.log.take() == []
+
+
 async def test_an_account_is_not_activated_while_its_repository_is_replaced(world: World) -> None:
     did = (await world.create()).account.did
     await world.accounts.deactivate(did)

@@ -1,10 +1,12 @@
 """Signing up, with the real stores, key files and ledger in a folder."""
 
+import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from account_world import URL, World, access, refresh_credentials
+from account_world import MIGRANT, URL, World, access, refresh_credentials
 
 from tempest_pds.protocol.crypto.keys import generate_p256
 from tempest_pds.protocol.data_model import car
@@ -219,3 +221,36 @@ async def test_a_did_web_account_is_answered_for_here(tmp_path: Path) -> None:
     await world.identities.update_handle(did, "alicia.test")
     assert (await world.dids.resolve(did)).handle == "alicia.test"
     await world.close()
+
+
+async def test_the_did_of_an_account_that_is_there_is_not_ended_whoever_goes_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, begun, go_on = world.store.accounts.create, threading.Event(), threading.Event()
+
+    def slow(account: Any) -> None:
+        begun.set()
+        go_on.wait(10)
+        create(account)
+
+    monkeypatch.setattr(world.store.accounts, "create", slow)
+    request = asyncio.create_task(world.create())
+    await asyncio.to_thread(begun.wait, 10)
+    request.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    account = world.store.accounts.by_handle("alice.test")
+    assert account is not None
+    await world.identities.check_points_here(account.did)
+
+
+async def test_one_did_moves_in_once_however_many_attempts_come_at_a_time(world: World) -> None:
+    arrivals = [world.create(name, MIGRANT, did=MIGRANT) for name in ("one", "two", "three")]
+    made = await asyncio.gather(*arrivals, return_exceptions=True)
+    assert sum(isinstance(error, InvalidRequest) for error in made) == 2
+    with world.repositories.open(MIGRANT) as repository:
+        root = repository.root()
+    assert root is not None
+    assert world.store.repo_heads.get(MIGRANT) == (root.commit, root.rev)

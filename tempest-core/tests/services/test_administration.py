@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import cast
 
 import pytest
@@ -19,9 +20,11 @@ from tempest_pds.services.errors import (
     NotFound,
 )
 from tempest_pds.services.event_frames import AccountEvent, IdentityEvent
+from tempest_pds.services.firehose import Firehose
 from tempest_pds.services.html_text import text_of_html
 from tempest_pds.services.moderation import Moderation
 from tempest_pds.services.quarantine import Quarantine
+from tempest_pds.services.withdrawn_events import WithdrawnEvents
 from tempest_pds.stores.account.email_tokens import EmailTokenInvalid, EmailTokenPurpose
 from tempest_pds_plugins.mailer import Mail
 
@@ -36,6 +39,14 @@ class Outbox:
 
     async def post(self, mail: Mail) -> None:
         self.mails.append(mail)
+
+
+class NoFirehose:
+    """Nobody subscribes."""
+
+    def withhold(self, seqs: Collection[int]) -> None: ...
+
+    def give_back(self, seqs: Collection[int]) -> None: ...
 
 
 @pytest.fixture
@@ -67,6 +78,7 @@ def moderation(world: World) -> Moderation:
         stores=world.repositories,
         log=cast("CommitLog", world.log),
         quarantine=cast("Quarantine", None),
+        withdrawn=WithdrawnEvents(world.store, world.sequencer, cast("Firehose", NoFirehose())),
     )
 
 

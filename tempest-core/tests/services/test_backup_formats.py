@@ -212,7 +212,8 @@ class TestEncryption:
 
     def test_no_message_shows_a_key(self, tmp_path: Path) -> None:
         secret, _ = new_identity()
-        (tmp_path / "key").write_text(secret[:-1] + ("P" if secret.endswith("Q") else "Q") + "\n")
+        other = "P" if secret.endswith("Q") else "Q"
+        (tmp_path / "key").write_text(f"{secret[:-1]}{other}\n")
         with pytest.raises(EncryptionUnusable) as refused:
             identities(tmp_path / "key")
         assert secret[20:40] not in str(refused.value)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,25 @@ async def test_codes_of_the_time_of_the_backup_are_worth_nothing(write_path: Any
     with pytest.raises(EmailTokenInvalid):
         accounts.email_tokens.owner(purpose, "ABCDE-FGHIJ", 1)
     accounts.close()
+
+
+async def test_an_account_whose_time_has_come_since_the_backup_is_not_deleted_at_once(
+    write_path: Any, tmp_path: Path
+) -> None:
+    """Its owner may have activated it again, and the backup knows nothing of that."""
+    now = time.time_ns() // 1000
+    far = now + 365 * 86_400 * 1_000_000
+    for did, due in ((ALICE, now - 1), (write_path.create(BOB), far)):
+        write_path.accounts.accounts.deactivate(did, 1, due)
+    await restored(await backup_of(write_path), tmp_path / "target")
+    store = AccountStore(tmp_path / "target" / "account.sqlite")
+    try:
+        accounts = store.accounts.many([ALICE, BOB])
+        assert store.accounts.due_for_deletion(now + 6 * 86_400 * 1_000_000) == []
+        assert store.accounts.due_for_deletion(now + 8 * 86_400 * 1_000_000) == [ALICE]
+    finally:
+        store.close()
+    assert accounts[BOB].delete_after == far
 
 
 async def test_an_account_deleted_while_the_backup_was_made_stays_deleted(write_path: Any, tmp_path: Path) -> None:

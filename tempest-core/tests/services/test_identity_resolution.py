@@ -145,6 +145,16 @@ async def test_a_refresh_sees_at_once_what_has_changed(outside: Outside) -> None
     assert (await outside.resolution.refresh(CAROL)).handle == "handle.invalid"
 
 
+async def test_no_stranger_makes_the_server_forget_whom_it_knows_during_an_outage(outside: Outside) -> None:
+    known = await outside.resolution.resolve_identity("carol.example.com")
+    outside.plc.down = True
+    del outside.world.txt["_atproto.carol.example.com."]
+    for identifier in (CAROL, "carol.example.com"):
+        with pytest.raises(UpstreamFailure):
+            await outside.resolution.refresh(identifier)
+    assert await outside.resolution.resolve_identity("carol.example.com") == known
+
+
 @pytest.mark.parametrize("identifier", ["nobody.test", "test.test", "nobody.example.com"])
 async def test_a_handle_that_leads_nowhere_is_told(outside: Outside, identifier: str) -> None:
     outside.world.txt["_atproto.nobody.example.com."] = ["did=did:plc:one", "did=did:plc:two"]

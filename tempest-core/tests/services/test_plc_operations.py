@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 from account_world import MIGRANT, URL, World
 
 from tempest_pds.protocol.crypto.keys import generate_k256, generate_p256
+from tempest_pds.protocol.data_model.cid import CID
 from tempest_pds.protocol.identity.did_document import DidDocument
 from tempest_pds.protocol.identity.plc_operation import InvalidOperation, Operation, sign, tombstone, update
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.remote.errors import BadAnswer, TimedOut, Unreachable
 from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.errors import ExpiredToken, InvalidRequest, InvalidToken
@@ -305,6 +308,36 @@ async def test_an_owner_who_goes_away_meanwhile_is_told_of_all_the_same(
     with pytest.raises(asyncio.CancelledError):
         await request
     assert scene.told() == [("identity", "alice.test")]
+
+
+async def test_what_became_of_the_account_while_the_directory_was_asked_counts(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = await scene.sign()
+    accounts, submit = scene.world.store.accounts, scene.world.plc.submit
+    meanwhile: list[Callable[[], bool]] = [
+        lambda: accounts.set_handle(scene.did, Handle("alicia.test")),
+        lambda: accounts.delete(scene.did),
+    ]
+
+    async def slow(did: Did, operation: Operation) -> None:
+        await submit(did, operation)
+        await scene.world.writer.run(meanwhile.pop(0))
+
+    monkeypatch.setattr(scene.world.plc, "submit", slow)
+    await scene.operations.submit(scene.did, signed)
+    assert scene.told() == [("identity", "alicia.test")]
+    again = await scene.sign(also_known_as=["at://alicia.test"])
+    with pytest.raises(InvalidRequest, match="account not found"):
+        await scene.operations.submit(scene.did, again)
+    assert scene.told() == [], "nothing is told behind the end of an account"
+
+
+async def test_an_operation_is_of_plain_json(scene: Scene) -> None:
+    signed, key = await scene.sign(), scene.world.keys.rotation_key()
+    for value in (b"bytes", CID.for_dag_cbor(b"link"), [{"deep": b"bytes"}]):
+        with pytest.raises(InvalidRequest, match="Invalid operation"):
+            await scene.operations.submit(scene.did, sign({**signed, "more": value}, key))
 
 
 async def test_an_owner_takes_his_keys_to_himself_and_lives_on_here(scene: Scene) -> None:

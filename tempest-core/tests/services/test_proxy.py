@@ -271,7 +271,14 @@ async def test_a_refusal_reaches_the_client_with_its_name(proxy: Proxy, upstream
     assert error.headers == {"retry-after": "9"}
 
 
-@pytest.mark.parametrize("answer", [web.Response(status=500, text="<html>"), web.json_response([], status=500)])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        web.Response(status=500, text="<html>"),
+        web.json_response([], status=500),
+        web.Response(status=500, text="[" * 50_000, content_type="application/json"),
+    ],
+)
 async def test_a_failure_over_there_is_told_as_it_was(proxy: Proxy, upstream: Upstream, answer: web.Response) -> None:
     upstream.answer = answer
     with pytest.raises(UpstreamError) as caught:
@@ -390,7 +397,7 @@ async def test_push_goes_to_the_service_that_its_body_names(proxy: Proxy, upstre
         await read((await proxy.forward(post("app.bsky.notification.registerPush", body), session())).chunks)
         assert upstream.claims["aud"] == did
         assert upstream.bodies[-1] == body
-    for body in (b"{}", b"[", b'{"serviceDid":"did:plc:bbbbbbbbbbbbbbbbbbbbbbbb"}'):
+    for body in (b"{}", b"[", b"[" * 50_000, b'{"serviceDid":"did:plc:bbbbbbbbbbbbbbbbbbbbbbbb"}'):
         with pytest.raises(InvalidRequest):
             await proxy.forward(post("app.bsky.notification.registerPush", body), session())
 

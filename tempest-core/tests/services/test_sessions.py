@@ -1,6 +1,7 @@
 """Logging in, staying so, and logging out."""
 
 import json
+from typing import Any
 
 import pytest
 from account_world import PASSWORD, World, access, refresh_credentials
@@ -47,6 +48,31 @@ async def test_what_was_wrong_with_a_login_is_not_told(world: World, identifier:
     with pytest.raises(AuthenticationRequired) as caught:
         await world.sessions.create(identifier, password)
     assert type(caught.value) is AuthenticationRequired
+
+
+@pytest.mark.parametrize("ended", ["password changed", "account deleted", "app password revoked"])
+async def test_a_login_that_was_under_way_does_not_outlive_the_end_of_its_password(
+    world: World, monkeypatch: pytest.MonkeyPatch, ended: str
+) -> None:
+    did = (await world.create()).account.did
+    app_password = (await world.app_passwords.create(did, "app")).password
+    assert app_password is not None
+    end = {
+        "password changed": lambda: world.store.accounts.set_password(did, "another", 1),
+        "account deleted": lambda: world.store.accounts.delete(did),
+        "app password revoked": lambda: world.store.app_passwords.revoke(did, "app"),
+    }[ended]
+    password = app_password if ended == "app password revoked" else PASSWORD
+    check = world.sessions._check_password
+
+    async def slow(*arguments: Any) -> Any:
+        opened = await check(*arguments)
+        await world.writer.run(end)
+        return opened
+
+    monkeypatch.setattr(world.sessions, "_check_password", slow)
+    with pytest.raises(AuthenticationRequired):
+        await world.sessions.create("alice.test", password)
 
 
 async def test_a_deactivated_account_may_log_in(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -243,11 +244,16 @@ def test_rotation_that_fails_leaves_the_token_unused(accounts: AccountStore) -> 
     add(accounts, ALICE)
     tokens = accounts.refresh_tokens
     before = tokens.add("one", ALICE, "full", now=0, expires_at=1000 * HOUR)
-    with suppress(KeyError), accounts.transaction():
+    other = tokens.add("two", ALICE, "full", now=0, expires_at=1000 * HOUR)
+    # The used token is marked first, then its successor cannot be stored.
+    with pytest.raises(sqlite3.IntegrityError):
         tokens.rotate("one", "two", now=1, next_expires_at=1000 * HOUR)
+    assert (tokens.get("one"), tokens.get("two")) == (before, other)
+    with suppress(KeyError), accounts.transaction():
+        tokens.rotate("one", "three", now=1, next_expires_at=1000 * HOUR)
         raise KeyError
     assert tokens.get("one") == before
-    assert tokens.get("two") is None
+    assert tokens.get("three") is None
 
 
 def test_expired_tokens_are_swept(accounts: AccountStore) -> None:

@@ -158,6 +158,24 @@ def untakedown(account: str) -> None:
     click.echo(f"Restored {did}.")
 
 
+@account.command("suspend")
+@click.argument("account")
+def suspend(account: str) -> None:
+    """Suspend an account for a while: as a takedown, but the network is told that it is suspended."""
+    with operator() as server:
+        did = server.call("/xrpc/_admin/account/suspend", input={"account": account})["did"]
+    click.echo(f"Suspended {did}.")
+
+
+@account.command("unsuspend")
+@click.argument("account")
+def unsuspend(account: str) -> None:
+    """End the suspension of an account."""
+    with operator() as server:
+        did = server.call("/xrpc/_admin/account/unsuspend", input={"account": account})["did"]
+    click.echo(f"Restored {did}.")
+
+
 def _set_takedown(server: Operator, did: str, takedown: dict[str, Any]) -> None:
     server.call(
         "com.atproto.admin.updateSubjectStatus",

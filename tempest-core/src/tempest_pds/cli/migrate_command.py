@@ -59,7 +59,13 @@ _PASSWORDS: Final = {"source": "TEMPEST_MIGRATE_SOURCE_PASSWORD", "target": "TEM
     help="A file with a rotation key of your own: it signs the change of the DID, and the source mails no code.",
 )
 @click.option("--self-custody", is_flag=True, help="Leave the target's rotation key out of the DID.")
-@click.option("--recovery-key", metavar="DID:KEY", help="A public key to put above all other rotation keys of the DID.")
+@click.option(
+    "--recovery-key",
+    "recovery_keys",
+    multiple=True,
+    metavar="DID:KEY",
+    help="A public key to put above all other rotation keys of the DID. May be repeated.",
+)
 @click.option(
     "--drop-rotation-key",
     "dropped_keys",
@@ -120,14 +126,14 @@ def migrate(
     key = None if plc_rotation_key is None else _read_key(plc_rotation_key)
     if given["car"] is not None and key is None:
         raise click.UsageError("--car needs --plc-rotation-key: without the source, only your own key moves the DID")
-    if given["self_custody"] and key is None and given["recovery_key"] is None:
+    if given["self_custody"] and key is None and not given["recovery_keys"]:
         raise click.UsageError("--self-custody needs a key of your own: --plc-rotation-key, or --recovery-key")
     plan = Plan(rotation_key=key, **given)
     passwords = {"source": source_password_file, "target": target_password_file}
     with ProgressLine() as progress:
         try:
             asyncio.run(run(plan, Person(passwords, progress, yes=yes)))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):
             click.echo("tempest: stopped; the same command goes on from here", err=True)
             sys.exit(130)
         except OSError as error:

@@ -17,12 +17,14 @@ from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.due_deletions import DueDeletions
 from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.firehose import Firehose
+from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.moderation import Moderation
 from tempest_pds.services.owner_deletion import OwnerDeletion
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repos import Repos
+from tempest_pds.services.withdrawn_events import WithdrawnEvents
 from tempest_pds_plugins.blob_store import BlobStore
 
 
@@ -53,6 +55,7 @@ def make_office(
     blob_store: BlobStore,
     repos: Repos,
     dids: DidResolver,
+    documents: HostedDocuments,
     outbox: Outbox,
     codes: EmailCodes,
 ) -> Office:
@@ -67,6 +70,7 @@ def make_office(
         firehose=firehose,
         announcer=announcer,
         dids=dids,
+        documents=documents,
         hooks=hooks,
     )
     return Office(
@@ -87,6 +91,7 @@ def make_office(
             stores=data.stores,
             log=log,
             quarantine=quarantine,
+            withdrawn=WithdrawnEvents(data.accounts, data.sequencer, firehose),
         ),
         deletion=deletion,
         owner_deletion=OwnerDeletion(store=data.accounts, passwords=passwords, codes=codes, deletion=deletion),

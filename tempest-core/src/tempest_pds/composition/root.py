@@ -231,6 +231,7 @@ async def open_services(
         blob_store=adapters.blob_store,
         repos=whole_repos,
         dids=network.dids,
+        documents=network.documents,
         outbox=mail,
         codes=accounts.email_codes,
     )

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.remote.causes import explain
 from tempest_pds.remote.errors import Unreachable
-from tempest_pds.remote.safe_fetch import SafeFetch, look_up_addresses
+from tempest_pds.remote.guarded_sessions import look_up_addresses
+from tempest_pds.remote.safe_fetch import SafeFetch
 
 if TYPE_CHECKING:
     import dns.asyncresolver

@@ -20,6 +20,7 @@ import structlog
 from blacksheep import Request, Response
 
 from tempest_pds.http.answers import Answer, Body, Stream
+from tempest_pds.http.audit import audit
 from tempest_pds.http.auth import ADMIN, Authenticator
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Call, Services
@@ -56,6 +57,10 @@ class AdminCall:
     def body(self, limit: int) -> AsyncIterator[bytes]:
         """Read a body that is not JSON as it comes; see `Call.body`."""
         return self._call.body(limit)
+
+    def audit(self, subject: object) -> None:
+        """Note what was done, and to what; see `http/audit.py`."""
+        audit(self._call, subject)
 
     def long_task(self, work: Work) -> Stream:
         """Answer with the progress of some work as it goes, and its result at last: see `http/long_tasks.py`."""

@@ -32,7 +32,8 @@ from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.identity.did_document import DidDocument
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.addresses import is_public
-from tempest_pds.remote.safe_fetch import SafeFetch, look_up_addresses
+from tempest_pds.remote.guarded_sessions import look_up_addresses
+from tempest_pds.remote.safe_fetch import SafeFetch
 
 
 async def migrate(plan: Plan, owner: Owner) -> None:
@@ -46,7 +47,7 @@ async def migrate(plan: Plan, owner: Owner) -> None:
     # Both servers are of the owner's choice, and may be on his own machine or network.
     fetch = SafeFetch(allow_private=True, user_agent="Tempest migrate")
     patience = Patience(plan.retry_seconds, owner.tell)
-    identities = Identities(fetch, plan.plc_url, patience)
+    identities = Identities(fetch, plan.plc_url, patience, plan.rotation_key)
 
     def server(url: str, name: str) -> Server:
         return Server(fetch, url, name, patience)
@@ -93,17 +94,32 @@ async def _run(move: Move) -> None:
     else:
         move.owner.tell("The DID points at the target already; what is left is done.")
     await activate(move)
-    findings = await verify(move)
-    move.owner.tell("")
-    for line in lines(findings.rows):
-        move.owner.tell(line)
-    move.owner.tell("")
-    if findings.failed:
-        raise Undone("the target is not as the source: the account at the source stays as it is")
+    if await _is_to_be_compared(move):
+        findings = await verify(move)
+        _show(move, findings)
+        if findings.failed:
+            raise Undone("the target is not as the source: the account at the source stays as it is")
     await say_farewell(move)
     move.owner.tell(
         f"{move.did} lives at {move.target.url}. The report and a copy of the repository: {move.journal.folder}"
     )
+
+
+async def _is_to_be_compared(move: Move) -> bool:
+    """Tell whether both sides have to be compared: once, as the account at the target is used from then on."""
+    if move.journal.step("verification") is None or move.plan.deep:
+        return True
+    exported = move.journal.step("export")
+    assert exported is not None
+    try:
+        return move.source is not None and await move.is_written_since(exported["rev"])
+    except (CallRefused, ServerAway):
+        return False
+
+
+def _show(move: Move, findings: Findings) -> None:
+    for line in ("", *lines(findings.rows), ""):
+        move.owner.tell(line)
 
 
 async def _look(move: Move) -> None:
@@ -112,10 +128,7 @@ async def _look(move: Move) -> None:
     await examine_servers(move, findings)
     if not findings.failed:
         await examine_contents(move, await export(move), findings)
-    move.owner.tell("")
-    for line in lines(findings.rows):
-        move.owner.tell(line)
-    move.owner.tell("")
+    _show(move, findings)
     if findings.failed:
         raise Undone(f"the move cannot begin: {findings.failures[0]}")
 
@@ -147,15 +160,10 @@ async def _catch_up(move: Move) -> None:
 
 
 async def _begin(move: Move) -> None:
-    """Find out what the move needs to know, and write it down."""
+    """Find out what the move needs to know, and write it down; once the account is made, it is known."""
     journal, plan = move.journal, move.plan
-    known = dict(journal.move)
-    if known:
-        if plan.handle is not None and journal.step("account") is None:
-            known["handle"] = plan.handle.removeprefix("@").lower()
-        if plan.email is not None:
-            known["email"] = plan.email
-        journal.begin(**{**known, "did": str(move.did), "target": move.target.url})
+    if journal.step("account") is not None:
+        journal.begin(did=str(move.did), target=move.target.url)
         if move.source is not None and (journal.step("did") is not None or move.is_pointed_at_target):
             await _pass_over_lost_source(move)
         return
@@ -163,8 +171,7 @@ async def _begin(move: Move) -> None:
     description = None
     if move.source is not None:
         description = await Description.of(move.source)
-        session = await move.at_source()
-        told = await session.query("com.atproto.server.getSession")
+        told = (await move.at_source()).account
         facts |= {
             "source": move.source.url,
             "source_handle": told.get("handle"),
@@ -242,12 +249,11 @@ def _journal(plan: Plan, did: Did) -> Iterator[Journal]:
 
 
 def _check_keys(plan: Plan) -> None:
-    for key in (plan.recovery_key, *plan.dropped_keys):
-        if key is not None:
-            try:
-                parse_did_key(key)
-            except InvalidSyntax as error:
-                raise MigrationError(f"{key} is no public key such as did:key:zQ3sh…") from error
+    for key in (*plan.recovery_keys, *plan.dropped_keys):
+        try:
+            parse_did_key(key)
+        except InvalidSyntax as error:
+            raise MigrationError(f"{key} is no public key such as did:key:zQ3sh…") from error
 
 
 async def _origin(url: str) -> str:

@@ -90,7 +90,7 @@ class Move:
     @property
     def is_pointed_at_target(self) -> bool:
         """Whether the DID pointed at the target when the command began."""
-        return self.document.pds_endpoint == self.target.url
+        return is_same_server(self.document.pds_endpoint, self.target.url)
 
     async def at_source(self) -> Session:
         """Give the account at the source, logged in."""
@@ -121,9 +121,25 @@ class Move:
         latest = await session.query("com.atproto.sync.getLatestCommit", {"did": self.did})
         return str(latest.get("rev"))
 
+    async def is_written_since(self, rev: str) -> bool:
+        """Tell whether the source has another revision of the repository than this."""
+        session = await self.at_source()
+        try:
+            return await self.latest_rev(session) != rev
+        except CallRefused:
+            # An account that was taken down is not told, and nothing is written to it either.
+            if isinstance(session.account.get("status"), str):
+                return False
+            raise
+
     async def standing(self, session: Session) -> dict[str, Any]:
         """Give what a server says of the account (com.atproto.server.checkAccountStatus)."""
         return await session.query("com.atproto.server.checkAccountStatus")
+
+
+def is_same_server(one: str | None, other: str) -> bool:
+    """Tell whether two URLs of servers are the same, but for a slash at the end."""
+    return one is not None and one.rstrip("/") == other.rstrip("/")
 
 
 def _explained(error: CallRefused) -> MigrationError:

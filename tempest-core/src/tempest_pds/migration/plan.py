@@ -21,7 +21,7 @@ class Plan:
         plc_token: the code that the source mailed, to sign the change of the DID.
         rotation_key: the owner's own, which signs the change in place of the source.
         self_custody: leave the target's rotation key out of the DID.
-        recovery_key: a did:key that is to stand above all others.
+        recovery_keys: did:keys that are to stand above all others.
         dropped_keys: rotation keys that are to leave the DID, beside those of the source.
         car: a repository to take in place of the source's, which is gone.
         blobs: a folder of files named by CID, in place of the source's blobs.
@@ -42,7 +42,7 @@ class Plan:
     plc_token: str | None = None
     rotation_key: PrivateKey | None = None
     self_custody: bool = False
-    recovery_key: str | None = None
+    recovery_keys: tuple[str, ...] = ()
     dropped_keys: tuple[str, ...] = ()
     car: Path | None = None
     blobs: Path | None = None

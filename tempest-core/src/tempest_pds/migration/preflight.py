@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tempest_pds.http.pages.formats import count, size
 from tempest_pds.migration.errors import CallRefused, MigrationError, ServerAway
 from tempest_pds.migration.finding import Findings
-from tempest_pds.migration.move import Description, Move
+from tempest_pds.migration.move import Description, Move, is_same_server
 from tempest_pds.migration.repo_file import Contents
 from tempest_pds.migration.steps.account import account_at_target
-from tempest_pds.migration.steps.did import rotation_keys_of
+from tempest_pds.migration.steps.did import keys_above_target, wanted_rotation_keys
 from tempest_pds.migration.steps.preferences import stored
+from tempest_pds.protocol.crypto.did_key import parse_did_key
 from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.identity.did_web import did_web_host
 from tempest_pds.protocol.identity.plc_operation import normalize
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 
-_TOP_COLLECTIONS = 6
-_NAMED = 5
+_TOP_COLLECTIONS: Final = 6
+_NAMED: Final = 5
 
 
 async def examine_servers(move: Move, findings: Findings) -> None:
@@ -34,6 +37,9 @@ async def _servers(move: Move, findings: Findings) -> None:
         findings.note("source", f"gone; {move.plan.car or move.car} takes its place")
     else:
         findings.ok("source", f"{move.source.url}, {await move.source.version() or 'of an unknown version'}")
+        named = move.document.pds_endpoint
+        if named is not None and not move.is_pointed_at_target and not is_same_server(named, move.source.url):
+            findings.warning("source", f"the DID points at {named}: what was written there lately is not here")
     told = move.target_description
     if move.source is not None and move.source.url == move.target.url:
         findings.failure("target", f"{move.target.url} is where the account is")
@@ -47,11 +53,12 @@ async def _account(move: Move, findings: Findings) -> None:
     facts = move.journal.move
     there = await account_at_target(move)
     if move.source is not None:
-        standing = await move.standing(await move.at_source())
-        if standing.get("activated") is False and not move.is_pointed_at_target:
-            findings.note("account", "deactivated at the source")
+        status = (await move.at_source()).account.get("status")
+        account = f"{move.did}, {facts['source_handle'] or 'without a handle'}"
+        if isinstance(status, str) and not move.is_pointed_at_target:
+            findings.note("account", f"{account}, {status} at the source")
         else:
-            findings.ok("account", f"{move.did}, {facts['source_handle'] or 'without a handle'}")
+            findings.ok("account", account)
     if there is None:
         if not facts["email"]:
             findings.failure("e-mail", "the source does not tell the address: give one with --email")
@@ -114,9 +121,9 @@ async def _did(move: Move, findings: Findings) -> None:
         else:
             findings.note("DID", "a did:web: you will publish a document that this command shows you")
         return
-    operation = await move.identities.operation(move.did)
-    current = normalize(operation)["rotationKeys"]
     own = move.plan.rotation_key
+    operation = await move.identities.operation_to_follow(move.did)
+    current = normalize(operation)["rotationKeys"]
     if move.is_pointed_at_target:
         findings.ok("DID", "points at the target already")
         return
@@ -124,6 +131,13 @@ async def _did(move: Move, findings: Findings) -> None:
     if own is not None:
         if own.public.did_key in current:
             findings.ok("DID", f"the change will be signed with your own key, {own.public.did_key}")
+            if operation != await move.identities.operation(move.did):
+                findings.warning("DID", "a key below yours has changed it without yours: the move undoes that")
+            for key in current[: current.index(own.public.did_key)]:
+                whose = "the source's, " if key in (source_keys or ()) else ""
+                findings.warning(
+                    "rotation key", f"{key} ({whose}above yours): who has it may undo the move within 72 hours"
+                )
         else:
             findings.failure(
                 "DID", f"the key of --plc-rotation-key, {own.public.did_key}, is no rotation key of the DID"
@@ -134,14 +148,19 @@ async def _did(move: Move, findings: Findings) -> None:
         findings.ok("DID", "the source signs the change, with a code that it mails")
     else:
         findings.failure("DID", "the source has no rotation key of the DID: give your own with --plc-rotation-key")
+    kept = keys_above_target(move, operation)
     try:
-        kept = rotation_keys_of(move, operation, ())
-    except MigrationError:
-        kept = []
+        # The target says which key is its own once the account is there.
+        wanted_rotation_keys(kept, () if move.plan.self_custody else ("the target's",))
+    except MigrationError as error:
+        findings.failure("rotation key", str(error))
     for key in kept:
-        findings.note("rotation key", f"{key} stays above the target's")
-    if source_keys is None and own is None:
-        findings.warning("rotation keys", f"only the target's will be in the DID, in place of {', '.join(current)}")
+        findings.note("rotation key", f"{key} will stand above the target's")
+    for key in current:
+        if key not in kept:
+            findings.note(
+                "rotation key", f"{key} leaves the DID" + ("" if source_keys else ", with --recovery-key it stays")
+            )
 
 
 async def _directory(move: Move, findings: Findings) -> None:
@@ -172,21 +191,21 @@ async def examine_contents(move: Move, contents: Contents, findings: Findings) -
     more = len(contents.collections) - _TOP_COLLECTIONS
     findings.ok(
         "repository",
-        f"{count(contents.records, 'record')} in {size(contents.size)}, whole and valid"
+        f"{count(contents.records, 'record')} in {size(contents.size)}, whole"
         + (f": {top}{f' and {more} more kinds' if more > 0 else ''}" if top else ""),
     )
+    if contents.unreadable:
+        findings.warning(
+            "repository",
+            f"{count(contents.unreadable_count, 'record')} not valid, which the target may refuse: "
+            f"{', '.join(contents.unreadable[:_NAMED])}",
+        )
     key = move.document.signing_key
-    if key is not None and not move.is_pointed_at_target and not _is_signed_with(contents, key):
+    if key is not None and not move.is_pointed_at_target and not contents.commit.verify(parse_did_key(key)):
         findings.warning("signature", "the last commit is not signed with the key that the DID names")
     await _blobs(move, contents, findings)
     await _preferences(move, findings)
     findings.note("not moved", "passwords and app passwords, sessions, and invite codes: apps have to log in anew")
-
-
-def _is_signed_with(contents: Contents, key: str) -> bool:
-    from tempest_pds.protocol.crypto.did_key import parse_did_key
-
-    return contents.commit.verify(parse_did_key(key))
 
 
 async def _blobs(move: Move, contents: Contents, findings: Findings) -> None:
@@ -201,7 +220,10 @@ async def _blobs(move: Move, contents: Contents, findings: Findings) -> None:
             f"behind: {named}",
         )
     if move.source is not None:
-        standing = await move.standing(await move.at_source())
+        try:
+            standing = await move.standing(await move.at_source())
+        except CallRefused:
+            standing = {}
         lost = int(standing.get("expectedBlobs", 0)) - int(standing.get("importedBlobs", 0))
         if lost > 0:
             findings.warning("blobs", f"{count(lost, 'blob')} are missing at the source itself")

@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from tempest_pds.migration.errors import MigrationError
+from tempest_pds.protocol.data_model import dag_cbor
 from tempest_pds.protocol.data_model.car import CarReader
 from tempest_pds.protocol.data_model.cid import CID
-from tempest_pds.protocol.errors import TempestError
+from tempest_pds.protocol.errors import InvalidEncoding, TempestError
 from tempest_pds.protocol.lexicon.record_links import blobs_in
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.repo.commit import Commit
+from tempest_pds.repo.errors import MissingBlock
 from tempest_pds.repo.mst.tree import Tree
-from tempest_pds.repo.verify import verify_commit, verify_records
+from tempest_pds.repo.verify import verify_commit
 from tempest_pds.stores.block_spool import BlockSpool
 
 _CHUNK: Final = 256 * 1024
@@ -45,6 +47,7 @@ class Contents:
         collections: the number of records in each.
         blob_bytes: as far as the references say; a blob that two records show counts twice.
         large_blobs: the first references to blobs above the limit that was given.
+        unreadable: the first paths of records that are not valid, as some servers have let them in.
     """
 
     commit: Commit
@@ -55,6 +58,8 @@ class Contents:
     blob_bytes: int = 0
     large_blobs: list[LargeBlob] = field(default_factory=list)
     large_blob_count: int = 0
+    unreadable: list[str] = field(default_factory=list)
+    unreadable_count: int = 0
 
     @property
     def records(self) -> int:
@@ -88,23 +93,37 @@ class RepoFile:
         self.commit: Commit = verify_commit(spool, root, did)
 
     def check(self, blob_limit: int | None = None) -> Contents:
-        """Check all of it, count, and note the blobs that it refers to; raise MigrationError where it does not hold."""
+        """Check that all of it is here, count, and note the blobs that it refers to; raise MigrationError."""
         contents = Contents(self.commit, self._root, self._path.stat().st_size)
         with _explained(self._path):
-            for record in verify_records(self._spool, self.commit.data):
-                contents.collections[record.path.partition("/")[0]] += 1
-                blobs = blobs_in(record.value)
-                if not blobs:
-                    continue
-                self._spool.note_blobs(blob.cid for blob in blobs)
-                for blob in blobs:
-                    contents.blob_refs += 1
-                    contents.blob_bytes += max(blob.size, 0)
-                    if blob_limit is not None and blob.size > blob_limit:
-                        contents.large_blob_count += 1
-                        if len(contents.large_blobs) < _NAMED:
-                            contents.large_blobs.append(LargeBlob(str(blob.cid), record.path, blob.size))
+            if self._spool.get(self.commit.data) is None:
+                raise MissingBlock(self.commit.data)
+            for path, cid in self.walk():
+                block = self._spool.get(cid)
+                if block is None:
+                    raise MissingBlock(cid)
+                contents.collections[path.partition("/")[0]] += 1
+                self._count_blobs(contents, path, block, blob_limit)
         return contents
+
+    def _count_blobs(self, contents: Contents, path: str, block: bytes, limit: int | None) -> None:
+        try:
+            blobs = blobs_in(dag_cbor.decode(block))
+        except InvalidEncoding:
+            contents.unreadable_count += 1
+            if len(contents.unreadable) < _NAMED:
+                contents.unreadable.append(path)
+            return
+        if not blobs:
+            return
+        self._spool.note_blobs(blob.cid for blob in blobs)
+        for blob in blobs:
+            contents.blob_refs += 1
+            contents.blob_bytes += max(blob.size, 0)
+            if limit is not None and blob.size > limit:
+                contents.large_blob_count += 1
+                if len(contents.large_blobs) < _NAMED:
+                    contents.large_blobs.append(LargeBlob(str(blob.cid), path, blob.size))
 
     def refers_to(self, blob: CID) -> bool:
         """Tell whether a record refers to a blob, once all has been checked."""

@@ -25,13 +25,18 @@ _APP_PASSWORD_SCOPES: Final = frozenset({"com.atproto.appPass", "com.atproto.app
 
 
 class Session:
-    """Calls methods as the account."""
+    """Calls methods as the account.
+
+    Attributes:
+        account: what the server told of it when it logged in: `handle`, `email`, `status` and more.
+    """
 
     def __init__(
         self, server: Server, did: Did, answer: Mapping[str, Any], log_in: Callable[[], Awaitable[Mapping[str, Any]]]
     ) -> None:
         self.server = server
         self.did = did
+        self.account = answer
         self._log_in = log_in
         self._renewing = asyncio.Lock()
         self._take(answer)
@@ -51,7 +56,8 @@ class Session:
         codes = [factor] if factor else []
 
         async def log_in() -> Mapping[str, Any]:
-            given: dict[str, Any] = {"identifier": str(did), "password": password}
+            # An account that was taken down may not do much, but it may move.
+            given: dict[str, Any] = {"identifier": str(did), "password": password, "allowTakendown": True}
             if codes:
                 given["authFactorToken"] = codes.pop()
             try:

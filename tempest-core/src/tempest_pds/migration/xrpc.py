@@ -17,6 +17,7 @@ from tempest_pds.remote.safe_fetch import Answer, SafeFetch
 
 _MAX_JSON: Final = 16 * 1024 * 1024
 _MAX_REFUSAL: Final = 64 * 1024
+_MAX_WORDS: Final = 500
 _CHUNK: Final = 256 * 1024
 _SECONDS: Final = 60.0
 # A server reads, checks and stores a whole repository before it answers, and says nothing meanwhile.
@@ -170,10 +171,16 @@ def _refusal(server: str, nsid: str, answer: Answer, body: bytes) -> CallRefused
         server,
         nsid,
         answer.status,
-        error if isinstance(error, str) else "",
-        message if isinstance(message, str) else "",
+        _words(error),
+        _words(message),
         _retry_after(answer) if answer.status in (429, 503) else None,
     )
+
+
+def _words(told: object) -> str:
+    """Take what a server said for a line that goes to a terminal."""
+    text = told[:_MAX_WORDS] if isinstance(told, str) else ""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _retry_after(answer: Answer) -> float | None:

@@ -15,6 +15,10 @@ class ForbiddenAddress(RemoteError):
     """An address that this server never connects to on someone else's word."""
 
 
+class Busy(RemoteError):
+    """Too many requests are on their way already; this one was not sent."""
+
+
 class TimedOut(RemoteError):
     """No complete answer within the time allowed."""
 

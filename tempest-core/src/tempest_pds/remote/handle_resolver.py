@@ -8,7 +8,6 @@ anybody believes it.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from urllib.parse import urljoin
 
 from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.syntax.did import Did
@@ -21,18 +20,16 @@ from tempest_pds.remote.errors import (
     HandleNotFound,
     HandleUnreachable,
     RemoteError,
-    TimedOut,
     Unreachable,
 )
-from tempest_pds.remote.safe_fetch import Fetched, SafeFetch
+from tempest_pds.remote.safe_fetch import SafeFetch
 
 STALE_SECONDS = 10 * 60.0
 HARD_SECONDS = 60 * 60.0
-_DNS_SECONDS = 3.0
 _WELL_KNOWN_SECONDS = 5.0
 _WELL_KNOWN_BYTES = 2048
-_MAX_REDIRECTS = 3
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+# From the bare domain to `www`, say; the reference server follows them too.
+_WELL_KNOWN_REDIRECTS = 3
 
 TxtLookup = Callable[[str], Awaitable[list[str]]]
 
@@ -54,12 +51,12 @@ class HandleResolver:
         self,
         fetch: SafeFetch,
         *,
-        look_up_txt: TxtLookup | None = None,
+        look_up_txt: TxtLookup,
         scheme: str = "https",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetch = fetch
-        self._look_up_txt = look_up_txt or look_up_txt_records
+        self._look_up_txt = look_up_txt
         self._scheme = scheme
         self._cache: Cache[Handle, Did] = Cache(self._resolve, stale=STALE_SECONDS, hard=HARD_SECONDS, clock=clock)
 
@@ -120,7 +117,13 @@ class HandleResolver:
 
     async def _by_http(self, handle: Handle) -> Did:
         try:
-            answer = await self._fetch_well_known(f"{self._scheme}://{handle}/.well-known/atproto-did")
+            answer = await self._fetch.fetch(
+                "GET",
+                f"{self._scheme}://{handle}/.well-known/atproto-did",
+                max_bytes=_WELL_KNOWN_BYTES,
+                seconds=_WELL_KNOWN_SECONDS,
+                redirects=_WELL_KNOWN_REDIRECTS,
+            )
         except AnswerTooLarge as error:
             raise HandleNotFound(f"{handle} names something that is not a DID") from error
         except Unreachable as error:
@@ -136,46 +139,3 @@ class HandleResolver:
             return Did.parse(lines[0].strip() if lines else "")
         except InvalidSyntax as error:
             raise HandleNotFound(f"{handle} names something that is not a DID") from error
-
-    async def _fetch_well_known(self, url: str) -> Fetched:
-        """Fetch what is there, or where it says it is: each address on the way is checked like the first."""
-        try:
-            async with asyncio.timeout(_WELL_KNOWN_SECONDS):
-                for _ in range(1 + _MAX_REDIRECTS):
-                    answer = await self._fetch.fetch(
-                        "GET", url, max_bytes=_WELL_KNOWN_BYTES, seconds=_WELL_KNOWN_SECONDS
-                    )
-                    if answer.status not in _REDIRECTS:
-                        return answer
-                    url = _redirected(url, answer)
-        except TimeoutError as error:
-            raise TimedOut(f"No answer within {_WELL_KNOWN_SECONDS:g} s") from error
-        raise HandleNotFound("Redirected too often")
-
-
-def _redirected(url: str, answer: Fetched) -> str:
-    try:
-        return urljoin(url, answer.headers["location"])
-    except (KeyError, ValueError) as error:
-        raise HandleNotFound("Redirected to nowhere") from error
-
-
-async def look_up_txt_records(name: str) -> list[str]:
-    """Ask the machine's name servers for TXT records; parts of one record are joined.
-
-    Raises:
-        Unreachable: no name server gave an answer.
-    """
-    # 40 ms and 6 MB: loaded by the first handle of another server.
-    import dns.asyncresolver
-    import dns.exception
-    import dns.name
-    import dns.resolver
-
-    try:
-        answer = await dns.asyncresolver.resolve(name, "TXT", lifetime=_DNS_SECONDS, search=False)
-    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, dns.name.NameTooLong):
-        return []
-    except (dns.exception.DNSException, OSError, ValueError) as error:
-        raise Unreachable(f"No name server answered for {name}") from error
-    return [b"".join(record.strings).decode("utf-8", "replace") for record in answer]

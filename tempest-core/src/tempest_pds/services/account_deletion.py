@@ -9,7 +9,8 @@ The order, and why:
 3. The network is told.
 4. The repository's file, the signing key and the blobs are deleted, then the account's events in the log, all but the
    one that tells of its end.
-5. The note is deleted.
+5. The note is deleted, and the name in a did:web that was made here is reserved for good: whoever had that name next
+   would have the DID, and be taken for whom it was. Only the administrator gives it away, as a handle of another DID.
 
 What was interrupted after step 2 is finished at the next start, and, where a blob store had failed, by the hourly
 sweep. Each step may be taken again. Nobody waits long for step 4, neither who asked for the deletion nor who stops the
@@ -32,6 +33,7 @@ from tempest_pds.services.announcer import Announcer, add_account
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.errors import AccountNotFound
 from tempest_pds.services.firehose import Firehose
+from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.repos import Repos
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
@@ -63,6 +65,7 @@ class AccountDeletion:
         firehose: Firehose,
         announcer: Announcer,
         dids: DidResolver,
+        documents: HostedDocuments,
         hooks: AccountHooks,
         now: Callable[[], int] = now_us,
     ) -> None:
@@ -74,6 +77,7 @@ class AccountDeletion:
         self._firehose = firehose
         self._announcer = announcer
         self._dids = dids
+        self._documents = documents
         self._hooks = hooks
         self._now = now
         self._under_way: set[Did] = set()
@@ -172,7 +176,7 @@ class AccountDeletion:
         await self._repos.remove(did, first or self._announcer.announce_pending)
         in_memory = self._firehose.ring_start
         self._firehose.forget(await self._log.call(lambda: self._purge(did, in_memory)))
-        await self._writer.run(self._store.account_deletions.finish, did)
+        await self._writer.run(self._store_end, did)
         _log.info("account.deleted", did=did)
 
     # In the thread that writes accounts
@@ -188,6 +192,13 @@ class AccountDeletion:
             store.account_deletions.add(did, account.handle, self._now())
             store.accounts.delete(did)
             add_account(store, did, "deleted")
+
+    def _store_end(self, did: Did) -> None:
+        name = self._documents.name_in(did)
+        with self._store.transaction():
+            if name is not None:
+                self._store.reserved_handles.add(name, self._now())
+            self._store.account_deletions.finish(did)
 
     # In the thread that writes the log
 

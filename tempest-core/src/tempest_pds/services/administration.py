@@ -18,6 +18,7 @@ from tempest_pds.services.html_text import text_of_html
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.password_rules import check_new_password
 from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account, EmailTaken
 from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
@@ -185,7 +186,7 @@ class Administration:
 
     def _store_password(self, did: Did, password_hash: str) -> None:
         with self._store.transaction():
-            if not self._store.accounts.set_password(did, password_hash):
+            if not self._store.accounts.set_password(did, password_hash, now_us()):
                 raise AccountNotFound("Account not found")
             self._store.email_tokens.delete(did, EmailTokenPurpose.RESET_PASSWORD)
             self._store.refresh_tokens.revoke_all(did)

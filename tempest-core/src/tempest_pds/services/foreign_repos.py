@@ -3,6 +3,9 @@
 Nothing of it is believed before it has been seen. Whatever its size, memory holds a chunk of the file, some nodes of
 the tree and a few hundred records at a time: the blocks lie in a spool on the disk.
 
+A file may be what `getRepo` with `since` gives, the blocks that are newer than a revision: the others are then taken
+from the repository that it is to replace, as by the reference. So a small file brings a large one up to date.
+
 Who signed its commit is not asked, as the reference does not ask: the owner, who imports it, may write what he likes,
 and the key may be that of a server before the last. The tree is signed anew here.
 
@@ -22,6 +25,7 @@ from tempest_pds.protocol.errors import InvalidEncoding, TempestError
 from tempest_pds.protocol.lexicon.record_links import blobs_in
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.repo_path import parse_repo_path
+from tempest_pds.repo.block_source import BlockSource
 from tempest_pds.repo.commit import Commit
 from tempest_pds.repo.errors import MissingBlock
 from tempest_pds.repo.mst.tree import EMPTY_ROOT, Tree
@@ -47,6 +51,7 @@ class ForeignRepo:
     def __init__(self, spool: BlockSpool) -> None:
         self._spool = spool
         self._reader = CarReader()
+        self._here: BlockSource | None = None
 
     def take(self, chunks: Iterable[bytes]) -> None:
         """Take the next bytes of the CAR file; raise InvalidRequest."""
@@ -60,18 +65,20 @@ class ForeignRepo:
         except InvalidEncoding as error:
             raise InvalidRequest(f"Invalid CAR file: {error}") from error
 
-    def check(self, did: Did, max_bytes: int | None = None) -> Commit:
+    def check(self, did: Did, here: BlockSource, max_bytes: int | None = None) -> Commit:
         """Check all of it, once all has been taken: that it is a whole repository, and that account's.
 
-        The blobs that it refers to are noted in the spool. Raises InvalidRequest.
+        The blobs that it refers to are noted in the spool, which has all blocks afterwards. Raises InvalidRequest.
 
         Args:
+            here: the repository that it is to replace.
             max_bytes: what the records may take, each counted once for each path that it is under.
         """
         size = 0
+        self._here = here
         try:
             commit = verify_commit(self._spool, self._reader.finish()[0], did)
-            if commit.data == EMPTY_ROOT and self._spool.get(commit.data) is None:
+            if commit.data == EMPTY_ROOT and self.get(commit.data) is None:
                 raise MissingBlock(commit.data)
             for cid, what in self._in_tree_order(commit):
                 if isinstance(what, str):
@@ -83,11 +90,20 @@ class ForeignRepo:
             raise
         except TempestError as error:
             raise InvalidRequest(f"Invalid repository: {error}") from error
+        finally:
+            self._here = None
         return commit
+
+    def get(self, cid: CID, /) -> bytes | None:
+        """Return a block that has been taken, or that is here already; None for any other."""
+        block = self._spool.get(cid)
+        if block is None and self._here is not None and (block := self._here.get(cid)) is not None:
+            self._spool.put([(cid, block)])
+        return block
 
     def _check_record(self, path: str, cid: CID) -> int:
         parse_repo_path(path)
-        block = self._spool.get(cid)
+        block = self.get(cid)
         if block is None:
             raise MissingBlock(cid)
         try:
@@ -125,7 +141,7 @@ class ForeignRepo:
         yield head.row(nodes, ops, blocks)
 
     def _in_tree_order(self, commit: Commit) -> Iterator[tuple[CID, bytes | str]]:
-        for index, item in enumerate(Tree(self._spool, commit.data).preorder()):
+        for index, item in enumerate(Tree(self, commit.data).preorder()):
             if index % _PAUSE_EVERY == 0:
                 time.sleep(_PAUSE_SECONDS)
             yield item

@@ -37,13 +37,15 @@ class HostedDocuments:
         """
         if did == self._own_did:
             return format_did_document(did, [], {}, {PDS_SERVICE_ID: (PDS_SERVICE_TYPE, self._public_url)})
-        if did.method != "web":
-            return None
-        host = did.identifier
-        if not Handle.is_valid(host) or not self._rules.is_hosted(Handle.parse(did_web_host(did)[0])):
-            return None
-        account = self._store.accounts.get(did)
-        if account is None:
+        name, account = self.name_in(did), self._store.accounts.get(did)
+        if name is None or account is None:
             return None
         key = self._keys.signing_key(did).public.did_key
-        return build_did_document(did, account.handle or host, key, self._public_url)
+        return build_did_document(did, account.handle or name, key, self._public_url)
+
+    def name_in(self, did: Did) -> Handle | None:
+        """Give the hosted name that a did:web is made from; None for any other DID."""
+        if did.method != "web" or not Handle.is_valid(did.identifier):
+            return None
+        name = Handle.parse(did_web_host(did)[0])
+        return name if self._rules.is_hosted(name) else None

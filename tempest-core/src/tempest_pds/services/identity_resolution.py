@@ -111,44 +111,45 @@ class IdentityResolution:
         return Identity(did, await self._verified_handle(document), document.json)
 
     async def refresh(self, identifier: str) -> Identity:
-        """Forget what is remembered of a DID or handle, ask anew, and give the identity; raise as the above.
+        """Ask anew about a DID or handle, and give the identity; raise as the above.
 
-        What is forgotten is forgotten for the whole server: sessions, proxying and service tokens see the new as well.
+        The answers are remembered for the whole server: sessions, proxying and service tokens see the new as well.
+        Where nobody answers, what was known before stays known: else any stranger could turn an outage of the directory
+        into one of this server.
         """
-        if not identifier.startswith("did:"):
-            self._handles.forget(Handle.parse(identifier))
-        did = await self._did(identifier)
-        self._dids.forget(did)
-        document = await self._document(did)
+        did = await self._did(identifier, fresh=True)
+        document = await self._document(did, fresh=True)
         account = self._store.accounts.get(did)
-        for handle in {document.handle, None if account is None else account.handle} - {None, identifier.lower()}:
-            assert handle is not None
-            self._handles.forget(handle)
-        return Identity(did, await self._verified_handle(document), document.json)
+        if account is not None and account.handle is not None and account.handle != document.handle:
+            self._handles.forget(account.handle)
+        handle = await self._verified_handle(document, fresh=document.handle != identifier.lower())
+        return Identity(did, handle, document.json)
 
-    async def _did(self, identifier: str) -> Did:
-        return Did.parse(identifier) if identifier.startswith("did:") else await self._lead(Handle.parse(identifier))
+    async def _did(self, identifier: str, *, fresh: bool = False) -> Did:
+        if identifier.startswith("did:"):
+            return Did.parse(identifier)
+        return await self._lead(Handle.parse(identifier), fresh=fresh)
 
-    async def _lead(self, handle: Handle) -> Did:
-        """Find where a handle leads."""
+    async def _lead(self, handle: Handle, *, fresh: bool = False) -> Did:
+        """Find where a handle leads; `fresh` asks in any case."""
         if self._rules.is_ours(handle):
             account = self._store.accounts.by_handle(handle)
             if account is None or not account.is_active:
                 raise HandleNotFound("Unable to resolve handle")
             return account.did
         try:
-            async with self._asking(known=self._handles.knows(handle)):
-                return await self._handles.resolve(handle)
+            async with self._asking(known=not fresh and self._handles.knows(handle)):
+                return await self._handles.resolve(handle, refresh=fresh)
         except remote.NotFound as error:
             raise HandleNotFound("Unable to resolve handle") from error
         except remote.RemoteError as error:
             raise UpstreamFailure("Unable to resolve handle, try again later") from error
 
-    async def _document(self, did: Did) -> DidDocument:
+    async def _document(self, did: Did, *, fresh: bool = False) -> DidDocument:
         hosted = self._store.accounts.get(did) is not None
         try:
-            async with self._asking(known=hosted or self._dids.knows(did)):
-                return await self._dids.resolve(did)
+            async with self._asking(known=hosted or (not fresh and self._dids.knows(did))):
+                return await self._dids.resolve(did, max_age=0 if fresh else None)
         except remote.DidDeactivated as error:
             raise DidDeactivated(f"DID was deactivated: {did}") from error
         except remote.NotFound as error:
@@ -156,12 +157,12 @@ class IdentityResolution:
         except remote.RemoteError as error:
             raise UpstreamFailure("Unable to resolve DID, try again later") from error
 
-    async def _verified_handle(self, document: DidDocument) -> str:
+    async def _verified_handle(self, document: DidDocument, *, fresh: bool = False) -> str:
         handle = document.handle
         if handle is None:
             return INVALID_HANDLE
         try:
-            return handle if await self._lead(handle) == document.did else INVALID_HANDLE
+            return handle if await self._lead(handle, fresh=fresh) == document.did else INVALID_HANDLE
         except (HandleNotFound, UpstreamFailure):
             return INVALID_HANDLE
 

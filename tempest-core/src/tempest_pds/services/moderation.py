@@ -20,6 +20,7 @@ from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.errors import InvalidRequest, NotFound
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.timestamps import now_us, to_datetime
+from tempest_pds.services.withdrawn_events import WithdrawnEvents
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.actor.store import ActorStore
@@ -60,6 +61,7 @@ class Moderation:
         stores: ActorStores,
         log: CommitLog,
         quarantine: Quarantine,
+        withdrawn: WithdrawnEvents,
         now: Callable[[], int] = now_us,
     ) -> None:
         self._store = store
@@ -70,6 +72,7 @@ class Moderation:
         self._stores = stores
         self._log = log
         self._quarantine = quarantine
+        self._withdrawn = withdrawn
         self._now = now
 
     # Looking
@@ -103,6 +106,7 @@ class Moderation:
         account = self._find(did)
         await self._writer.run(self._store_takedown, account, reference or self._made_up())
         await self._announcer.announce_pending()
+        self._withdrawn.update(did)
         self._tell(account, "taken_down")
 
     async def restore_account(self, did: Did) -> None:
@@ -110,7 +114,25 @@ class Moderation:
         account = self._find(did)
         await self._writer.run(self._store_takedown, account, None)
         await self._announcer.announce_pending()
+        self._withdrawn.update(did)
         if account.is_takendown:
+            self._tell(account, "restored")
+
+    async def suspend_account(self, did: Did) -> None:
+        """Shut an account off for a while: as a takedown, but the network is told "suspended"; raise NotFound."""
+        account = self._find(did)
+        await self._writer.run(self._store_suspension, account, self._now())
+        await self._announcer.announce_pending()
+        self._withdrawn.update(did)
+        self._tell(account, "suspended")
+
+    async def end_suspension(self, did: Did) -> None:
+        """End a suspension, and tell the network the status that the account has then; raise NotFound."""
+        account = self._find(did)
+        await self._writer.run(self._store_suspension, account, None)
+        await self._announcer.announce_pending()
+        self._withdrawn.update(did)
+        if account.suspended_at is not None:
             self._tell(account, "restored")
 
     async def deactivate_account(self, did: Did) -> None:
@@ -184,6 +206,13 @@ class Moderation:
         with self._store.transaction():
             self._store.accounts.set_takedown(account.did, reference)
             if reference is not None:
+                self._store.refresh_tokens.revoke_all(account.did)
+            self._add_status(account)
+
+    def _store_suspension(self, account: Account, since: int | None) -> None:
+        with self._store.transaction():
+            self._store.accounts.set_suspended(account.did, since)
+            if since is not None:
                 self._store.refresh_tokens.revoke_all(account.did)
             self._add_status(account)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tempest_pds.protocol.data_model import lex_json
 from tempest_pds.protocol.identity.plc_operation import InvalidOperation, Operation, check_operation, update
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.did_resolver import DidResolver
@@ -136,7 +137,8 @@ class PlcOperations:
         """
         account = self._account(did)
         _check_is_plc(did)
-        if operation.get("type") != "plc_operation":
+        # The directory takes plain JSON: a link or bytes are none there, whoever signed them.
+        if operation.get("type") != "plc_operation" or lex_json.to_json(dict(operation)) != operation:
             raise InvalidRequest("Invalid operation")
         try:
             checked = check_operation(dict(operation))
@@ -144,16 +146,15 @@ class PlcOperations:
             raise InvalidRequest(f"Invalid operation: {error}") from error
         check_keeps_account(checked, self._credentials(account))
         # Its owner may go away meanwhile, but what the directory took has to be told.
-        await finish(self._publish(account, checked))
+        await finish(self._publish(did, checked))
 
-    async def _publish(self, account: Account, operation: Operation) -> None:
-        did = account.did
+    async def _publish(self, did: Did, operation: Operation) -> None:
         try:
             await self._plc.submit(did, operation)
         except OperationRefused as error:
             raise InvalidRequest(str(error)) from error
         self._dids.forget(did)
-        await self._writer.run(self._store_event, account)
+        account = await self._writer.run(self._store_event, did)
         await self._announcer.announce_pending()
         self._hooks.notify("account_changed", did=str(did), handle=account.handle, change="identity")
 
@@ -178,9 +179,12 @@ class PlcOperations:
         with self._store.transaction():
             self._email_codes.use(did, EmailTokenPurpose.PLC_OPERATION, code)
 
-    def _store_event(self, account: Account) -> None:
+    def _store_event(self, did: Did) -> Account:
         with self._store.transaction():
-            add_identity(self._store, account.did, account.handle)
+            # While the directory was asked it may have been deleted, behind which nothing is told, or renamed.
+            account = self._account(did)
+            add_identity(self._store, did, account.handle)
+        return account
 
 
 def _check_is_plc(did: Did) -> None:

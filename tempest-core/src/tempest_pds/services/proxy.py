@@ -8,7 +8,7 @@ https://atproto.com/specs/xrpc#service-proxying
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -44,6 +44,8 @@ from tempest_pds.services.service_auth import ServiceAuth
 
 MAX_ANSWER_BYTES: Final = 10 * 1024 * 1024
 SECONDS: Final = 30.0
+# Those without an account have one share together.
+_NOBODY: Final = "nobody"
 _MAX_PUSH_BYTES: Final = 64 * 1024
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _REQUEST_HEADERS: Final = ("accept-language", "atproto-accept-labelers", "x-bsky-topics")
@@ -180,12 +182,13 @@ class Proxy:
             audience, token_method = await self._feed_generator(request.path), GET_FEED_SKELETON
         headers = _request_headers(request.headers, has_body=body is not None)
         headers["authorization"] = f"Bearer {self._service_auth.mint(caller.account, audience, token_method)}"
-        return await self._send(request, target, headers, body)
+        return await self._send(request, target, headers, body, caller.account)
 
     async def public_read(self, request: ProxyRequest) -> ProxyAnswer:
         """Have the AppView answer a query in nobody's name; errors as for `forward`."""
         target = self._default(request.method)
-        return await self._send(request, target, _request_headers(request.headers, has_body=False), None)
+        headers = _request_headers(request.headers, has_body=False)
+        return await self._send(request, target, headers, None, _NOBODY)
 
     async def ask_app_view(self, method: str, params: Iterable[tuple[str, str]], caller: Did) -> Any:
         """Ask the AppView in an account's name for what an answer of ours is made with; give the parsed answer.
@@ -243,7 +246,12 @@ class Proxy:
         return Target(service.did, name, service.url, configured=True)
 
     async def _send(
-        self, request: ProxyRequest, target: Target, headers: dict[str, str], body: bytes | AsyncIterator[bytes] | None
+        self,
+        request: ProxyRequest,
+        target: Target,
+        headers: dict[str, str],
+        body: bytes | AsyncIterator[bytes] | None,
+        caller: str,
     ) -> ProxyAnswer:
         fetch = self._configured if target.configured else self._strangers
         try:
@@ -253,7 +261,7 @@ class Proxy:
                 headers=headers,
                 body=body,
                 seconds=self._seconds,
-                decompress=False,
+                caller=caller,
             )
         except RemoteError as error:
             raise UpstreamFailure("Upstream service unreachable") from error
@@ -267,12 +275,12 @@ class Proxy:
         if length.isdecimal() and int(length) > self._max_answer_bytes:
             answer.close()
             raise UpstreamFailure("Upstream answer is too large")
-        return ProxyAnswer(answer.status, content | _answer_headers(answer), _Chunks(answer, self._max_answer_bytes))
+        return ProxyAnswer(answer.status, content | _answer_headers(answer), answer.chunks(self._max_answer_bytes))
 
     async def _push_target(self, body: bytes) -> Target:
         try:
             did = Did.parse(json.loads(body)["serviceDid"])
-        except (ValueError, KeyError, TypeError, InvalidSyntax) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, InvalidSyntax) as error:
             raise InvalidRequest("Input must have a valid serviceDid") from error
         if self._app_view is not None and did == self._app_view.did:
             return Target(did, "bsky_appview", self._app_view.url, configured=True)
@@ -360,7 +368,7 @@ async def _read_small(body: AsyncIterator[bytes] | bytes) -> bytes:
 async def _refusal(answer: Answer) -> UpstreamError:
     name, message = None, None
     if "json" in answer.headers.get("content-type", ""):
-        with suppress(ValueError, RemoteError):
+        with suppress(ValueError, RecursionError, RemoteError):
             name, message = _named(json.loads(await answer.read_decompressed(_MAX_ERROR_BYTES)))
     else:
         answer.close()
@@ -372,22 +380,3 @@ def _named(parsed: Any) -> tuple[str | None, str | None]:
     given = [parsed.get(key) for key in ("error", "message")] if isinstance(parsed, dict) else [None, None]
     name, message = (value if isinstance(value, str) else None for value in given)
     return name, message
-
-
-class _Chunks:
-    """The body of an answer, piece by piece; closing it lets go of the connection, be it read or not."""
-
-    def __init__(self, answer: Answer, max_bytes: int) -> None:
-        self._answer = answer
-        self._chunks = answer.chunks(max_bytes)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    def __anext__(self) -> Awaitable[bytes]:
-        return self._chunks.__anext__()
-
-    async def aclose(self) -> None:
-        await self._chunks.aclose()
-        # A generator that was never started runs nothing at its end.
-        self._answer.close()

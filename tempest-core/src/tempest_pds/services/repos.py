@@ -32,6 +32,7 @@ from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.repo_errors import RepoBusy, RepoNotFound
 from tempest_pds.services.repo_list import RepoList
 from tempest_pds.stores.actor.replacement import replace_repo, temporary_blobs
+from tempest_pds.stores.actor.snapshot import AllBlocks
 from tempest_pds.stores.actor.store import ActorStore
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.actor.stores import RepoNotFound as NoRepoFile
@@ -98,14 +99,14 @@ class Repos:
         """
         if did in self._importing:
             raise RepoBusy("The repository is being replaced. Try again later.")
+        self._open(did).release()
         self._importing.add(did)
         try:
-            with self._open(did) as store:
-                await self._import(did, store, chunks, max_bytes)
+            await self._import(did, chunks, max_bytes)
         finally:
             self._importing.discard(did)
 
-    async def _import(self, did: Did, store: ActorStore, chunks: AsyncIterator[bytes], max_bytes: int | None) -> None:
+    async def _import(self, did: Did, chunks: AsyncIterator[bytes], max_bytes: int | None) -> None:
         spool = BlockSpool(self._temporary / f"import-{secrets.token_hex(8)}.sqlite")
         try:
             await in_thread(spool.open)
@@ -120,17 +121,19 @@ class Repos:
                     pieces, size = [], 0
             await in_thread(foreign.take, pieces)
             async with self._slots:
-                commit = await in_thread(foreign.check, did, max_bytes)
-                await finish(self._replace(did, store, foreign, commit))
+                # Not held open while the file arrives, however slowly: whoever deletes the account waits for readers.
+                with self._open(did) as store:
+                    commit = await in_thread(_check, did, store, foreign, max_bytes)
+                await finish(self._replace(did, foreign, commit))
         finally:
             await in_thread(spool.close)
 
-    async def _replace(self, did: Did, store: ActorStore, foreign: ForeignRepo, commit: Commit) -> None:
-        async with self._blobs.held(did):
-            # Bytes move before the row that says so is written.
-            used = await in_thread(lambda: [cid for cid in temporary_blobs(store) if foreign.refers_to(cid)])
-            await self._blobs.publish(did, used)
-            async with self._repos.locked_out(did):
+    async def _replace(self, did: Did, foreign: ForeignRepo, commit: Commit) -> None:
+        async with self._blobs.held(did), self._repos.locked_out(did):
+            with self._open(did) as store:
+                # Bytes move before the row that says so is written.
+                used = await in_thread(lambda: [cid for cid in temporary_blobs(store) if foreign.refers_to(cid)])
+                await self._blobs.publish(did, used)
                 head = self._sign(did, store, commit)
                 async with self._log.set_aside(store):
                     await in_thread(replace_repo, store, foreign.rows(head))
@@ -195,3 +198,8 @@ class Repos:
             return self._stores.open(did)
         except NoRepoFile as error:
             raise RepoNotFound(f"Could not find repo for DID: {did}") from error
+
+
+def _check(did: Did, store: ActorStore, foreign: ForeignRepo, max_bytes: int | None) -> Commit:
+    with store.snapshot() as here:
+        return foreign.check(did, AllBlocks(here), max_bytes)

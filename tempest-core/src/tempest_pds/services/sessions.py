@@ -25,6 +25,7 @@ from tempest_pds.services.passwords import MAX_LOGIN_LENGTH, Passwords, hash_app
 from tempest_pds.services.tokens import REFRESH_SECONDS, RefreshClaims, TokenPair, Tokens, new_refresh_id
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account, AccountStatus
+from tempest_pds.stores.account.app_passwords import AppPassword
 
 _SECOND: Final = 1_000_000
 _DOCUMENT_SECONDS: Final = 3.0
@@ -95,7 +96,7 @@ class Sessions:
         opened = await self._check_password(account, password)
         if account is None or opened is None:
             raise AuthenticationRequired("Invalid identifier or password")
-        scope, app_password_name = opened
+        scope, app_password = opened
         if scope is Scope.TAKENDOWN and not allow_takendown:
             raise AccountTakedown("Account has been taken down")
         tokens = self._tokens.issue(account.did, scope)
@@ -103,7 +104,7 @@ class Sessions:
         try:
             if scope is not Scope.TAKENDOWN:
                 # Without its row a refresh token is worth nothing: a narrow session ends after two hours.
-                await self._writer.run(self._add, account.did, scope, tokens, app_password_name)
+                await self._writer.run(self._open, account, scope, tokens, app_password)
             return Session(account, await document, tokens)
         finally:
             document.cancel()
@@ -178,8 +179,8 @@ class Sessions:
             return None
         return self._store.accounts.get(name) if isinstance(name, Did) else self._store.accounts.by_handle(name)
 
-    async def _check_password(self, account: Account | None, password: str) -> tuple[Scope, str | None] | None:
-        """Tell what a password opens, and the name of the app password it is; None when it opens nothing."""
+    async def _check_password(self, account: Account | None, password: str) -> tuple[Scope, AppPassword | None] | None:
+        """Tell what a password opens, and the app password that it is; None when it opens nothing."""
         if account is None:
             await self._passwords.verify(None, password)
             return None
@@ -187,10 +188,23 @@ class Sessions:
             # Looked at first: the bots that use them log in often, and a look-up costs nothing.
             found = self._store.app_passwords.with_hash(account.did, hash_app_password(account.did, password))
             if found is not None:
-                return (Scope.APP_PASS_PRIVILEGED if found.privileged else Scope.APP_PASS), found.name
+                return (Scope.APP_PASS_PRIVILEGED if found.privileged else Scope.APP_PASS), found
         if not await self._passwords.verify(account.password_hash, password):
             return None
         return (Scope.TAKENDOWN if is_blocked(account) else Scope.ACCESS), None
+
+    def _open(self, account: Account, scope: Scope, tokens: TokenPair, app_password: AppPassword | None) -> None:
+        with self._store.transaction():
+            if not self._still_opens(account, app_password):
+                raise AuthenticationRequired("Invalid identifier or password")
+            self._add(account.did, scope, tokens, None if app_password is None else app_password.name)
+
+    def _still_opens(self, account: Account, app_password: AppPassword | None) -> bool:
+        """Tell whether the password was not changed or revoked while it was checked, which ends what it has opened."""
+        if app_password is not None:
+            return self._store.app_passwords.with_hash(account.did, app_password.password_hash) is not None
+        now = self._store.accounts.get(account.did)
+        return now is not None and now.password_hash == account.password_hash
 
     def _rotate(self, did: Did, token_id: str) -> TokenPair | None:
         now = self._now()

@@ -159,6 +159,7 @@ class SignUp:
         self._revs = revs
         self._rules = rules
         self._now = now
+        # E-mail addresses and DIDs.
         self._claimed: set[str] = set()
 
     async def create(self, new: NewAccount, requester: Did | None, client_ip: str | None = None) -> Session:
@@ -174,7 +175,7 @@ class SignUp:
             RemoteError: the PLC directory could not be asked.
         """
         applicant = await self._check(new, requester, client_ip)
-        with self._identities.claim_handle(applicant.handle), self._claim(applicant.email):
+        with self._identities.claim_handle(applicant.handle), self._claim(applicant):
             return await self._create(applicant)
 
     def is_taken(self, handle: Handle) -> bool:
@@ -226,15 +227,19 @@ class SignUp:
         )
 
     @contextmanager
-    def _claim(self, email: str) -> Iterator[None]:
-        """Keep two requests for one address from both making a DID before one of them fails."""
+    def _claim(self, applicant: _Applicant) -> Iterator[None]:
+        """Keep two requests for one address or DID from both making a DID or repository before one of them fails."""
+        email, did = applicant.email, applicant.did
         if email in self._claimed:
             raise InvalidRequest(f"Email already taken: {email}")
-        self._claimed.add(email)
+        if did in self._claimed:
+            raise AlreadyExists("Repo already exists")
+        claimed = {email} if did is None else {email, did}
+        self._claimed |= claimed
         try:
             yield
         finally:
-            self._claimed.discard(email)
+            self._claimed -= claimed
 
     async def _create(self, applicant: _Applicant) -> Session:
         password_hash = await self._passwords.hash(applicant.password)
@@ -325,21 +330,28 @@ class SignUp:
             raise InvalidInviteCode("Provided invite code not available") from error
 
     async def _undo(self, did: Did, published: Operation | None) -> None:
-        """Clear away an attempt that failed, as far as that goes; what stays is never looked at again."""
+        """Clear away an attempt that failed, as far as that goes; what stays is never looked at again.
+
+        Who was cancelled may have an account all the same, as its transaction is finished in any case.
+        """
+        try:
+            if not await self._writer.run(self._remove, did):
+                return
+        except (TempestError, OSError) as error:
+            _log.warning("sign_up.files_left_behind", did=did, error=str(error))
         if published is not None:
             try:
                 await self._plc.submit(did, tombstone(published, self._keys.rotation_key()))
             except (RemoteError, TempestError) as error:
                 _log.warning("sign_up.did_left_behind", did=did, error=str(error))
-        try:
-            await self._writer.run(self._remove, did)
-        except (TempestError, OSError) as error:
-            _log.warning("sign_up.files_left_behind", did=did, error=str(error))
 
-    def _remove(self, did: Did) -> None:
-        if self._store.accounts.get(did) is None:
-            self._repositories.delete(did)
-            self._keys.delete_signing_key(did)
+    def _remove(self, did: Did) -> bool:
+        """Remove what was made for an account; tell whether there is none."""
+        if self._store.accounts.get(did) is not None:
+            return False
+        self._repositories.delete(did)
+        self._keys.delete_signing_key(did)
+        return True
 
 
 def _parse_own_did(text: str | None, requester: Did | None) -> Did | None:

@@ -17,10 +17,7 @@ _MAX_PAGE: Final = 500
 @admin_route("GET", "/xrpc/_admin/account")
 async def account(call: AdminCall) -> Answer:
     """Find an account by its handle or DID (`account`), whatever its status."""
-    found = call.services.hosting.find(call.required("account"))
-    if found is None:
-        raise AccountNotFound("there is no such account here")
-    return _view(found)
+    return _view(_find(call))
 
 
 @admin_route("GET", "/xrpc/_admin/accounts")
@@ -32,6 +29,31 @@ async def accounts(call: AdminCall) -> Answer:
     found, cursor = call.services.administration.search(None, int(limit), call.params.get("cursor"))
     answer: dict[str, Any] = {"accounts": [_view(info.account) for info in found]}
     return answer if cursor is None else {**answer, "cursor": cursor}
+
+
+@admin_route("POST", "/xrpc/_admin/account/suspend")
+async def suspend(call: AdminCall) -> Answer:
+    """Suspend an account (`account`): nothing of it is shown, and it can no longer write."""
+    found = _find(call)
+    await call.services.moderation.suspend_account(found.did)
+    call.audit(found.did)
+    return {"did": found.did}
+
+
+@admin_route("POST", "/xrpc/_admin/account/unsuspend")
+async def unsuspend(call: AdminCall) -> Answer:
+    """End the suspension of an account (`account`)."""
+    found = _find(call)
+    await call.services.moderation.end_suspension(found.did)
+    call.audit(found.did)
+    return {"did": found.did}
+
+
+def _find(call: AdminCall) -> Account:
+    found = call.services.hosting.find(call.required("account"))
+    if found is None:
+        raise AccountNotFound("there is no such account here")
+    return found
 
 
 def _view(account: Account) -> dict[str, Any]:

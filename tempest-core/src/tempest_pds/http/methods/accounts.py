@@ -15,7 +15,12 @@ from tempest_pds.services.credentials import Scope
 from tempest_pds.services.sign_up import NewAccount
 
 SIGN_UPS: Final = Limit("sign-up", 100, 5 * MINUTE)
+# The one asks the PLC directory and is three events, the other is a mail if its caller likes.
+ACTIVATIONS: Final = Limit("activation", 30, HOUR, by_account)
+DEACTIVATIONS: Final = Limit("deactivation", 10, HOUR, by_account)
 RESERVATIONS: Final = Limit("reserve-key", 100, 5 * MINUTE)
+# Each is kept for a week: nobody has all that there may be from one address.
+RESERVATIONS_PER_DAY: Final = Limit("reserve-key-day", 500, DAY)
 DELETION_CODES: Final = Limit("deletion-code", 5, HOUR, by_account)
 DELETION_CODES_PER_DAY: Final = Limit("deletion-code-day", 15, DAY, by_account)
 DELETIONS: Final = Limit("deletion", 50, 5 * MINUTE)
@@ -47,14 +52,14 @@ async def check_account_status(call: Call) -> Answer:
     }
 
 
-@procedure("com.atproto.server.activateAccount", auth=FULL)
+@procedure("com.atproto.server.activateAccount", auth=FULL, limits=(ACTIVATIONS,))
 async def activate_account(call: Call) -> Answer:
     """Activate an account whose DID points here."""
     await call.services.accounts.activate(call.caller.account)
     return None
 
 
-@procedure("com.atproto.server.deactivateAccount", auth=FULL.also(Scope.TAKENDOWN))
+@procedure("com.atproto.server.deactivateAccount", auth=FULL.also(Scope.TAKENDOWN), limits=(DEACTIVATIONS,))
 async def deactivate_account(call: Call) -> Answer:
     """Take an account off the network, to come back later or to move."""
     await call.services.accounts.deactivate(call.caller.account, call.input.get("deleteAfter"))
@@ -80,7 +85,7 @@ async def delete_account(call: Call) -> Answer:
     return None
 
 
-@procedure("com.atproto.server.reserveSigningKey", auth=NONE, limits=(RESERVATIONS,))
+@procedure("com.atproto.server.reserveSigningKey", auth=NONE, limits=(RESERVATIONS_PER_DAY, RESERVATIONS))
 async def reserve_signing_key(call: Call) -> Answer:
     """Give the public half of a key for an account to come."""
     return {"signingKey": await call.services.accounts.reserve_signing_key(call.input.get("did"))}

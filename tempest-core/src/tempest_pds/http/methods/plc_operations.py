@@ -15,6 +15,8 @@ from tempest_pds.services.plc_operations import PlcChanges
 # Each is a mail to somebody; the reference limits its other mails so, and forgot this one.
 CODES: Final = Limit("plc-code", 5, HOUR, by_account)
 CODES_PER_DAY: Final = Limit("plc-code-day", 15, DAY, by_account)
+# One that is in force may be submitted again, and is an event each time.
+SUBMISSIONS: Final = Limit("plc-submission", 30, HOUR, by_account)
 
 
 @query("com.atproto.identity.getRecommendedDidCredentials", auth=ACCESS)
@@ -52,7 +54,7 @@ async def sign_plc_operation(call: Call) -> Answer:
     return {"operation": signed}
 
 
-@procedure("com.atproto.identity.submitPlcOperation", auth=ACCESS)
+@procedure("com.atproto.identity.submitPlcOperation", auth=ACCESS, limits=(SUBMISSIONS,))
 async def submit_plc_operation(call: Call) -> Answer:
     """Publish a signed change of the account's DID that leaves the account working."""
     await call.services.plc_operations.submit(call.caller.account, call.input["operation"])

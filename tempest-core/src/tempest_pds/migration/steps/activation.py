@@ -41,7 +41,7 @@ async def say_farewell(move: Move) -> None:
         return
     try:
         session = await move.at_source()
-        if (await move.standing(session)).get("activated") is not False:
+        if session.account.get("status") != "deactivated":
             if not move.owner.confirm("Deactivate the account at the source? It keeps its data there."):
                 move.owner.tell("The account at the source stays as it is. The same command asks again.")
                 return

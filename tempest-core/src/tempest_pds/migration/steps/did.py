@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tempest_pds.migration.errors import CallRefused, MigrationError, NotNow
-from tempest_pds.migration.move import Move
+from tempest_pds.migration.move import Move, is_same_server
 from tempest_pds.migration.steps.stand_in import forget_key
 from tempest_pds.protocol.errors import ProtocolError
 from tempest_pds.protocol.identity.did_document import (
@@ -70,11 +70,16 @@ class Credentials:
 
     def are_in(self, document: DidDocument) -> bool:
         """Tell whether a DID's document says so."""
-        return (document.pds_endpoint, document.signing_key, document.handle) == (
-            self.endpoint,
-            self.signing_key,
-            self.handle,
-        )
+        return not self.lacking(document)
+
+    def lacking(self, document: DidDocument) -> list[str]:
+        """Name what a DID's document says otherwise."""
+        said = {
+            "server": is_same_server(document.pds_endpoint, self.endpoint),
+            "signing key": document.signing_key == self.signing_key,
+            "handle": document.handle == self.handle,
+        }
+        return [what for what, is_so in said.items() if not is_so]
 
 
 async def point_at_target(move: Move, catch_up: Callable[[], Awaitable[None]]) -> None:
@@ -99,26 +104,29 @@ async def point_at_target(move: Move, catch_up: Callable[[], Awaitable[None]]) -
 # did:plc
 
 
-def wanted_rotation_keys(
+def kept_rotation_keys(
     current: Sequence[str],
     source: Sequence[str] | None,
-    target: Sequence[str],
     *,
-    recovery_key: str | None,
-    own_key: str | None,
+    recovery_keys: Sequence[str] = (),
+    own_key: str | None = None,
     dropped: Sequence[str] = (),
 ) -> list[str]:
-    """Give the rotation keys that the DID is to have, in their order of power; raise MigrationError.
+    """Give the rotation keys that stand above the target's, in their order of power.
 
     Args:
         source: the source's own, which leave; None where it is not known which they are, and then only what the owner
             names stays.
-        target: those to be added.
     """
     kept = [] if source is None else [key for key in current if key not in source and key not in dropped]
     if own_key is not None and own_key not in kept:
         kept.insert(0, own_key)
-    wanted = list(dict.fromkeys(key for key in (recovery_key, *kept, *target) if key is not None))
+    return list(dict.fromkeys((*recovery_keys, *kept)))
+
+
+def wanted_rotation_keys(kept: Sequence[str], target: Sequence[str]) -> list[str]:
+    """Give all the rotation keys that the DID is to have; raise MigrationError when they are too many, or none."""
+    wanted = list(dict.fromkeys((*kept, *target)))
     if not wanted:
         raise MigrationError("the DID would have no rotation key: give one with --recovery-key or --plc-rotation-key")
     if len(wanted) > MAX_ROTATION_KEYS:
@@ -129,24 +137,25 @@ def wanted_rotation_keys(
     return wanted
 
 
-def rotation_keys_of(move: Move, operation: Operation, target: Sequence[str]) -> list[str]:
-    """Give the rotation keys that this move leads to; raise MigrationError."""
+def keys_above_target(move: Move, operation: Operation) -> list[str]:
+    """Give the rotation keys that this move leaves, or puts, above the target's."""
     own = move.plan.rotation_key
-    return wanted_rotation_keys(
+    return kept_rotation_keys(
         normalize(operation)["rotationKeys"],
         move.journal.move.get("source_rotation_keys"),
-        () if move.plan.self_custody else target,
-        recovery_key=move.plan.recovery_key,
+        recovery_keys=move.plan.recovery_keys,
         own_key=None if own is None else own.public.did_key,
         dropped=move.plan.dropped_keys,
     )
 
 
 async def _publish(move: Move, credentials: Credentials, catch_up: Callable[[], Awaitable[None]]) -> None:
-    last = await move.identities.operation(move.did)
+    last = await move.identities.operation_to_follow(move.did)
     current = normalize(last)
     wanted: dict[str, Any] = {
-        "rotationKeys": rotation_keys_of(move, last, credentials.rotation_keys),
+        "rotationKeys": wanted_rotation_keys(
+            keys_above_target(move, last), () if move.plan.self_custody else credentials.rotation_keys
+        ),
         "alsoKnownAs": [
             f"at://{credentials.handle}",
             *(name for name in current["alsoKnownAs"] if not name.startswith("at://")),
@@ -179,9 +188,9 @@ async def _publish(move: Move, credentials: Credentials, catch_up: Callable[[], 
     await _until_shown(move, credentials)
 
 
-def _mine(move: Move) -> set[str | None]:
+def _mine(move: Move) -> set[str]:
     own = move.plan.rotation_key
-    return {move.plan.recovery_key, None if own is None else own.public.did_key}
+    return {*move.plan.recovery_keys, *(() if own is None else (own.public.did_key,))}
 
 
 async def _signed(move: Move, last: Operation, wanted: Mapping[str, Any]) -> Operation:
@@ -256,8 +265,8 @@ async def _have_it_published(move: Move, credentials: Credentials) -> None:
     tell(json.dumps(web_document(move.document, credentials), indent=2, ensure_ascii=False))
     tell("")
     waited = 0.0
-    while not credentials.are_in(await move.identities.document(move.did)):
-        if move.owner.wait_for("Press Enter once it is there."):
+    while lacking := credentials.lacking(await move.identities.document(move.did)):
+        if move.owner.wait_for(f"Press Enter once it is there. Still the old one: {', '.join(lacking)}."):
             continue
         if waited >= move.plan.retry_seconds:
             raise NotNow(f"{address} does not have the new document yet: give the same command once it does")

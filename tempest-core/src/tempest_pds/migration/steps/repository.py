@@ -25,8 +25,7 @@ async def export(move: Move) -> Contents:
             assert move.plan.car is not None
             shutil.copyfile(move.plan.car, move.car)
     else:
-        session = await move.at_source()
-        if known is None or not move.car.exists() or known["rev"] != await move.latest_rev(session):
+        if known is None or not move.car.exists() or await move.is_written_since(known["rev"]):
             await _download(move)
     with open_repo_file(move.car, move.did) as file:
         contents = file.check(move.target_description.blob_limit)
@@ -35,7 +34,7 @@ async def export(move: Move) -> Contents:
         move.journal.done("export", rev=rev, root=str(contents.root), records=contents.records, bytes=contents.size)
         move.journal.undo("import")
         move.owner.tell(
-            f"The repository is here: {count(contents.records, 'record')}, {size(contents.size)}, all of it checked."
+            f"The repository is here: {count(contents.records, 'record')}, {size(contents.size)}, and whole."
         )
     return contents
 
@@ -97,11 +96,11 @@ async def settle(move: Move) -> bool:
     """
     if move.source is None:
         return False
-    session = await move.at_source()
     behind = False
     for _ in range(_ROUNDS):
         exported = move.journal.step("export")
-        if exported is not None and exported["rev"] == await move.latest_rev(session):
+        assert exported is not None
+        if not await move.is_written_since(exported["rev"]):
             return behind
         behind = True
         move.owner.tell("The account was written to at the source meanwhile; its repository is fetched again.")

@@ -2,7 +2,7 @@
 
 https://atproto.com/specs/did#did-documents. Documents come from strangers, and hold what other systems put there. So
 reading is lenient: only the `id` must be right, an entry that makes no sense is passed over, and of several that match
-the first one counts.
+the first one counts. But a document must not be nested so deeply that nobody could write it out again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from tempest_pds.protocol.crypto.did_key import parse_did_key, parse_legacy_key, parse_multikey
 from tempest_pds.protocol.crypto.keys import Curve, PublicKey
+from tempest_pds.protocol.data_model.value import MAX_DEPTH
 from tempest_pds.protocol.errors import InvalidSyntax, ProtocolError
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
@@ -45,6 +46,8 @@ class DidDocument:
         """Take parsed JSON as a document; raise InvalidSyntax."""
         if not isinstance(json, dict) or not isinstance(json.get("id"), str):
             raise InvalidSyntax("not a DID document")
+        if _is_too_deep(json):
+            raise InvalidSyntax("a DID document is nested too deeply")
         return cls(Did.parse(json["id"]), json)
 
     @property
@@ -169,3 +172,13 @@ def _is_http_url(text: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port >= 0)
     except ValueError:
         return False
+
+
+def _is_too_deep(document: dict[str, Any]) -> bool:
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH):
+        inner = [item for value in level for item in (value.values() if isinstance(value, dict) else value)]
+        level = [item for item in inner if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True

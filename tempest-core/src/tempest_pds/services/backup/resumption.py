@@ -8,6 +8,7 @@ a higher revision would drop what comes. So after a restore:
 * Every repository gets a new commit over the tree that it has, with a revision of now, above any that was made before.
 * Every account is announced anew: #identity, #account and, of an active one, #sync, which tells consumers to fetch the
   repository. The events wait in the outbox, and are told when the server starts.
+* No account is deleted at once because its owner had wanted it by now: it may have been activated since the backup.
 
 https://atproto.com/specs/sync
 """
@@ -39,6 +40,10 @@ MARGIN: Final = 1_000_000
 EVENTS_PER_SECOND: Final = 10_000
 """More than any server of this kind can write: what may have been announced is bounded by time."""
 
+_DAY_US: Final = 24 * 3_600 * 1_000_000
+KEPT_DAYS: Final = 7
+"""How long an account stays that was to be deleted since the backup, so that its owner can say otherwise again."""
+
 
 @dataclass(slots=True)
 class Resumed:
@@ -67,6 +72,7 @@ def resume(
     accounts.waiting_mails.clear()
     # So have these: one that was used since would be good again.
     accounts.email_tokens.clear()
+    accounts.accounts.put_off_deletions(now_us() + KEPT_DAYS * _DAY_US)
     resumed = Resumed(sequencer.last_seq())
     clock = TidClock()
     total = accounts.accounts.count()

@@ -97,3 +97,18 @@ class Snapshot:
                 page, size = [], 0
         if page:
             yield page
+
+
+class AllBlocks:
+    """A snapshot as a source of its nodes and its records."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def get(self, cid: CID, /) -> bytes | None:
+        """Return a node or a record, or None when it is not here."""
+        block = self._snapshot.get(cid)
+        if block is None:
+            row = self._snapshot.connection.execute(sql.SELECT_RECORD_BLOCK.sql, (cid.raw, 1)).fetchone()
+            block = None if row is None else bytes(row[0])
+        return block
