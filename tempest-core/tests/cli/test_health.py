@@ -26,7 +26,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def listener() -> Iterator[http.server.HTTPServer]:
     with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield server
         server.shutdown()
