@@ -64,6 +64,15 @@ def test_nobody_there(listener: http.server.HTTPServer) -> None:
     assert (code, said) == (1, f"tempest: 127.0.0.2 port {port} does not answer: Connection refused\n")
 
 
+def test_that_the_port_is_not_set_is_told_where_nobody_answers() -> None:
+    """On an address of this machine where nothing ever listens."""
+    code, _, said = health(TEMPEST_BIND_ADDRESS="127.0.0.2")
+    assert (code, said) == (
+        1,
+        "tempest: 127.0.0.2 port 4000 does not answer: Connection refused (PORT is not set)\n",
+    )
+
+
 def test_a_port_that_is_none() -> None:
     assert health(PORT="http") == (1, "", "tempest: PORT must be a whole number, at most 65535\n")
 

@@ -88,7 +88,13 @@ def check_writable(account: Account | None) -> Account:
         raise AccountMissing("Account not found")
     match account.status:
         case AccountStatus.TAKENDOWN | AccountStatus.SUSPENDED:
-            raise AccountTakedown("Account has been taken down")
+            raise account_takedown(account.status)
         case AccountStatus.DEACTIVATED:
             raise AccountDeactivated("Account is deactivated")
     return account
+
+
+def account_takedown(status: AccountStatus) -> AccountTakedown:
+    """Make the refusal of an account that a moderator keeps: clients show its message, and know only this one name."""
+    what = "suspended" if status is AccountStatus.SUSPENDED else "taken down"
+    return AccountTakedown(f"Account has been {what}")
