@@ -18,7 +18,7 @@ KEPT = "declare -p PDS TOKEN DID 2>/dev/null || true; declare -f sign_in xrpc"
 def newest_code(server: Tempest, seen: set[str]) -> str:
     """Wait for a code that was not there before."""
     deadline = time.monotonic() + 20
-    while not (new := [code for code in CODE.findall(server.log.read_text()) if code not in seen]):
+    while not (new := [match[0] for match in CODE.finditer(server.log.read_text()) if match[0] not in seen]):
         assert time.monotonic() < deadline, server.log_tail()
         time.sleep(0.02)
     seen.update(new)
