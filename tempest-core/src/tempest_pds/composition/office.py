@@ -74,6 +74,7 @@ def make_office(
         dids=dids,
         documents=documents,
         hooks=hooks,
+        outbox=outbox,
     )
     return Office(
         administration=Administration(

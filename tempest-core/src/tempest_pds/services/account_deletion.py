@@ -31,6 +31,7 @@ from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.announcer import Announcer, add_account
 from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.email_codes import CodeOutbox
 from tempest_pds.services.errors import AccountNotFound
 from tempest_pds.services.firehose import Firehose
 from tempest_pds.services.hosted_documents import HostedDocuments
@@ -67,6 +68,7 @@ class AccountDeletion:
         dids: DidResolver,
         documents: HostedDocuments,
         hooks: AccountHooks,
+        outbox: CodeOutbox,
         now: Callable[[], int] = now_us,
     ) -> None:
         self._store = store
@@ -79,6 +81,7 @@ class AccountDeletion:
         self._dids = dids
         self._documents = documents
         self._hooks = hooks
+        self._outbox = outbox
         self._now = now
         self._under_way: set[Did] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,7 +94,7 @@ class AccountDeletion:
 
         Args:
             condition: called with the account as it is then, in the transaction that deletes it and in its thread; what
-                it raises comes out here, and nothing has happened.
+                it raises comes out here, and nothing has happened. A mail that it adds to the outbox is sent.
 
         Raises:
             AccountNotFound: no such account.
@@ -158,6 +161,7 @@ class AccountDeletion:
 
         async def end() -> None:
             await self._writer.run(self._store_deletion, did, condition)
+            self._outbox.stir()
             self._dids.forget(did)
             self._hooks.notify("account_changed", did=str(did), handle=account.handle, change="deleted")
             await self._announcer.announce_pending()

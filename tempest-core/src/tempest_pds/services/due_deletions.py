@@ -77,5 +77,4 @@ class DueDeletions:
                 self._outbox.add(told)
 
         await self._deletion.delete(did, still_due)
-        self._outbox.stir()
         _audit.info("account.deleted_as_due", by="owner", subject=did, delete_after=to_datetime(due[0]))

@@ -75,4 +75,3 @@ class OwnerDeletion:
                 self._outbox.add(told)
 
         await self._deletion.delete(did, still_proven)
-        self._outbox.stir()
