@@ -22,13 +22,14 @@ from tempest_pds.services.credentials import FULL as FULL_SCOPES
 from tempest_pds.services.credentials import STANDARD, Credentials, Kind, Scope
 from tempest_pds.services.errors import (
     AccountMissing,
-    AccountTakedown,
     AuthenticationRequired,
     AuthMissing,
     ExpiredToken,
     InvalidToken,
     UntrustedIss,
 )
+from tempest_pds.services.hosting import account_takedown
+from tempest_pds.stores.account.accounts import AccountStatus
 
 ADMIN_FAILURES: Final = Limit("admin-failure", 30, 5 * MINUTE)
 _ADMIN_NAME: Final = "admin"
@@ -199,7 +200,7 @@ class Authenticator:
         if status not in _TAKEN_DOWN or credentials.scope is Scope.TAKENDOWN:
             return credentials
         if not credentials.is_full or Scope.TAKENDOWN not in (auth.scopes or ()):
-            raise AccountTakedown("Account has been taken down")
+            raise account_takedown(AccountStatus(status))
         return replace(credentials, scope=Scope.TAKENDOWN)
 
     async def _bearer_without_session(self, auth: Auth, call: Call, token: str) -> Credentials:
@@ -249,7 +250,7 @@ class Authenticator:
         if status is None:
             raise AccountMissing("Account not found")
         if status in _TAKEN_DOWN:
-            raise AccountTakedown("Account has been taken down")
+            raise account_takedown(AccountStatus(status))
 
 
 def _parse(header: bytes) -> tuple[str, str]:
