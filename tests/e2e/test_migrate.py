@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import secrets
 import signal
 import stat
@@ -10,8 +9,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,120 +18,32 @@ from tests.support.account import Account, sign_up
 from tests.support.command import TEMPEST
 from tests.support.command import command as operate
 from tests.support.intercepting_proxy import Dropped, Exchange, Hook, InterceptingProxy
-from tests.support.movers import NEW_PASSWORD, activate, command, finish, furnish, key_file, move, owner_of, show
-from tests.support.node import Node
+from tests.support.movers import (
+    NEW_PASSWORD,
+    ROTATION_KEY,
+    SERVER,
+    Ways,
+    activate,
+    command,
+    finish,
+    furnish,
+    key_file,
+    move,
+    own_key,
+    owner_of,
+)
 from tests.support.process import json_request
-from tests.support.reference import PlcDirectory, ReferencePds
-from tests.support.server import Tempest
-from tests.support.smtp_server import Received, SmtpServer
+from tests.support.reference import ReferencePds
 from tests.support.terminal import Terminal
 
-from tempest_pds.migration.errors import MigrationError, NotNow, Undone
-from tempest_pds.migration.plan import Plan
+from tempest_pds.migration.errors import NotNow
 from tempest_pds.protocol.crypto import jwt
-from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256, private_key
+from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256
 from tempest_pds.protocol.identity.did_document import format_did_document
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.stores.key_files import KeyFiles
 
-SERVER = "com.atproto.server"
-ROTATION_KEY = "21" * 32
-"""The old server's rotation key, which the tests have as well: an owner with a key of the DID."""
 LOGGING_IN = {f"{SERVER}.createSession", f"{SERVER}.refreshSession"}
-
-
-@dataclass
-class Ways:
-    """The servers to move between; what goes to either passes a proxy."""
-
-    old: InterceptingProxy
-    old_server: ReferencePds
-    new: InterceptingProxy
-    new_server: Tempest
-    plc: PlcDirectory
-    mails: SmtpServer
-
-    def reset(self) -> None:
-        self.old.reset()
-        self.new.reset()
-
-    def plan(self, account: Account, state: Path, **more: Any) -> Plan:
-        given = {"source": self.old.url, "plc_url": self.plc.url, "state": state, "retry_seconds": 0.0, **more}
-        return Plan(account=account.did, target=self.new.url, **given)
-
-    def arguments(self, account: Account, state: Path) -> list[str]:
-        return [
-            *(account.did, self.new.url, "--source", self.old.url, "--plc-url", self.plc.url),
-            *("--state", str(state), "--retry", "0"),
-        ]
-
-    def mailed_code(self, account: Account, number: int) -> str:
-        """Give the code in the so-manieth mail to an account."""
-        address = f"{account.handle}@mail.test"
-
-        def of_account(mails: list[Received]) -> list[str]:
-            return [mail.text for mail in mails if address in mail.recipients]
-
-        mails = self.mails.wait_until(lambda mails: len(of_account(mails)) >= number)
-        match = re.search(r"[A-Z0-9]{5}-[A-Z0-9]{5}", of_account(mails)[number - 1])
-        assert match is not None
-        return match[0]
-
-    def document(self, account: Account) -> dict[str, Any]:
-        status, document = json_request(f"{self.plc.url}/{account.did}")
-        assert status == 200
-        assert isinstance(document, dict)
-        return document
-
-    def points_at_new(self, account: Account) -> bool:
-        return bool(self.document(account)["service"][0]["serviceEndpoint"] == self.new.url)
-
-    def at_new(self, account: Account) -> Account:
-        given = {"identifier": account.did, "password": NEW_PASSWORD}
-        status, session = json_request(f"{self.new_server.url}/xrpc/{SERVER}.createSession", given)
-        assert status == 200
-        assert isinstance(session, dict)
-        return Account(
-            self.new_server, account.did, session["handle"], NEW_PASSWORD, session["accessJwt"], session["refreshJwt"]
-        )
-
-    def is_at_new(self, account: Account) -> bool:
-        status, _ = json_request(f"{self.new_server.url}/xrpc/com.atproto.sync.getRepoStatus?did={account.did}")
-        return status == 200
-
-
-@pytest.fixture(scope="module")
-def running_ways(node: Node, plc: PlcDirectory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
-    folder = tmp_path_factory.mktemp("ways")
-    with SmtpServer() as mails, InterceptingProxy() as old, InterceptingProxy() as new:
-        reference = ReferencePds(
-            node,
-            folder / "old",
-            plc.url,
-            PDS_EMAIL_SMTP_URL=f"smtp://localhost:{mails.port}",
-            PDS_EMAIL_FROM_ADDRESS="pds@example.com",
-            PDS_PLC_ROTATION_KEY_K256_PRIVATE_KEY_HEX=ROTATION_KEY,
-        )
-        tempest = Tempest(
-            folder / "new",
-            plc.url,
-            TEMPEST_PUBLIC_URL=new.url,
-            TEMPEST_BLOB_MAX_BYTES="100000",
-            TEMPEST_SSRF_PROTECTION="false",
-        )
-        with reference, tempest:
-            old.upstream, new.upstream = reference.url, tempest.url
-            yield Ways(old, reference, new, tempest, plc, mails)
-
-
-@pytest.fixture
-def ways(running_ways: Ways) -> Ways:
-    running_ways.reset()
-    return running_ways
-
-
-def own_key() -> PrivateKey:
-    return private_key(bytes.fromhex(ROTATION_KEY))
 
 
 def test_an_account_moves_by_a_mailed_code(ways: Ways, tmp_path: Path) -> None:
@@ -309,176 +219,6 @@ def test_the_owner_alone_may_keep_the_keys(ways: Ways, tmp_path: Path) -> None:
     assert account.query(f"{SERVER}.checkAccountStatus")["activated"] is True, "it was to be kept"
 
 
-def test_blobs_that_cannot_be_moved_are_named_and_tried_again(ways: Ways, tmp_path: Path) -> None:
-    account = sign_up(ways.old_server, "lossy")
-    cids = furnish(account, blobs=3)
-    show(account, bytes(200_000))
-    plan = ways.plan(account, tmp_path / "state", rotation_key=own_key())
-
-    def spoil(exchange: Exchange) -> None:
-        if exchange.params["cid"] == cids[0]:
-            exchange.refuse(400, "InvalidRequest", "Blob not found")
-        elif exchange.params["cid"] == cids[1]:
-            exchange.answer = b"damaged"
-
-    ways.old.hooks["com.atproto.sync.getBlob"] = spoil
-    owner = owner_of(account)
-    owner.yes = False
-    with pytest.raises(NotNow):
-        move(account, plan, owner)
-    assert "1 blob above the 100 kB" in owner.text
-    assert f"{cids[0]} (at://" in owner.text
-    assert "the source does not have it (Blob not found)" in owner.text
-    assert "damaged" in owner.text
-    assert "the target takes 100 kB" in owner.text
-    failed = json.loads((tmp_path / "state" / "state.json").read_text())["steps"]["blobs"]["failed"]
-    assert {cids[0], cids[1]} < set(failed)
-    assert len(failed) == 3
-    with pytest.raises(Undone, match="above"):
-        move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key(), strict=True))
-
-    ways.old.reset()
-    owner = move(account, plan)
-    assert "2 blobs moved, 1 could not be." in owner.text
-    assert "1 blob could not be moved" in owner.text
-    assert ways.at_new(account).query(f"{SERVER}.checkAccountStatus")["importedBlobs"] == 3
-
-
-def test_what_is_written_meanwhile_comes_along(ways: Ways, tmp_path: Path) -> None:
-    """Until the very last moment: while the owner looks for the code, for instance."""
-    account = sign_up(ways.old_server, "busy")
-    furnish(account, blobs=1)
-
-    def write(exchange: Exchange) -> None:
-        del ways.new.hooks["com.atproto.identity.getRecommendedDidCredentials"]
-        account.post("late words")
-
-    ways.new.hooks["com.atproto.identity.getRecommendedDidCredentials"] = write
-    owner = move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key()))
-    assert "written to at the source meanwhile" in owner.text
-    assert "3 records, the same on both sides" in owner.text
-
-
-def test_an_old_server_that_limits_and_fails_is_waited_for(ways: Ways, tmp_path: Path) -> None:
-    account = sign_up(ways.old_server, "patient")
-    cids = furnish(account)
-    troubles = [(429, {"Retry_After": "1"}), (502, {}), (503, {})]
-
-    def trouble(exchange: Exchange) -> None:
-        if exchange.params["cid"] == cids[0] and troubles:
-            status, headers = troubles.pop()
-            exchange.refuse(status, "Trouble", **headers)
-
-    ways.old.hooks["com.atproto.sync.getBlob"] = trouble
-
-    def expire(exchange: Exchange) -> None:
-        del ways.new.hooks[exchange.nsid]
-        exchange.refuse(400, "ExpiredToken", "Token has expired")
-
-    ways.new.hooks["com.atproto.repo.importRepo"] = expire
-    owner = move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key(), retry_seconds=30.0))
-    assert "waiting 1 s as it asks" in owner.text
-    assert "2 blobs at the target" in owner.text
-    assert f"{SERVER}.refreshSession" in ways.new.procedures
-
-
-@pytest.mark.parametrize(
-    ("change", "refusal"),
-    [
-        ({"passwords": {"source": "wrong"}}, "the source does not take the password"),
-        ({"passwords": {"target": "short"}}, "give another password for the target"),
-        ({"plc_token": "AAAAA-BBBBB", "rotation_key": None}, "the source does not take the code"),
-        ({"handle": "no.such.domain.test"}, "more than one part"),
-        ({"handle": "alice.example.com"}, "leads nowhere"),
-        ({"handle": "not a handle"}, "is not a handle"),
-        ({"target": "localhost:1"}, "the target does not answer"),
-        ({"target": "ftp://pds"}, "is no address of a server"),
-        ({"target": "http://1.1.1.1"}, "passwords would be read on the way: give https://1.1.1.1"),
-        ({"plc_url": "http://localhost:1"}, "cannot be had"),
-        ({"account": "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"}, "there is no did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"),
-        ({"account": "nobody.test"}, "has no account nobody.test"),
-        ({"rotation_key": generate_k256()}, "is no rotation key of the DID"),
-        ({"recovery_keys": ("did:key:zNone",)}, "did:key:zNone is no public key"),
-    ],
-    ids=lambda value: None if isinstance(value, str) else " ".join(value),
-)
-def test_a_mistake_is_one_line_and_changes_nothing(
-    ways: Ways, resident: Account, tmp_path: Path, change: dict[str, Any], refusal: str
-) -> None:
-    given = {"rotation_key": own_key(), **change}
-    owner = owner_of(resident)
-    owner.passwords |= given.pop("passwords", {})
-    plan = replace(ways.plan(resident, tmp_path / "state"), **given)
-    with pytest.raises(MigrationError, match=re.escape(refusal)) as stopped:
-        move(resident, plan, owner)
-    assert "\n" not in str(stopped.value)
-    assert ways.document(resident)["service"][0]["serviceEndpoint"] == ways.old_server.url
-    assert resident.query(f"{SERVER}.checkAccountStatus")["activated"] is True
-
-
-def test_a_target_that_lost_something_leaves_the_source_active(ways: Ways, tmp_path: Path) -> None:
-    account = sign_up(ways.old_server, "wary")
-    cids = furnish(account)
-
-    def lose(exchange: Exchange) -> None:
-        """Have a record go just when the account is there."""
-        new = ways.at_new(account)
-        records = new.query("com.atproto.repo.listRecords", repo=new.did, collection="app.bsky.feed.post")["records"]
-        rkey = records[0]["uri"].rpartition("/")[2]
-        new.procedure("com.atproto.repo.deleteRecord", repo=new.did, collection="app.bsky.feed.post", rkey=rkey)
-
-    def hide(exchange: Exchange) -> None:
-        exchange.answer = json.dumps({"cids": cids[1:]}).encode()
-
-    ways.new.hooks[f"{SERVER}.activateAccount"] = lose
-    ways.new.hooks["com.atproto.sync.listBlobs"] = hide
-    owner = owner_of(account)
-    with pytest.raises(Undone, match="the target is not as the source"):
-        move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key()), owner)
-    assert "2 records the same, 1 missing at the target" in owner.text
-    assert f"1 blob missing at the target: {cids[0]}" in owner.text
-    assert json.loads((tmp_path / "state" / "report.json").read_text())["ok"] is False
-    assert account.query(f"{SERVER}.checkAccountStatus")["activated"] is True
-
-
-def test_a_target_with_another_directory_is_told_by_its_accounts(ways: Ways, resident: Account, tmp_path: Path) -> None:
-    repo = {"did": "did:plc:bbbbbbbbbbbbbbbbbbbbbbbb", "head": "", "rev": "", "active": True}
-
-    def show(exchange: Exchange) -> None:
-        exchange.answer = json.dumps({"repos": [repo]}).encode()
-
-    ways.new.hooks["com.atproto.sync.listRepos"] = show
-    with pytest.raises(Undone, match="it uses another one"):
-        move(resident, ways.plan(resident, tmp_path / "state", dry_run=True))
-
-
-REFUSALS = {
-    "com.atproto.server.describeServer": ("InvalidInviteCode", "the target wants an invite code: give one"),
-    "com.atproto.server.createAccount": ("InvalidInviteCode", "give a code of the target's operator"),
-    "com.atproto.repo.importRepo": ("PayloadTooLarge", "its operator can raise the limit"),
-    "com.atproto.identity.submitPlcOperation": ("InvalidRequest", "the target does not take the operation"),
-}
-
-
-@pytest.mark.parametrize("nsid", REFUSALS)
-def test_what_the_target_refuses_stops_the_move_before_the_did_is_changed(
-    ways: Ways, tmp_path: Path, nsid: str
-) -> None:
-    account = sign_up(ways.old_server, "refused")
-    error, refusal = REFUSALS[nsid]
-
-    def refuse(exchange: Exchange) -> None:
-        if exchange.method == "GET":
-            exchange.answer = exchange.answer.replace(b'"inviteCodeRequired":false', b'"inviteCodeRequired":true')
-        else:
-            exchange.refuse(413 if error == "PayloadTooLarge" else 400, error)
-
-    (ways.new.hooks if nsid.endswith("describeServer") else ways.new.instead)[nsid] = refuse
-    with pytest.raises(MigrationError, match=re.escape(refusal)):
-        move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key()))
-    assert ways.document(account)["service"][0]["serviceEndpoint"] == ways.old_server.url
-
-
 def test_an_account_that_was_taken_down_can_leave(ways: Ways, tmp_path: Path) -> None:
     """From Tempest: the reference server means to let it, and gives it no token."""
     account = sign_up(ways.new_server, "banned")
@@ -491,30 +231,6 @@ def test_an_account_that_was_taken_down_can_leave(ways: Ways, tmp_path: Path) ->
     assert "3 records, the same on both sides" in owner.text
     assert "2 blobs at the target" in owner.text
     assert ways.document(account)["service"][0]["serviceEndpoint"] == ways.old_server.url
-
-
-def test_a_second_factor_is_asked_for(ways: Ways, resident: Account, tmp_path: Path) -> None:
-    def want_code(exchange: Exchange) -> None:
-        if b'"authFactorToken": "ABCDE"' not in exchange.body:
-            exchange.refuse(401, "AuthFactorTokenRequired", "A sign in code has been sent")
-
-    ways.old.hooks[f"{SERVER}.createSession"] = want_code
-    plan = ways.plan(resident, tmp_path / "state", rotation_key=own_key(), dry_run=True)
-    with pytest.raises(NotNow, match="--auth-factor-token CODE"):
-        move(resident, plan)
-    owner = owner_of(resident)
-    owner.codes = ["ABCDE"]
-    move(resident, plan, owner)
-    assert owner.codes == []
-    move(resident, replace(plan, factor="ABCDE"))
-
-
-def test_an_app_password_is_told_from_the_account_s_own(ways: Ways, resident: Account, tmp_path: Path) -> None:
-    made = resident.procedure(f"{SERVER}.createAppPassword", name=tmp_path.name[:30])
-    owner = owner_of(resident)
-    owner.passwords["source"] = made["password"]
-    with pytest.raises(MigrationError, match="app password"):
-        move(resident, ways.plan(resident, tmp_path / "state", dry_run=True), owner)
 
 
 def test_a_did_web_moves_once_its_owner_has_published_what_he_is_shown(ways: Ways, tmp_path: Path) -> None:
@@ -562,11 +278,3 @@ def bring_did(server: ReferencePds, did: Did, handle: str, key: PrivateKey) -> A
     assert status == 200, made
     assert isinstance(made, dict)
     return Account(server, did, handle, given["password"], made["accessJwt"], made["refreshJwt"])
-
-
-@pytest.fixture(scope="module")
-def resident(running_ways: Ways) -> Account:
-    """An account that stays where it is, whatever is tried."""
-    account = sign_up(running_ways.old_server, "resident")
-    furnish(account)
-    return account
