@@ -53,26 +53,34 @@ def test_an_account_moves_by_a_mailed_code(ways: Ways, tmp_path: Path) -> None:
     before = account.query(f"{SERVER}.checkAccountStatus")
     looked = move(account, ways.plan(account, state, dry_run=True))
     assert "3 records in" in looked.text
+    assert f"own key {own_key().public.did_key} leaves the DID; the target's comes in its place" in looked.text
     assert looked.said[-1] == "Nothing was changed."
     assert set(ways.old.procedures + ways.new.procedures) <= LOGGING_IN
     assert account.query(f"{SERVER}.checkAccountStatus") == before
     assert not state.exists()
     assert not ways.is_at_new(account)
 
-    with pytest.raises(NotNow, match="--plc-token CODE"):
-        move(account, ways.plan(account, state))
+    arguments = ways.arguments(account, state)
+    _, told = finish(command(account, *arguments, "--yes"), 75)
+    assert f"a code to {account.handle}@mail.test" in told
+    assert told.endswith(f"give\n  tempest migrate {' '.join(arguments)} --yes --plc-token CODE\n")
     assert not ways.points_at_new(account)
-    with Terminal([*TEMPEST, "migrate", *ways.arguments(account, state), "--deep"], dict(os.environ)) as terminal:
+    with Terminal([*TEMPEST, "migrate", *arguments, "--deep"], dict(os.environ)) as terminal:
+        terminal.answer("password at the source:", "mistyped")
+        terminal.wait_for("The source does not take the password")
         terminal.answer("password at the source:", account.password)
         terminal.answer("password at the target:", NEW_PASSWORD)
         terminal.answer("Move the account? [y/N]:", "y")
-        terminal.answer("The code:", "AAAAA-BBBBB")
-        terminal.wait_for("does not take that code")
-        terminal.answer("The code:", ways.mailed_code(account, number=3))
+        terminal.answer(f"to {account.handle}@mail.test (good for a few minutes). The code:", "AAAAA-BBBBB")
+        terminal.wait_for("does not take that code: Token is invalid. Is it typed as it was mailed?")
+        terminal.answer("The code:", ways.mailed_code(account, number=2))
         terminal.answer("Deactivate the account at the source?", "y")
         assert terminal.finish() == 0, terminal.seen
     assert "3 records, the same on both sides" in terminal.seen
     assert "2 blobs at the target, each read back" in terminal.seen
+    assert f"{account.handle} leads to the account at the target, and nowhere else" in terminal.seen
+    assert "not moved" not in terminal.seen, "what was found is told by the first run"
+    assert "Log in anew in every app" in terminal.seen
     assert account.password not in terminal.seen
 
     new = ways.at_new(account)
@@ -87,7 +95,9 @@ def test_an_account_moves_by_a_mailed_code(ways: Ways, tmp_path: Path) -> None:
     written = (state / "state.json").read_text()
     for secret in (NEW_PASSWORD, account.password, "eyJ"):
         assert secret not in written
-    assert {stat.S_IMODE((state / name).stat().st_mode) for name in ("state.json", "report.json")} == {0o600}
+    assert {stat.S_IMODE((state / name).stat().st_mode) for name in ("state.json", "report.json", "repo.car")} == {
+        0o600
+    }
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
 
 

@@ -20,18 +20,23 @@ from tempest_pds.protocol.crypto.keys import generate_k256
     [
         ({"passwords": {"source": "wrong"}}, "the source does not take the password"),
         ({"passwords": {"target": "short"}}, "give another password for the target"),
-        ({"plc_token": "AAAAA-BBBBB", "rotation_key": None}, "the source does not take the code"),
         ({"handle": "no.such.domain.test"}, "more than one part"),
         ({"handle": "alice.example.com"}, "leads nowhere"),
-        ({"handle": "not a handle"}, "is not a handle"),
+        ({"handle": "not a handle"}, "is not a handle: give one with --handle"),
+        ({"handle": "dora"}, "'dora' is not a handle: give the whole one, such as dora.test"),
+        ({"email": "foo"}, "foo is no address that mail goes to"),
         ({"target": "localhost:1"}, "the target does not answer"),
         ({"target": "ftp://pds"}, "is no address of a server"),
         ({"target": "http://1.1.1.1"}, "passwords would be read on the way: give https://1.1.1.1"),
-        ({"plc_url": "http://localhost:1"}, "cannot be had"),
+        ({"plc_url": "http://localhost:1"}, "cannot be had from http://localhost:1: the connection is refused"),
         ({"account": "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"}, "there is no did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"),
         ({"account": "nobody.test"}, "has no account nobody.test"),
         ({"rotation_key": generate_k256()}, "is no rotation key of the DID"),
         ({"recovery_keys": ("did:key:zNone",)}, "did:key:zNone is no public key"),
+        # These are the last: the account comes to be at the target.
+        ({"plc_token": "AAAAA-BBBBB", "rotation_key": None}, "the source does not take the code"),
+        ({"handle": "elsewhere.test"}, "already: leave out --handle"),
+        ({"email": "foo@mail.test"}, "leave out --email"),
     ],
     ids=lambda value: None if isinstance(value, str) else " ".join(value),
 )
@@ -58,6 +63,19 @@ def test_a_target_with_another_directory_is_told_by_its_accounts(ways: Ways, res
     ways.new.hooks["com.atproto.sync.listRepos"] = show
     with pytest.raises(Undone, match="it uses another one"):
         move(resident, ways.plan(resident, tmp_path / "state", dry_run=True))
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_server_that_does_not_speak_tls_is_not_waited_for(
+    ways: Ways, resident: Account, tmp_path: Path, side: str
+) -> None:
+    plain = {"source": ways.old_server.url, "target": ways.new_server.url}[side]
+    secure = plain.replace("http:", "https:")
+    plan = ways.plan(resident, tmp_path / "state", retry_seconds=30.0)
+    change: dict[str, Any] = {"account": resident.handle, side: secure}
+    with pytest.raises(MigrationError, match=f"^is the {side} at {plain}[?]") as stopped:
+        move(resident, replace(plan, **change))
+    assert not isinstance(stopped.value, NotNow)
 
 
 REFUSALS = {

@@ -98,6 +98,9 @@ class Stranger:
     def password(self, side: Side, *, new: bool) -> str:
         return self.passwords[side]
 
+    def forget_password(self, side: Side) -> bool:
+        return False
+
     def code(self, question: str) -> str | None:
         self.asked.append(question)
         return self.codes.pop(0) if self.codes else None

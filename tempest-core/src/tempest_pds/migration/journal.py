@@ -73,6 +73,10 @@ class Journal:
                     f"{self.folder} is of a move of {self.move['did']} to {self.move['target']}: "
                     "give another folder with --state"
                 )
+        self.note(**facts)
+
+    def note(self, **facts: Any) -> None:
+        """Write down more of the move."""
         self._state["move"] = {**self.move, **facts}
         self._save()
 
