@@ -170,7 +170,7 @@ def test_a_source_that_dies_after_the_did_was_changed_is_needed_no_more(ways: Wa
     try:
         first = move(account, plan)
         assert "could not be deactivated" in first.text
-        second = move(account, plan)
+        second = move(account, replace(plan, account=account.handle))
     finally:
         ways.old.upstream = ways.old_server.url
     assert "needed no more" in second.text

@@ -7,19 +7,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from tempest_pds.migration.beginning import begin
 from tempest_pds.migration.comparison import verify
 from tempest_pds.migration.errors import CallRefused, MigrationError, ServerAway, Undone
 from tempest_pds.migration.finding import Findings, lines
 from tempest_pds.migration.identity import Identities
-from tempest_pds.migration.journal import Journal
+from tempest_pds.migration.journal import Journal, find_did
 from tempest_pds.migration.move import Description, Move
 from tempest_pds.migration.origins import advice_on_ledgers, find_source, origin
 from tempest_pds.migration.owner import Owner
 from tempest_pds.migration.patience import Patience
 from tempest_pds.migration.plan import Plan
-from tempest_pds.migration.preflight import examine_contents, examine_servers
+from tempest_pds.migration.preflight import examine_contents, examine_servers, typed_handle
 from tempest_pds.migration.steps.account import choose_password, make_account
 from tempest_pds.migration.steps.activation import activate, say_farewell
 from tempest_pds.migration.steps.blobs import move_blobs
@@ -31,6 +32,8 @@ from tempest_pds.protocol.crypto.did_key import parse_did_key
 from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.safe_fetch import SafeFetch
+
+_FOLDER: Final = "tempest-migration"
 
 
 async def migrate(plan: Plan, owner: Owner) -> None:
@@ -53,7 +56,7 @@ async def migrate(plan: Plan, owner: Owner) -> None:
         _check_keys(plan)
         target = server(await origin(plan.target), "the target")
         named = None if plan.source is None else server(await origin(plan.source), "the source")
-        did = await identities.did(plan.account, named)
+        did = await _find_did(plan, identities, named)
         document = await identities.document(did, advice_on_ledgers(plan, named, target))
         with _journal(plan, did) as journal:
             source = named or await find_source(plan, journal, document, target, server)
@@ -176,9 +179,21 @@ async def _catch_up(move: Move) -> None:
         await move_blobs(move)
 
 
+async def _find_did(plan: Plan, identities: Identities, source: Server | None) -> Did:
+    """Find the account; a handle that leads nowhere since the account moved is known from the folder of its move."""
+    try:
+        return await identities.did(plan.account, source)
+    except MigrationError:
+        folders = [plan.state] if plan.state is not None else sorted(Path().glob(f"{_FOLDER}-*"))
+        did = find_did(folders, typed_handle(plan.account))
+        if did is None:
+            raise
+        return did
+
+
 @contextmanager
 def _journal(plan: Plan, did: Did) -> Iterator[Journal]:
-    folder = plan.state or Path(f"tempest-migration-{did.replace(':', '-').replace('%', '-')}")
+    folder = plan.state or Path(f"{_FOLDER}-{did.replace(':', '-').replace('%', '-')}")
     if not plan.dry_run:
         journal = Journal.open(folder)
         try:
@@ -186,7 +201,7 @@ def _journal(plan: Plan, did: Did) -> Iterator[Journal]:
         finally:
             journal.close()
         return
-    with tempfile.TemporaryDirectory(prefix="tempest-migration-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}-") as scratch:
         if (folder / "state.json").exists():
             shutil.copy(folder / "state.json", scratch)
         journal = Journal.open(Path(scratch))
