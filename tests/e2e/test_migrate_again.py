@@ -33,8 +33,11 @@ def test_what_an_earlier_run_settled_is_not_silently_kept_nor_forgotten(ways: Wa
     plan = ways.plan(account, tmp_path / "state", rotation_key=own_key(), keep_source=True)
     handle, wary = f"x{account.handle}", owner_of(account)
     wary.yes = False
+    given = replace(plan, handle=handle, recovery_keys=(recovery,))
+    with pytest.raises(Undone):
+        move(account, replace(given, self_custody=True, email="foo"))
     with pytest.raises(NotNow):
-        move(account, replace(plan, handle=handle, recovery_keys=(recovery,)), wary)
+        move(account, given, wary)
 
     late: list[tuple[dict[str, Any], str]] = [
         ({"handle": f"y{account.handle}"}, f"this move was begun as {handle}: leave out --handle"),
@@ -48,7 +51,7 @@ def test_what_an_earlier_run_settled_is_not_silently_kept_nor_forgotten(ways: Wa
     assert not ways.points_at_new(account)
 
     owner = move(account, replace(plan, handle=f"@{handle.upper()}"))
-    assert "As an earlier run was given it: --recovery-key." in owner.text
+    assert "As an earlier run was given it: --recovery-key." in owner.text, "what came to nothing is not remembered"
     assert not any(line.startswith("ok       repository") for line in owner.said)
     assert ways.document(account)["alsoKnownAs"] == [f"at://{handle}"]
     assert rotation_keys(ways, account)[0] == recovery

@@ -56,7 +56,7 @@ async def begin(move: Move) -> None:
         email_there=there.get("email"),
         **facts,
     )
-    _remember_keys(move)
+    _note_keys(move)
 
 
 async def _account_there(move: Move) -> Mapping[str, Any]:
@@ -100,7 +100,7 @@ def _check_what_is_settled(move: Move) -> None:
 
 
 def _remember_keys(move: Move) -> None:
-    """Have what was said of the DID's keys hold for all runs; what is said anew counts, until the DID is changed.
+    """Have what was said of the DID's keys hold once the account is made, unless it is said anew in time.
 
     A command that goes on is often given without it, and the DID would get other keys than its owner asked for.
     """
@@ -115,7 +115,13 @@ def _remember_keys(move: Move) -> None:
         elif given and given != before and move.journal.step("did") is not None:
             raise MigrationError(f"the DID points at the target already, and {option} comes too late: leave it out")
     if missing and move.journal.step("did") is None:
-        move.owner.tell(f"As an earlier run was given it: {', '.join(missing)}.")
+        move.owner.tell(
+            f"As an earlier run was given it: {', '.join(missing)}. To do without, name another folder with --state."
+        )
+    _note_keys(move)
+
+
+def _note_keys(move: Move) -> None:
     move.journal.note(**{name: getattr(move.plan, name) for name in _REMEMBERED})
 
 
