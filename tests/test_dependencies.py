@@ -1,9 +1,11 @@
 """What the packages import is what they say they need, and nothing else."""
 
 import ast
+import functools
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -13,6 +15,12 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = ("plugins", "tempest-core", "tempest-blob-s3", "tempest-backup-s3", "tempest-smtp", "tempest-otel")
 # uvicorn's WebSocket protocol, which the core extends, is written upon it.
 NEEDED_BY_WHAT_IS_IMPORTED = {"websockets"}
+
+
+@functools.cache
+def installed() -> Mapping[str, list[str]]:
+    """List the distributions that bring each module."""
+    return packages_distributions()
 
 
 def imported(folder: str) -> dict[str, str]:
@@ -48,7 +56,7 @@ def normal(requirement: str) -> str:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_what_is_imported_is_declared(folder: str) -> None:
-    distributions = packages_distributions()
+    distributions = installed()
     needed, extra = declared(folder)
     for module, path in imported(folder).items():
         owners = {normal(name) for name in distributions.get(module, [module])}
@@ -57,7 +65,7 @@ def test_what_is_imported_is_declared(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_what_is_declared_is_imported(folder: str) -> None:
-    distributions = packages_distributions()
+    distributions = installed()
     used = {normal(name) for module in imported(folder) for name in distributions.get(module, [module])}
     needed, _ = declared(folder)
     assert needed - used - NEEDED_BY_WHAT_IS_IMPORTED == set()

@@ -83,10 +83,10 @@ _NOT_HERE = """
 ## Not here
 
 These are not for the AppView to answer, and this version does not have them: they answer 501, `MethodNotImplemented`.
-Some are a PDS's own, and still to come: the administrator's methods, e-mail, deletion, the PLC operations of an
-account. The others are for relays and labelers. With an `atproto-proxy` header they are passed on to the service that
-it names, but for those that are marked: a WebSocket, or a method for which a token in the wrong hands would be the loss
-of the account.
+They are for relays, labelers and entryways, or belong to OAuth, which is still to come (`dereferenceScope`);
+`updateAccountSigningKey` the reference server does not have either. With an `atproto-proxy` header they are passed on
+to the service that it names, but for those that are marked: a WebSocket, or a method for which a token in the wrong
+hands would be the loss of the account.
 
 | Method | Kind | |
 |---|---|---|

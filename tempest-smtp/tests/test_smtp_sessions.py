@@ -42,6 +42,15 @@ async def test_clear_text_when_it_is_asked_for(clear_server: SmtpServer, make_ma
     assert (received.encrypted, received.user) == (False, None)
 
 
+async def test_a_mail_is_from_the_server_by_its_host_name_unless_a_name_is_set(
+    clear_server: SmtpServer, make_mailer: MakeMailer
+) -> None:
+    await send(make_mailer(clear_server, TEMPEST_SMTP_TLS="false", TEMPEST_SMTP_FROM_NAME=""))
+    [received] = clear_server.received()
+    [sender] = received.message["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == ("pds.example.com", "pds@example.com")
+
+
 async def test_nothing_is_sent_where_starttls_was_stripped(clear_server: SmtpServer, make_mailer: MakeMailer) -> None:
     """Neither mail nor password, for whoever stripped it is listening."""
     with pytest.raises(MailUnavailable, match=r"STARTTLS.*TEMPEST_SMTP_SSL=true.*TEMPEST_SMTP_TLS=false"):

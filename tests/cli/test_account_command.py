@@ -40,7 +40,9 @@ def test_info_takes_a_handle_or_a_did(site: Site) -> None:
 
 
 def test_an_account_that_is_not_here_is_a_mistake_of_one_line(site: Site) -> None:
-    assert refused(site.server, "account", "info", "nobody.test") == "tempest: there is no such account here"
+    assert (
+        refused(site.server, "account", "info", "nobody.test") == "tempest: nobody.test: there is no such account here"
+    )
 
 
 def test_create_and_delete(site: Site) -> None:
@@ -73,6 +75,25 @@ def test_suspension_and_its_end(site: Site) -> None:
     assert f"{site.bob.did}  suspended" in command(site.server, "account", "list")
     command(site.server, "account", "unsuspend", site.bob.did)
     assert f"{site.bob.did}  active" in command(site.server, "account", "list")
+
+
+def test_what_was_not_done_is_not_undone_and_what_is_left_is_told(site: Site) -> None:
+    """Takedown and suspension each have their own way back, and one may lie beneath the other."""
+    did, handle = site.bob.did, site.bob.handle
+    assert refused(site.server, "account", "unsuspend", did) == f"tempest: {handle} was not suspended"
+    assert refused(site.server, "account", "untakedown", did) == f"tempest: {handle} was not taken down"
+    command(site.server, "account", "takedown", did)
+    told = refused(site.server, "account", "unsuspend", did)
+    assert told == f"tempest: {handle} is taken down, not suspended: tempest account untakedown"
+    command(site.server, "account", "suspend", did)
+    told = command(site.server, "account", "unsuspend", did)
+    assert told == f"Ended the suspension of {did}. It is still taken down: tempest account untakedown\n"
+    command(site.server, "account", "suspend", did)
+    told = command(site.server, "account", "untakedown", did)
+    assert told == f"Restored {did}. It is still suspended: tempest account unsuspend\n"
+    told = refused(site.server, "account", "untakedown", did)
+    assert told == f"tempest: {handle} is suspended, not taken down: tempest account unsuspend"
+    assert command(site.server, "account", "unsuspend", did) == f"Ended the suspension of {did}.\n"
 
 
 def test_info_tells_when_an_account_is_to_be_deleted(site: Site) -> None:

@@ -104,7 +104,7 @@ def test_a_stale_one_is_not_used_whatever_answers_at_its_port(server: Tempest) -
     server.kill()
     Impostor.pid = control(server).pid
     with HTTPServer(("127.0.0.1", server.port), Impostor) as impostor:
-        threading.Thread(target=impostor.serve_forever, daemon=True).start()
+        threading.Thread(target=impostor.serve_forever, args=(0.02,), daemon=True).start()
         try:
             with Operator.connect(server.env) as operator:
                 assert operator.offline
@@ -121,7 +121,7 @@ def test_a_stale_one_is_not_used_while_another_process_owns_the_directory(
     server.kill()
     Impostor.pid = control(server).pid
     with HTTPServer(("127.0.0.1", server.port), Impostor) as impostor:
-        threading.Thread(target=impostor.serve_forever, daemon=True).start()
+        threading.Thread(target=impostor.serve_forever, args=(0.02,), daemon=True).start()
         try:
             with DataDirectory(server.folder).lock(), pytest.raises(OperatorError, match="takes no commands yet"):
                 Operator.connect(server.env)

@@ -1,7 +1,7 @@
 """Handles and DIDs by a real name server, real HTTPS hosts and a real PLC directory, with all protection on."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -17,8 +17,17 @@ from tempest_pds.protocol.identity.did_document import build_did_document
 from tempest_pds.protocol.identity.plc_operation import Operation, did_for_genesis, genesis, tombstone
 from tempest_pds.protocol.syntax.did import Did
 
-NOT_PROVED = (400, {"error": "InvalidRequest", "message": "External handle did not resolve to DID"})
 SOMEBODY = "did:plc:ssssssssssssssssssssssss"
+
+
+def not_proved(account: Mapping[str, Any], handle: str) -> tuple[int, dict[str, str]]:
+    """Give the refusal of a handle that does not name the account: the reference server's words, and what to do."""
+    did = account["did"]
+    message = (
+        f"External handle did not resolve to DID: put did={did} into a TXT record of _atproto.{handle}, "
+        f"or serve {did} at https://{handle}/.well-known/atproto-did"
+    )
+    return 400, {"error": "InvalidRequest", "message": message}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +57,7 @@ def handle_of(internet: SmallInternet, did: str) -> str:
 
 def test_a_txt_record_gives_an_account_its_handle(internet: SmallInternet) -> None:
     alice = internet.sign_up()
-    assert internet.update_handle(alice, "txt.example.net") == NOT_PROVED
+    assert internet.update_handle(alice, "txt.example.net") == not_proved(alice, "txt.example.net")
     # In two parts, beside another record and one of the same.
     half = len(alice["did"]) // 2
     parts = f'"did={alice["did"][:half]}" "{alice["did"][half:]}"'
@@ -97,7 +106,7 @@ def test_where_both_answer_and_contradict_each_other_dns_is_right(internet: Smal
     alice, bob = internet.sign_up(), internet.sign_up()
     internet.txt("both.example.net", alice["did"])
     internet.well_known("both.example.net", bob["did"])
-    assert internet.update_handle(bob, "both.example.net") == NOT_PROVED
+    assert internet.update_handle(bob, "both.example.net") == not_proved(bob, "both.example.net")
     assert internet.update_handle(alice, "both.example.net") == (200, None)
 
 
@@ -105,7 +114,7 @@ def test_txt_records_that_name_several_dids_name_none(internet: SmallInternet) -
     alice = internet.sign_up()
     internet.txt("many.example.net", alice["did"], SOMEBODY)
     internet.well_known("many.example.net", alice["did"])
-    assert internet.update_handle(alice, "many.example.net") == NOT_PROVED
+    assert internet.update_handle(alice, "many.example.net") == not_proved(alice, "many.example.net")
     assert resolve(internet, "many.example.net") is None
     internet.txt("many.example.net", alice["did"])
     assert internet.update_handle(alice, "many.example.net") == (200, None)
@@ -114,7 +123,7 @@ def test_txt_records_that_name_several_dids_name_none(internet: SmallInternet) -
 def test_a_handle_that_names_somebody_else_is_not_believed(internet: SmallInternet) -> None:
     alice, mallory = internet.sign_up(), internet.sign_up()
     internet.txt("mallory.example.net", alice["did"])
-    assert internet.update_handle(mallory, "mallory.example.net") == NOT_PROVED
+    assert internet.update_handle(mallory, "mallory.example.net") == not_proved(mallory, "mallory.example.net")
     status, identity = internet.identity("mallory.example.net")
     assert (status, identity["did"], identity["handle"]) == (200, alice["did"], alice["handle"])
     assert internet.identity("nobody.example.net")[1]["error"] == "HandleNotFound"
@@ -182,7 +191,7 @@ def test_hosts_and_name_servers_that_keep_us_waiting_do_not_do_so_for_long(inter
         assert internet.call("_health")[0] == 200
         assert handle_of(internet, internet.sign_up()["did"]).endswith(HOSTNAME)
         answers = [question.result() for question in asking]
-    assert answers[:2] == [NOT_PROVED, NOT_PROVED]
+    assert answers[:2] == [not_proved(alice, f"{name}.example.net") for name in ("slow", "silent")]
     assert (answers[2][0], answers[2][1]["error"]) == (502, "UpstreamFailure")
     assert answers[3] == SOMEBODY
 
@@ -196,7 +205,9 @@ def test_a_did_web_comes_with_a_handle_of_its_own_lives_here_and_changes_it(inte
     token = jwt.encode({"typ": "JWT"}, claims, own)
     key = internet.call("com.atproto.server.reserveSigningKey", {"did": did})[1]["signingKey"]
     given = {"did": did, "email": "mover@example.com", "password": PASSWORD}
-    assert internet.call(create, {**given, "handle": "web2.example.net"}, token) == NOT_PROVED
+    assert internet.call(create, {**given, "handle": "web2.example.net"}, token) == not_proved(
+        {"did": did}, "web2.example.net"
+    )
     status, mover = internet.call(create, {**given, "handle": host}, token)
     assert (status, mover["did"], mover["handle"]) == (200, did, host)
     activate = "com.atproto.server.activateAccount"

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import threading
 import time
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -177,56 +176,6 @@ def test_a_source_that_dies_after_the_did_was_changed_is_needed_no_more(ways: Wa
     assert ways.at_new(account).query(f"{SERVER}.checkAccountStatus")["activated"] is True
     move(account, plan)
     assert account.query(f"{SERVER}.checkAccountStatus")["activated"] is False
-
-
-def test_an_account_whose_server_is_gone_moves_by_its_owner_s_key(ways: Ways, tmp_path: Path) -> None:
-    account = sign_up(ways.old_server, "orphan")
-    cids = furnish(account)
-    car, blobs = tmp_path / "repo.car", tmp_path / "blobs"
-    blobs.mkdir()
-    sync = f"{ways.old_server.url}/xrpc/com.atproto.sync"
-    urllib.request.urlretrieve(f"{sync}.getRepo?did={account.did}", car)
-    urllib.request.urlretrieve(f"{sync}.getBlob?did={account.did}&cid={cids[0]}", blobs / cids[0])
-    plan = ways.plan(
-        account,
-        tmp_path / "state",
-        source=None,
-        car=car,
-        blobs=blobs,
-        rotation_key=own_key(),
-        email="orphan@mail.test",
-        handle=f"x{account.handle}",
-    )
-    owner = move(account, plan)
-    assert "3 records, the same on both sides" in owner.text
-    assert f"{cids[1]} (at://" in owner.text, "the blob that nobody has"
-    new = ways.at_new(account)
-    state = new.query(f"{SERVER}.checkAccountStatus")
-    assert (state["activated"], state["validDid"], state["importedBlobs"]) == (True, True, 1)
-    assert ways.old.asked == []
-    assert not (tmp_path / "state" / "signing.key").exists()
-
-
-def test_the_owner_alone_may_keep_the_keys(ways: Ways, tmp_path: Path) -> None:
-    account = sign_up(ways.old_server, "free")
-    furnish(account)
-    recovery = generate_k256().public.did_key
-    plan = ways.plan(
-        account,
-        tmp_path / "state",
-        rotation_key=own_key(),
-        self_custody=True,
-        recovery_keys=(recovery,),
-        keep_source=True,
-        handle=f"x{account.handle}",
-    )
-    move(account, plan)
-    _, data = json_request(f"{ways.plc.url}/{account.did}/data")
-    assert isinstance(data, dict)
-    assert data["rotationKeys"] == [recovery, own_key().public.did_key]
-    assert data["alsoKnownAs"] == [f"at://x{account.handle}"]
-    assert ways.at_new(account).query(f"{SERVER}.checkAccountStatus")["activated"] is True
-    assert account.query(f"{SERVER}.checkAccountStatus")["activated"] is True, "it was to be kept"
 
 
 def test_an_account_that_was_taken_down_can_leave(ways: Ways, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What `tempest migrate` brings over, and what it says of what it cannot bring."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,10 @@ def test_blobs_that_cannot_be_moved_are_named_and_tried_again(ways: Ways, tmp_pa
         move(account, ways.plan(account, tmp_path / "state", rotation_key=own_key(), strict=True))
 
     ways.old.reset()
-    owner = move(account, plan)
+    owner = move(account, replace(plan, deep=True))
     assert "2 blobs moved, 1 could not be." in owner.text
     assert "1 blob could not be moved" in owner.text
+    assert "3 blobs at the target, each read back" in owner.text
     assert ways.at_new(account).query(f"{SERVER}.checkAccountStatus")["importedBlobs"] == 3
 
 

@@ -77,3 +77,27 @@ def test_a_life_is_told_in_the_order_in_which_it_happened(server: Tempest, relay
         assert info.kind == "#info"
         assert facts([deleted]) == [("#account", {"active": False, "status": "deleted"})]
         assert later.quiet()
+
+
+def test_the_records_of_an_account_that_was_taken_down_are_not_sent_from_an_old_cursor(server: Tempest) -> None:
+    admin, account = Admin.of(server), sign_up(server, "gone")
+    account.post("nobody is to read this")
+
+    def past() -> list[str]:
+        """Return the kinds of all events of the account that somebody is sent who begins at the beginning."""
+        newest = sign_up(server, "now").did
+        frames: list[Frame] = []
+        with Subscription(server, cursor=0) as subscription:
+            while not frames or frames[-1].body.get("did") != newest:
+                frames += subscription.take(1)
+        return [frame.kind for frame in frames if account.did in (frame.body.get("did"), frame.body.get("repo"))]
+
+    whole = ["#identity", "#account", "#commit", "#sync", "#commit"]
+    assert past() == whole
+    admin.take_down(repo_ref(account.did))
+    down = ["#identity", "#account", "#sync", "#account"]
+    assert past() == down
+    server.restart()
+    assert past() == down
+    admin.restore(repo_ref(account.did))
+    assert past() == [*whole, "#account", "#account"]

@@ -47,5 +47,7 @@ func run() error {
 		KeepAlive:         true,
 		Quiet:             true,
 		HealthPath:        "/health",
+		// Its cache, with no interval set, is tidied without a pause: a core for as long as the server runs.
+		IAMCacheDisable: true,
 	})
 }

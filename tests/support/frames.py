@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import cbor2
+from tests.support.account import Account
 from tests.support.process import ServerProcess
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -67,6 +68,14 @@ class Subscription:
         for _ in range(count):
             frame = self.next(timeout)
             assert frame is not None, f"closed after {len(frames)} frames: {self.close_code} {self.close_reason}"
+            frames.append(frame)
+        return frames
+
+    def before(self, marker: Account) -> list[Frame]:
+        """Have *marker* write a post now, and return what comes before it: a proof that nothing else does."""
+        rev = marker.post("a mark")["commit"]["rev"]
+        frames: list[Frame] = []
+        while (frame := self.take(1)[0]).body.get("rev") != rev:
             frames.append(frame)
         return frames
 

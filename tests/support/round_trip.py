@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import urllib.parse
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Stop:
         written: paths of the records that were created, updated and deleted here.
         verified: what the official consumer of the firehose made of the writes here.
         signing_key: of the DID while the account lived here.
+        growth_mib: what moving in took of the server's memory, above what it had before.
     """
 
     account: Account
@@ -49,6 +51,7 @@ class Stop:
     written: dict[str, str] = field(default_factory=dict)
     verified: list[dict[str, Any]] = field(default_factory=list)
     signing_key: str = ""
+    growth_mib: float = 0.0
 
     @property
     def server(self) -> ServerProcess:
@@ -86,8 +89,20 @@ def _owner(frame: Frame) -> str:
     return did
 
 
-def make_trip(stack: ExitStack, folder: Path, node: Node, plc: PlcDirectory, home: ServerProcess) -> Trip:
-    """Go the whole way; `home` is the reference server that the account comes to in the end."""
+def make_trip(
+    stack: ExitStack,
+    folder: Path,
+    node: Node,
+    plc: PlcDirectory,
+    home: ServerProcess,
+    furnish: Callable[[Account], None] = furnish,
+) -> Trip:
+    """Go the whole way.
+
+    Args:
+        home: the reference server that the account comes to in the end.
+        furnish: gives the account what it takes along.
+    """
     mails = stack.enter_context(SmtpServer())
     mailing = {
         "PDS_EMAIL_SMTP_URL": f"smtp://localhost:{mails.port}",
@@ -108,8 +123,11 @@ def make_trip(stack: ExitStack, folder: Path, node: Node, plc: PlcDirectory, hom
     for number, server in enumerate(onward):
         # Where others live too, what they did is not this consumer's to verify.
         seen = _history(server)[-1].seq
+        at_rest = server.memory_mib()
+        server.reset_peak_memory()
         moved = _move(stops[-1].account, server, plc, mails, folder / f"move-{number}")
-        stops.append(Stop(moved, arrival=look(moved, plc.url)))
+        growth = server.memory_mib("VmHWM") - at_rest
+        stops.append(Stop(moved, arrival=look(moved, plc.url), growth_mib=growth))
         _stay(stops[-1], node, plc, seen)
     return Trip(stops, plc)
 
@@ -155,7 +173,7 @@ def _move(old: Account, server: ServerProcess, plc: PlcDirectory, mails: SmtpSer
     command += ["--state", str(state), "--yes", "--deep", "--retry", "2"]
 
     def run(*more: str, code: int) -> str:
-        done = subprocess.run([*command, *more], env=environ, capture_output=True, text=True, timeout=180, check=False)
+        done = subprocess.run([*command, *more], env=environ, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == code, f"{done.returncode} from {old.server.url}: {done.stdout}\n{done.stderr}"
         return done.stdout
 

@@ -79,6 +79,7 @@ class Tempest:
                 service_tokens=opened.service_tokens,
                 admin_tokens=opened.admin_tokens,
                 account_status=opened.hosting.status,
+                sessions_ended_at=opened.hosting.sessions_ended_at,
                 limiter=limiter,
                 moderation_did=settings.mod_service_did,
             )

@@ -201,7 +201,7 @@ class Settings:
     )
     crawlers: tuple[str, ...] = setting(
         "TEMPEST_CRAWLERS",
-        "The relays that are asked to crawl this server.",
+        "The relays that are asked to crawl this server; `none` for no relay.",
         section=_UPSTREAMS,
         default_text="none on localhost, else `https://bsky.network`",
     )

@@ -37,6 +37,7 @@ _PLACEHOLDERS: Final = (
     "secret_key_base",
 )
 _CDN_PATTERN: Final = re.compile(r"https?://[^%\s]+(?:%s[^%\s]*){3}")
+_NO_RELAY: Final = "none"
 _HEADER_WORD: Final = re.compile(r"[!-~]+")
 _ARGON2_HASH: Final = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 # Made once and kept by the server where the operator gives none.
@@ -140,8 +141,7 @@ def _work_out(values: dict[str, Any], hostname: str) -> None:
         raise SettingsError(
             "TEMPEST_APPVIEW_CDN_URL_PATTERN must be a URL with three %s, such as https://cdn.example.com/img/%s/plain/%s/%s"
         )
-    for crawler in values["crawlers"]:
-        _check_url("TEMPEST_CRAWLERS", crawler if "//" in crawler else f"https://{crawler}", None)
+    values["crawlers"] = read_relays(values["crawlers"])
 
 
 def _check_secrets(values: Mapping[str, Any]) -> None:
@@ -203,6 +203,7 @@ def _check_url(name: str, url: str, hostname: str | None) -> None:
     if (
         parts.scheme not in {"http", "https"}
         or not host
+        or any(character.isspace() for character in url)
         or parts.path
         or parts.query
         or parts.fragment
@@ -216,6 +217,24 @@ def _check_url(name: str, url: str, hostname: str | None) -> None:
             raise SettingsError(f"TEMPEST_PUBLIC_URL names {host}: set TEMPEST_HOSTNAME to it as well")
     elif parts.scheme != "https" or host != hostname or port not in {None, 443}:
         raise SettingsError(f"TEMPEST_PUBLIC_URL must be https://{hostname}, to match TEMPEST_HOSTNAME")
+
+
+def read_relays(items: Sequence[str]) -> tuple[str, ...]:
+    """Give the URLs of the relays that TEMPEST_CRAWLERS lists, where a bare host name will do, or `none`.
+
+    Raises SettingsError.
+    """
+    if [item.lower() for item in items] == [_NO_RELAY]:
+        return ()
+    relays = tuple((item if "//" in item else f"https://{item}").rstrip("/") for item in items)
+    for item, relay in zip(items, relays, strict=True):
+        # A word that is no host name on the internet is a mistake, unless its scheme says that it is meant.
+        if "//" not in item and "." not in item:
+            raise SettingsError(
+                f"TEMPEST_CRAWLERS must be URLs such as https://bsky.network, or none alone, and {item!r} is not one"
+            )
+        _check_url("TEMPEST_CRAWLERS", relay, None)
+    return relays
 
 
 def misspelt_names(environ: Mapping[str, str], plugin_names: Collection[str] = ()) -> Sequence[tuple[str, str | None]]:

@@ -26,7 +26,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def listener() -> Iterator[http.server.HTTPServer]:
     with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield server
         server.shutdown()
@@ -62,6 +62,15 @@ def test_nobody_there(listener: http.server.HTTPServer) -> None:
     port = listener.server_port
     code, _, said = health(PORT=str(port), TEMPEST_BIND_ADDRESS="127.0.0.2")
     assert (code, said) == (1, f"tempest: 127.0.0.2 port {port} does not answer: Connection refused\n")
+
+
+def test_that_the_port_is_not_set_is_told_where_nobody_answers() -> None:
+    """On an address of this machine where nothing ever listens."""
+    code, _, said = health(TEMPEST_BIND_ADDRESS="127.0.0.2")
+    assert (code, said) == (
+        1,
+        "tempest: 127.0.0.2 port 4000 does not answer: Connection refused (PORT is not set)\n",
+    )
 
 
 def test_a_port_that_is_none() -> None:

@@ -150,5 +150,6 @@ def test_another_machine_needs_no_setting(tmp_path: Path) -> None:
     """It takes those that the environment has of other services, and no more."""
     deployment = Deployment.of_url("https://pds.example.com/", {"TEMPEST_CRAWLERS": "relay.example.com,"})
     assert deployment.public_url == "https://pds.example.com"
-    assert deployment.crawlers == ["https://relay.example.com"]
+    assert deployment.crawlers == ("https://relay.example.com",)
+    assert Deployment.of_url("https://pds.example.com", {"TEMPEST_CRAWLERS": "none"}).crawlers == ()
     assert deployment.plc_url == "https://plc.directory"

@@ -169,6 +169,7 @@ async def edge_server(
         service_tokens=FakeServiceTokens(),
         admin_tokens=AdminToken(PlainPasswords(), stored_hash=ADMIN_TOKEN, control_token=CONTROL_TOKEN),
         account_status=lambda _: status,
+        sessions_ended_at=lambda _: None,
         limiter=limiter,
         moderation_did=MODERATION,
     )
@@ -206,8 +207,16 @@ async def serving(app: Edge) -> AsyncIterator[int]:
         while not await server.on_tick(0):  # noqa: ASYNC110 - uvicorn has a flag and no event
             await asyncio.sleep(0.005)
 
-    # uvicorn looks ten times a second whether it is to stop: with hundreds of servers that is most of a minute.
+    async def shut_down(sockets: object = None) -> None:
+        for listening in server.servers:
+            listening.close()
+        for connection in list(server.server_state.connections):
+            connection.shutdown()
+
+    # uvicorn looks ten times a second whether it is to stop, and then waits a tenth of a second: with hundreds of
+    # servers that is minutes.
     server.main_loop = look_often  # type: ignore[method-assign]
+    server.shutdown = shut_down  # type: ignore[method-assign]
     task = asyncio.create_task(server._serve(sockets=[listener]))
     while not server.started:
         if task.done():
@@ -217,5 +226,5 @@ async def serving(app: Edge) -> AsyncIterator[int]:
         yield listener.getsockname()[1]
     finally:
         server.should_exit = True
-        server.force_exit = True
         await task
+        listener.close()

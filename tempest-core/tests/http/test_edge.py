@@ -1,4 +1,5 @@
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import httpx
@@ -8,6 +9,7 @@ from edge_server import EdgeServer, edge_server
 from tempest_pds.http.answers import Answer, Body
 from tempest_pds.http.context import Call
 from tempest_pds.http.guarded_http import GuardedHttp
+from tempest_pds.http.server import bind
 from tempest_pds.http.xrpc import Method
 
 
@@ -32,6 +34,21 @@ UPGRADE = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 DESCRIBE = "/xrpc/com.atproto.server.describeServer"
+
+
+async def test_no_answer_waits_for_the_acknowledgement_of_its_head() -> None:
+    """With asyncio's own loop as with uvloop: the kernel holds nothing back that was written."""
+    at_once: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        at_once.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listener = bind("127.0.0.1", 0)
+    async with await asyncio.start_server(accept, sock=listener):
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        assert await at_once
+        writer.close()
 
 
 @pytest.mark.parametrize("path", [DESCRIBE, "/xrpc/com.example.unknown", "/nothing", "/", "/xrpc/%ff"])

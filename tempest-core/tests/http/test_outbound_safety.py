@@ -230,7 +230,7 @@ async def others_are_served(alice: User, other: str) -> None:
 async def test_one_account_has_no_more_than_its_share_of_calls_on_their_way(
     tmp_path: Path, directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(Proxy.__init__.__kwdefaults__, "seconds", 0.5)
+    monkeypatch.setitem(Proxy.__init__.__kwdefaults__, "seconds", 2.0)
     async with rude_server(says_nothing) as tarpit:
         directory.endpoints[NAMED] = f"http://localhost:{tarpit.port}"
         async with whole_server(tmp_path, **settings(directory), TEMPEST_SSRF_PROTECTION="false") as server:

@@ -55,6 +55,12 @@ async def test_password_and_code_delete_the_account_and_neither_does_alone(serve
     assert await delete(server, bob.did, PASSWORD, code) == (400, "InvalidToken")
     assert await is_there(server, alice)
     assert await delete(server, alice.did, PASSWORD, f" {code.lower()} ") == (200, "")
+    for _ in range(1_000):
+        if "The account @alice.test was deleted" in server.log_text():
+            break
+        await asyncio.sleep(0.01)
+    else:
+        raise AssertionError("the owner is not told")
     assert not await is_there(server, alice)
     assert await is_there(server, bob)
     assert verdict(await alice.get(f"{SERVER}.getSession"))[0] >= 400

@@ -18,10 +18,15 @@ async def test_a_suspended_account_shows_nothing_and_does_nothing_until_it_is_le
         status = (await server.anybody(f"{SYNC}.getRepoStatus", did=alice.did)).json()
         assert (status["active"], status["status"]) == (False, "suspended")
         assert verdict(await server.anybody(f"{SYNC}.getRepo", did=alice.did)) == (400, "RepoSuspended")
-        assert verdict(await server.http.post(f"/xrpc/{SERVER}.createSession", json=login)) == (401, "AccountTakedown")
+        answer = await server.http.post(f"/xrpc/{SERVER}.createSession", json=login)
+        assert verdict(answer) == (401, "AccountTakedown")
+        assert answer.json()["message"] == "Account has been suspended"
         refresh = {"Authorization": f"Bearer {alice.refresh}"}
         assert (await server.http.post(f"/xrpc/{SERVER}.refreshSession", headers=refresh)).status_code == 401
-        await server.administer("_admin/account/unsuspend", {"account": alice.did})
+        freed = await server.administer("_admin/account/unsuspend", {"account": alice.did})
+        assert freed.json() == {"did": alice.did, "status": "active"}
+        again = await server.administer("_admin/account/unsuspend", {"account": alice.did})
+        assert verdict(again) == (400, "InvalidRequest")
         assert (await server.anybody(f"{SYNC}.getRepo", did=alice.did)).status_code == 200
         assert (await server.http.post(f"/xrpc/{SERVER}.createSession", json=login)).status_code == 200
         notes = [json.loads(line) for line in server.log_text().splitlines() if '"admin.action"' in line]

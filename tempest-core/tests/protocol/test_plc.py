@@ -13,6 +13,7 @@ from tempest_pds.protocol.identity.plc_log import (
     LateRecovery,
     LogEntry,
     MisorderedOperation,
+    last_for,
     next_entries,
     verify_audit_log,
     verify_log,
@@ -308,6 +309,22 @@ def test_an_operation_can_be_undone_for_72_hours() -> None:
     assert len(next_entries(DID, log, recovery, came + 72 * HOUR)) == 3
     with pytest.raises(LateRecovery):
         next_entries(DID, log, recovery, came + 72 * HOUR + timedelta(milliseconds=1))
+
+
+def test_a_key_follows_what_is_in_force_or_what_was_before_the_doing_of_a_weaker_one() -> None:
+    locked_out = update(GENESIS, WEAK, rotation_keys=[WEAK.public.did_key])
+    log = log_of(GENESIS, locked_out, update(locked_out, WEAK, handle="theirs.test"))
+    came = log[1].created_at
+    names = [key.public.did_key for key in (STRONG, MIDDLE, WEAK)]
+    assert [last_for(log, name, came + 72 * HOUR) for name in names] == [GENESIS, GENESIS, log[2].operation]
+    assert last_for(log, names[0], came + 73 * HOUR) is None
+    by_middle = log_of(GENESIS, update(GENESIS, MIDDLE, rotation_keys=[names[1]]))
+    assert [last_for(by_middle, name, came) for name in (names[0], names[2])] == [GENESIS, None]
+    ended = log_of(GENESIS, tombstone(GENESIS, WEAK))
+    assert [last_for(ended, name, came) for name in (names[0], names[2])] == [GENESIS, None]
+    recovery = update(GENESIS, STRONG, handle="mine.test")
+    undone = next_entries(DID, log, recovery, came)
+    assert [last_for(undone, name, came) for name in names] == [recovery] * 3
 
 
 def test_a_log_that_lies_about_itself_is_refused() -> None:

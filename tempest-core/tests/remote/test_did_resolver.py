@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ from tempest_pds.protocol.crypto.keys import generate_k256
 from tempest_pds.protocol.identity.did_document import build_did_document
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.did_resolver import DidResolver
-from tempest_pds.remote.errors import BadAnswer, DidDeactivated, DidNotFound, ForbiddenAddress, RemoteError
+from tempest_pds.remote.errors import BadAnswer, DidDeactivated, DidNotFound, ForbiddenAddress, RemoteError, Unreachable
 from tempest_pds.remote.plc_directory import PlcDirectory
 from tempest_pds.remote.safe_fetch import SafeFetch
 
@@ -54,6 +55,56 @@ async def test_a_document_is_asked_for_once(plc: PlcDirectory, fetch: SafeFetch,
     dids.forget(ALICE)
     await dids.resolve(ALICE)
     assert len(directory.asked) == 3
+
+
+class Source:
+    """A directory that answers at once, or fails."""
+
+    def __init__(self) -> None:
+        self.key = KEY
+        self.is_down = False
+        self.asked = 0
+
+    async def document(self, did: Did) -> dict[str, Any]:
+        self.asked += 1
+        if self.is_down:
+            raise Unreachable("down")
+        return build_did_document(did, "alice.example.com", self.key, "https://pds.example.com")
+
+
+async def settle() -> None:
+    """Let what goes on in the background come to its end."""
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+    await asyncio.sleep(0)
+
+
+async def test_a_directory_that_is_down_for_a_day_is_not_noticed(fetch: SafeFetch) -> None:
+    now, source = 0.0, Source()
+    dids = DidResolver(fetch, source, clock=lambda: now)
+    await dids.resolve(ALICE)
+    source.is_down = True
+    for later in (3601.0, 86_399.0):
+        now = later
+        assert (await dids.resolve(ALICE)).signing_key == KEY
+        await settle()
+    assert source.asked == 3
+    now = 86_401.0
+    with pytest.raises(Unreachable):
+        await dids.resolve(ALICE)
+
+
+async def test_a_document_that_changed_is_noticed_within_the_stale_limit(fetch: SafeFetch) -> None:
+    now, source = 0.0, Source()
+    dids = DidResolver(fetch, source, clock=lambda: now)
+    await dids.resolve(ALICE)
+    source.key = new = generate_k256().public.did_key
+    now = 3599.0
+    await dids.resolve(ALICE)
+    assert source.asked == 1
+    now = 3601.0
+    assert (await dids.resolve(ALICE)).signing_key == KEY
+    await settle()
+    assert (await dids.resolve(ALICE)).signing_key == new
 
 
 async def test_what_the_directory_does_not_have_is_not_found(plc: PlcDirectory, fetch: SafeFetch) -> None:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from tempest_pds.protocol.crypto.keys import generate_k256
 from tempest_pds.protocol.identity.plc_operation import Operation, did_for_genesis, genesis, update
+from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.errors import (
     AnswerTooLarge,
     BadAnswer,
@@ -168,3 +169,22 @@ async def test_the_old_form_of_an_operation_is_one(plc: PlcDirectory, directory:
     }
     directory.last = old
     assert await plc.last_operation(DID) == old
+
+
+async def test_a_did_is_one_segment_of_the_address_whatever_it_is_made_of(serve: Serve, fetch: SafeFetch) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        paths.append(request.raw_path)
+        return web.json_response({})
+
+    paths: list[str] = []
+    await PlcDirectory(fetch, await serve(answer)).document(Did.parse("did:plc:x%2F..%2F..%2Fadmin"))
+    assert paths == ["/did:plc:x%252F..%252F..%252Fadmin"]
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, 7, [{}], ["x"], [{"operation": FIRST, "cid": "x", "createdAt": "", "nullified": 0}]]
+)
+async def test_what_is_no_log_is_told_from_one(plc: PlcDirectory, directory: Directory, answer: Any) -> None:
+    directory.on_get = web.json_response(answer)
+    with pytest.raises(BadAnswer):
+        await plc.log(DID)

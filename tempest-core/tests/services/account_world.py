@@ -88,7 +88,7 @@ class Outbox:
     def __init__(self) -> None:
         self.mails: list[Mail] = []
 
-    def add(self, mail: Mail, lifetime_seconds: float) -> None:
+    def add(self, mail: Mail, lifetime_seconds: float = 0.0) -> None:
         self.mails.append(mail)
 
     def stir(self) -> None:

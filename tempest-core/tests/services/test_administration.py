@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import cast
 
 import pytest
@@ -10,6 +11,7 @@ from account_world import PASSWORD, World, refresh_credentials
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.administration import Administration
 from tempest_pds.services.commit_log import CommitLog
+from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.errors import (
     AccountNotFound,
     AuthenticationRequired,
@@ -19,9 +21,12 @@ from tempest_pds.services.errors import (
     NotFound,
 )
 from tempest_pds.services.event_frames import AccountEvent, IdentityEvent
+from tempest_pds.services.firehose import Firehose
 from tempest_pds.services.html_text import text_of_html
+from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.moderation import Moderation
 from tempest_pds.services.quarantine import Quarantine
+from tempest_pds.services.withdrawn_events import WithdrawnEvents
 from tempest_pds.stores.account.email_tokens import EmailTokenInvalid, EmailTokenPurpose
 from tempest_pds_plugins.mailer import Mail
 
@@ -35,7 +40,21 @@ class Outbox:
         self.mails: list[Mail] = []
 
     async def post(self, mail: Mail) -> None:
+        self.add(mail)
+
+    def add(self, mail: Mail, lifetime_seconds: float = 0.0) -> None:
         self.mails.append(mail)
+
+    def stir(self) -> None:
+        """Send nothing."""
+
+
+class NoFirehose:
+    """Nobody subscribes."""
+
+    def withhold(self, seqs: Collection[int]) -> None: ...
+
+    def give_back(self, seqs: Collection[int]) -> None: ...
 
 
 @pytest.fixture
@@ -45,13 +64,16 @@ def outbox() -> Outbox:
 
 @pytest.fixture
 def administration(world: World, outbox: Outbox) -> Administration:
+    texts = MailTexts("pds.example.com")
     return Administration(
         store=world.store,
         writer=world.writer,
         passwords=world.passwords,
         identities=world.identities,
         hooks=world.hooks,
+        codes=EmailCodes(store=world.store, writer=world.writer, outbox=outbox, texts=texts),
         outbox=outbox,
+        texts=texts,
     )
 
 
@@ -67,6 +89,7 @@ def moderation(world: World) -> Moderation:
         stores=world.repositories,
         log=cast("CommitLog", world.log),
         quarantine=cast("Quarantine", None),
+        withdrawn=WithdrawnEvents(world.store, world.sequencer, cast("Firehose", NoFirehose())),
     )
 
 
@@ -92,6 +115,16 @@ async def test_restoring_what_was_not_down_is_no_change(world: World, moderation
     await moderation.restore_account(session.account.did)
     assert world.hooks.told == []
     assert (await world.sessions.refresh(refresh_credentials(world, session))).tokens is not None
+
+
+async def test_what_is_not_suspended_is_not_let_go_of(world: World, moderation: Moderation) -> None:
+    did = (await world.create()).account.did
+    with pytest.raises(InvalidRequest, match=r"^alice\.test was not suspended$"):
+        await moderation.end_suspension(did)
+    await moderation.take_down_account(did, "reason")
+    with pytest.raises(InvalidRequest, match=r"^alice\.test is taken down, not suspended"):
+        await moderation.end_suspension(did)
+    assert moderation.account(did).takedown == "reason"
 
 
 async def test_a_takedown_and_its_event_are_one_transaction(world: World, moderation: Moderation) -> None:
@@ -192,6 +225,21 @@ async def test_mail_goes_to_the_account_s_address(world: World, administration: 
         await administration.send_mail(NOBODY, "hello", "A word")
     with pytest.raises(InvalidRequest):
         await administration.send_mail(did, "", "A word")
+
+
+async def test_an_owner_is_told_what_the_administrator_changes(
+    world: World, administration: Administration, outbox: Outbox
+) -> None:
+    """At the address that he had until then; and not of what stays as it is."""
+    did = (await world.create()).account.did
+    await administration.set_password(did, "another password")
+    await administration.set_email(did, "Alice@example.com")
+    await administration.set_email(did, "other@example.com")
+    assert [(mail.to, mail.subject) for mail in outbox.mails] == [
+        ("alice@example.com", "pds.example.com set a new password for @alice.test"),
+        ("alice@example.com", "pds.example.com changed the email address of @alice.test"),
+    ]
+    assert "another password" not in str(outbox.mails)
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,28 @@ async def test_pages_of_nothing_but_purged_events_are_passed_over(write_path, mo
     assert sink.seqs == [8, 9]
 
 
+@pytest.mark.parametrize("from_log", [False, True], ids=["memory", "log"])
+async def test_what_is_withheld_is_sent_to_nobody_until_it_is_given_back(write_path, from_log):
+    write_path.create(BOB)
+    await write(write_path, 3, did=BOB)
+    await write(write_path, 2)
+    if from_log:
+        write_path.firehose._ring.clear()
+
+    async def sent():
+        sink = Sink()
+        async with subscribed(write_path, 0, sink):
+            await sink.reach(5)
+        return sink.seqs
+
+    assert await sent() == [1, 2, 3, 4, 5]
+    commits = write_path.sequencer.commits_of(BOB)
+    write_path.firehose.withhold(commits)
+    assert await sent() == [4, 5]
+    write_path.firehose.give_back(commits)
+    assert await sent() == [1, 2, 3, 4, 5]
+
+
 async def test_a_page_that_was_kept_for_the_next_subscriber_is_forgotten_too(write_path):
     write_path.create(BOB)
     await write(write_path, 2, did=BOB)

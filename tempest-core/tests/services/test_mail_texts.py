@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from string import Formatter
 
@@ -21,6 +22,7 @@ HOST, CODE = "pds.example.com", "KJ4QI-2LOX7"
 DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 ALICE = Account(did=DID, handle=Handle("alice.test"), created_at=0, email="alice@example.com")
 NAMELESS = Account(did=DID, handle=None, created_at=0, email="alice@example.com")
+NOTICES = [text for text in vars(mail_texts).values() if isinstance(text, NoticeText)]
 # 14 November 2023, 22:13:20 UTC
 UNTIL = 1_700_000_000_000_000
 
@@ -48,8 +50,13 @@ class Seen(HTMLParser):
 
 def every_mail(texts: MailTexts, account: Account) -> list[Mail]:
     mails = [texts.code(account, purpose, CODE, UNTIL) for purpose in EmailTokenPurpose]
-    notices = [texts.email_changed(account), texts.password_reset(account)]
-    return mails + [notice for notice in notices if notice is not None]
+    notices = [notice(account) for notice in every_notice(texts)]
+    return mails + [notice for notice in notices if notice is not None] + [texts.deletion_planned(account, UNTIL)]
+
+
+def every_notice(texts: MailTexts) -> list[Callable[[Account], Mail | None]]:
+    """Give what writes a notice to an account, if it has an address."""
+    return [texts.email_changed, texts.email_set, texts.password_reset, texts.password_set, texts.account_deleted]
 
 
 def test_the_mail_that_resets_a_password_reads_like_this() -> None:
@@ -90,7 +97,7 @@ def test_a_mail_with_a_code_names_code_account_host_and_time(purpose: EmailToken
 
 def test_no_two_mails_have_one_subject() -> None:
     mails = every_mail(MailTexts(HOST), ALICE)
-    assert len({mail.subject for mail in mails}) == len(mails) == len(EmailTokenPurpose) + 2
+    assert len({mail.subject for mail in mails}) == len(mails) == len(EmailTokenPurpose) + len(NOTICES)
 
 
 @pytest.mark.parametrize("account", [ALICE, NAMELESS])
@@ -110,15 +117,18 @@ def test_a_notice_says_whom_to_ask() -> None:
         (MailTexts(HOST), f"whoever runs {HOST}"),
         (MailTexts(HOST, "op@example.com"), "op@example.com"),
     ):
-        for notice in (texts.email_changed(ALICE), texts.password_reset(ALICE)):
-            assert notice is not None
+        for notice in every_mail(texts, ALICE)[len(EmailTokenPurpose) :]:
             assert asked in " ".join(notice.text.split())
+
+
+def test_a_time_to_come_is_told_as_people_tell_it() -> None:
+    text = MailTexts(HOST).deletion_planned(ALICE, UNTIL).text
+    assert "is to be deleted after 14 November 2023, 22:13 UTC:" in " ".join(text.split())
 
 
 def test_there_is_no_notice_to_nobody() -> None:
     without = Account(did=DID, handle=None, created_at=0)
-    assert MailTexts(HOST).email_changed(without) is None
-    assert MailTexts(HOST).password_reset(without) is None
+    assert [notice(without) for notice in every_notice(MailTexts(HOST))] == [None] * (len(NOTICES) - 1)
 
 
 def test_nothing_is_fetched_run_or_clicked() -> None:
@@ -170,10 +180,10 @@ def test_a_long_name_stays_whole() -> None:
 
 def test_every_purpose_has_a_text_and_no_text_has_a_word_that_nobody_fills_in() -> None:
     assert set(CODES) == set(EmailTokenPurpose)
-    texts = [*CODES.values(), mail_texts.EMAIL_CHANGED, mail_texts.PASSWORD_RESET]
+    texts = [*CODES.values(), *NOTICES]
     sentences = [mail_texts.CODE_TERMS, mail_texts.FOOTER, mail_texts.ASK_OPERATOR, mail_texts.ASK_SOMEBODY]
     for text in texts:
         assert isinstance(text, CodeText | NoticeText)
         sentences += [getattr(text, name) for name in type(text).__slots__]  # type: ignore[attr-defined]
     words = {word for sentence in sentences for _, word, _, _ in Formatter().parse(sentence) if word is not None}
-    assert words == {"account", "host", "until", "minutes", "contact"}
+    assert words == {"account", "host", "until", "minutes", "contact", "when", "ask"}

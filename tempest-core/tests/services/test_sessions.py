@@ -58,7 +58,7 @@ async def test_a_login_that_was_under_way_does_not_outlive_the_end_of_its_passwo
     app_password = (await world.app_passwords.create(did, "app")).password
     assert app_password is not None
     end = {
-        "password changed": lambda: world.store.accounts.set_password(did, "another"),
+        "password changed": lambda: world.store.accounts.set_password(did, "another", 1),
         "account deleted": lambda: world.store.accounts.delete(did),
         "app password revoked": lambda: world.store.app_passwords.revoke(did, "app"),
     }[ended]

@@ -74,6 +74,9 @@ def test_a_public_server_refuses_to_start_without(name: str) -> None:
         ("TEMPEST_PLC_ROTATION_KEY", "not-hex"),
         ("TEMPEST_PLC_ROTATION_KEY", "0" * 64),
         ("TEMPEST_CRAWLERS", "ftp://relay"),
+        ("TEMPEST_CRAWLERS", "nobody"),
+        ("TEMPEST_CRAWLERS", "none,https://bsky.network"),
+        ("TEMPEST_CRAWLERS", "https://bsky.network https://other.example"),
         ("PORT", "65536"),
         ("PORT", "http"),
         ("TEMPEST_RATE_LIMITS_ENABLED", "perhaps"),
@@ -106,7 +109,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 def test_lists_and_flags_are_read() -> None:
     settings = load_settings(
         {
-            "TEMPEST_CRAWLERS": "https://one.example, https://two.example ,",
+            "TEMPEST_CRAWLERS": "https://one.example, two.example ,",
             "TEMPEST_RATE_LIMITS_ENABLED": "No",
             "TEMPEST_HANDLE_DOMAINS": "example.test,.other.test",
             "TEMPEST_LEXICON_PATHS": "/a,/b",
@@ -118,6 +121,12 @@ def test_lists_and_flags_are_read() -> None:
     assert settings.handle_domains == (".example.test", ".other.test")
     assert settings.email_blocked_domains == ("spam.example", "other.example")
     assert settings.lexicon_paths == (Path("/a"), Path("/b"))
+
+
+def test_a_public_server_may_have_no_relay() -> None:
+    settings = load_settings(PUBLIC | {"TEMPEST_CRAWLERS": "None"})
+    assert settings.crawlers == ()
+    assert ("TEMPEST_CRAWLERS", "(none)") in [(field.name, shown) for field, shown in settings_in_force(settings)]
 
 
 def test_a_misspelt_name_is_told_with_the_nearest_real_one() -> None:

@@ -12,7 +12,9 @@ class SmtpSettings:
 
     host: str = setting("TEMPEST_SMTP_HOST", help="the mail server's host name")
     from_address: str = setting("TEMPEST_SMTP_FROM_ADDRESS", help="the sender's address")
-    from_name: str = setting("TEMPEST_SMTP_FROM_NAME", default="Tempest", help="the sender's name")
+    from_name: str | None = setting(
+        "TEMPEST_SMTP_FROM_NAME", default=None, help="the sender's name: TEMPEST_HOSTNAME unless set"
+    )
     port: int | None = setting(
         "TEMPEST_SMTP_PORT", default=None, help="the mail server's port: 587 unless set, or 465 with TEMPEST_SMTP_SSL"
     )
@@ -44,7 +46,7 @@ class SmtpSettings:
         local, at, domain = self.from_address.rpartition("@")
         if not (local and at and domain and _is_one_word(self.from_address)) or set(self.from_address) & set('<>,;()"'):
             raise ValueError("set TEMPEST_SMTP_FROM_ADDRESS to a mail address, and the name in TEMPEST_SMTP_FROM_NAME")
-        if not self.from_name.isprintable():
+        if self.from_name is not None and not self.from_name.isprintable():
             raise ValueError("set TEMPEST_SMTP_FROM_NAME to a name without control characters")
         if self.username and self.auth and not self.password:
             raise ValueError("set TEMPEST_SMTP_PASSWORD beside TEMPEST_SMTP_USERNAME, or TEMPEST_SMTP_AUTH=false")

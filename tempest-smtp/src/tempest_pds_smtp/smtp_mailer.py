@@ -29,7 +29,7 @@ class SmtpMailer(Mailer):
     """Send through the mail server of the settings.
 
     Args:
-        hostname: what this server calls itself in EHLO.
+        hostname: what this server calls itself in EHLO, and where no name is set to those who get its mails.
     """
 
     def __init__(self, settings: SmtpSettings, hostname: str) -> None:
@@ -51,9 +51,8 @@ class SmtpMailer(Mailer):
         """Hand one mail over on a connection of its own."""
         settings = self._settings
         try:
-            message = compose(
-                mail, from_name=settings.from_name, from_address=settings.from_address, date=datetime.now(UTC)
-            )
+            from_name = self._hostname if settings.from_name is None else settings.from_name
+            message = compose(mail, from_name=from_name, from_address=settings.from_address, date=datetime.now(UTC))
         except UnusableAddress as error:
             raise MailRefused(f"the address cannot be mailed to: {error}") from None
         async with self._connected(mail) as client:

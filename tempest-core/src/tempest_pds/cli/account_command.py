@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 500
 _REPO_REF: Final = "com.atproto.admin.defs#repoRef"
+# What may keep an account from the network when a moderator has let go of it.
+_LEFT: Final = {
+    "takendown": " It is still taken down: tempest account untakedown",
+    "suspended": " It is still suspended: tempest account unsuspend",
+    "deactivated": " It is deactivated, as its owner left it.",
+}
 
 password_option = click.option(
     "--password-stdin", "from_stdin", is_flag=True, help="Read the password from standard input, its first line."
@@ -153,9 +159,15 @@ def takedown(account: str, reference: str | None) -> None:
 def untakedown(account: str) -> None:
     """Undo the takedown of an account."""
     with operator() as server:
-        did = find_did(server, account)
+        found = find_account(server, account)
+        name, did = found["handle"] or found["did"], found["did"]
+        if found["status"] == "suspended":
+            raise Mistake(f"{name} is suspended, not taken down: tempest account unsuspend")
+        if found["status"] != "takendown":
+            raise Mistake(f"{name} was not taken down")
         _set_takedown(server, did, {"applied": False})
-    click.echo(f"Restored {did}.")
+        status = find_account(server, did)["status"]
+    click.echo(f"Restored {did}.{_LEFT.get(status, '')}")
 
 
 @account.command("suspend")
@@ -172,8 +184,8 @@ def suspend(account: str) -> None:
 def unsuspend(account: str) -> None:
     """End the suspension of an account."""
     with operator() as server:
-        did = server.call("/xrpc/_admin/account/unsuspend", input={"account": account})["did"]
-    click.echo(f"Restored {did}.")
+        now = server.call("/xrpc/_admin/account/unsuspend", input={"account": account})
+    click.echo(f"Ended the suspension of {now['did']}.{_LEFT.get(now['status'], '')}")
 
 
 def _set_takedown(server: Operator, did: str, takedown: dict[str, Any]) -> None:

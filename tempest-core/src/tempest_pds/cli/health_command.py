@@ -30,7 +30,8 @@ def health() -> None:
         answer = connection.getresponse()
         body = answer.read()
     except (OSError, http.client.HTTPException) as error:
-        _fail(f"{address} port {port} does not answer: {getattr(error, 'strerror', None) or error}")
+        hint = "" if os.environ.get("PORT", "").strip() else " (PORT is not set)"
+        _fail(f"{address} port {port} does not answer: {getattr(error, 'strerror', None) or error}{hint}")
     finally:
         connection.close()
     if answer.status != http.HTTPStatus.OK:

@@ -42,6 +42,7 @@ class AccountServices:
     invites: Invites
     identities: Identities
     resolution: IdentityResolution
+    mail_texts: MailTexts
     email_codes: EmailCodes
     email_addresses: EmailAddresses
     password_reset: PasswordReset
@@ -156,6 +157,7 @@ def make_accounts(
         app_passwords=AppPasswords(data.accounts, writer),
         invites=invites,
         identities=identities,
+        mail_texts=texts,
         email_codes=email_codes,
         email_addresses=email_addresses,
         password_reset=password_reset,

@@ -19,14 +19,17 @@ def open_mail(
     stack: AsyncExitStack,
     *,
     sending: bool,
+    mail_goes_out: bool,
 ) -> MailOutbox:
     """Start to send what waits; the stack stops it, before `writer` and `mailer` are closed.
 
     Args:
         sending: false where nobody stays to learn what becomes of a mail, so that it would be sent again and again.
             What is posted waits for the next start of the server.
+        mail_goes_out: whether the mailer does more than to write to the log.
     """
-    outbox = MailOutbox(accounts, writer, mailer, pace=RetryPace(first_seconds=settings.mail_retry_seconds))
+    pace = RetryPace(first_seconds=settings.mail_retry_seconds)
+    outbox = MailOutbox(accounts, writer, mailer, mail_goes_out=mail_goes_out, pace=pace)
     if sending:
         outbox.start()
         stack.push_async_callback(outbox.close)

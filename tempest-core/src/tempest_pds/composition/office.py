@@ -19,11 +19,13 @@ from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.firehose import Firehose
 from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.identities import Identities
+from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.moderation import Moderation
 from tempest_pds.services.owner_deletion import OwnerDeletion
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repos import Repos
+from tempest_pds.services.withdrawn_events import WithdrawnEvents
 from tempest_pds_plugins.blob_store import BlobStore
 
 
@@ -56,6 +58,7 @@ def make_office(
     dids: DidResolver,
     documents: HostedDocuments,
     outbox: Outbox,
+    texts: MailTexts,
     codes: EmailCodes,
 ) -> Office:
     """Make the office; nothing is opened."""
@@ -79,7 +82,9 @@ def make_office(
             passwords=passwords,
             identities=identities,
             hooks=hooks,
+            codes=codes,
             outbox=outbox,
+            texts=texts,
         ),
         moderation=Moderation(
             store=data.accounts,
@@ -90,9 +95,12 @@ def make_office(
             stores=data.stores,
             log=log,
             quarantine=quarantine,
+            withdrawn=WithdrawnEvents(data.accounts, data.sequencer, firehose),
         ),
         deletion=deletion,
-        owner_deletion=OwnerDeletion(store=data.accounts, passwords=passwords, codes=codes, deletion=deletion),
-        due_deletions=DueDeletions(store=data.accounts, deletion=deletion),
+        owner_deletion=OwnerDeletion(
+            store=data.accounts, passwords=passwords, codes=codes, deletion=deletion, outbox=outbox, texts=texts
+        ),
+        due_deletions=DueDeletions(store=data.accounts, deletion=deletion, outbox=outbox, texts=texts),
         quarantine=quarantine,
     )

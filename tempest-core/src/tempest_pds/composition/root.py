@@ -128,7 +128,8 @@ async def open_services(
 
     writer = AccountWriter()
     stack.callback(writer.close)
-    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack, sending=serving)
+    sends_mail = adapters.selection.sends_mail
+    mail = open_mail(settings, data.accounts, writer, adapters.mailer, stack, sending=serving, mail_goes_out=sends_mail)
     passwords = Passwords()
     stack.callback(passwords.close)
     hosting = Hosting(data.accounts.accounts)
@@ -203,7 +204,7 @@ async def open_services(
         writers=repos,
         revs=revs,
         # On a developer's own machine the log takes the place of the mailbox.
-        mail_goes_out=settings.is_local or adapters.selection.sends_mail,
+        mail_goes_out=settings.is_local or sends_mail,
     )
     stack.push_async_callback(accounts.password_reset.close)
     whole_repos = Repos(
@@ -233,6 +234,7 @@ async def open_services(
         dids=network.dids,
         documents=network.documents,
         outbox=mail,
+        texts=accounts.mail_texts,
         codes=accounts.email_codes,
     )
     upkeep = Upkeep(

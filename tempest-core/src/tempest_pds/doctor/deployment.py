@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.settings import LOCALHOST, Settings
 from tempest_pds.settings_fields import read_values, setting_fields
+from tempest_pds.settings_loading import read_relays
 
 _PLC: Final = "https://plc.directory"
 _RELAY: Final = "https://bsky.network"
@@ -57,7 +58,7 @@ class Deployment:
             public_url=settings.public_url,
             handle_domains=settings.handle_domains,
             plc_url=settings.plc_url,
-            crawlers=[_with_scheme(crawler) for crawler in settings.crawlers],
+            crawlers=settings.crawlers,
             appview_url=settings.appview_url,
             allow_private=not settings.ssrf_protection,
             environ=environ,
@@ -83,7 +84,7 @@ class Deployment:
             public_url=f"{parts.scheme}://{parts.netloc}",
             handle_domains=(),
             plc_url=read.get("plc_url", _PLC).rstrip("/"),
-            crawlers=[_with_scheme(crawler) for crawler in read.get("crawlers", (_RELAY,))],
+            crawlers=read_relays(read.get("crawlers", (_RELAY,))),
             appview_url=read.get("appview_url", "https://api.bsky.app").rstrip("/"),
             allow_private=not read.get("ssrf_protection", True),
             environ=environ,
@@ -115,7 +116,3 @@ class Options:
     max_backup_hours: int = 36
     request_crawl: bool = False
     seconds: float = 30.0
-
-
-def _with_scheme(relay: str) -> str:
-    return (relay if "//" in relay else f"https://{relay}").rstrip("/")

@@ -25,6 +25,7 @@ from tempest_pds.services.errors import (
     AccountTakedown,
     AuthenticationRequired,
     AuthMissing,
+    ExpiredToken,
     InvalidToken,
     UntrustedIss,
 )
@@ -118,6 +119,7 @@ class Authenticator:
 
     Args:
         account_status: tells `active`, `deactivated`, `takendown`, `suspended`…, None when there is no such account.
+        sessions_ended_at: tells when an account's sessions were ended by a new password, in seconds since the epoch.
         moderation_did: whose service tokens may moderate.
     """
 
@@ -128,6 +130,7 @@ class Authenticator:
         service_tokens: ServiceTokens,
         admin_tokens: AdminTokens,
         account_status: Callable[[Did], str | None],
+        sessions_ended_at: Callable[[Did], int | None],
         limiter: RateLimiter,
         moderation_did: str | None = None,
     ) -> None:
@@ -135,6 +138,7 @@ class Authenticator:
         self._service_tokens = service_tokens
         self._admin_tokens = admin_tokens
         self._account_status = account_status
+        self._sessions_ended_at = sessions_ended_at
         self._limiter = limiter
         self._moderators = (
             frozenset() if moderation_did is None else frozenset({moderation_did, f"{moderation_did}#atproto_labeler"})
@@ -171,8 +175,16 @@ class Authenticator:
         scope = credentials.scope
         if scope not in auth.scopes or (auth.refuse_takendown and scope is Scope.TAKENDOWN):
             raise InvalidToken("Bad token scope")
+        self._check_not_ended(credentials)
         self._check_status(auth, credentials.account)
         return self._narrowed(auth, credentials)
+
+    def _check_not_ended(self, credentials: Credentials) -> None:
+        """Refuse an access token from before its account got a new password: else it would live on for two hours."""
+        ended_at = self._sessions_ended_at(credentials.account)
+        # Tokens tell whole seconds: one of the same second is that of whoever logs in at once with the new password.
+        if ended_at is not None and credentials.issued_at is not None and credentials.issued_at < ended_at:
+            raise ExpiredToken("Token has been revoked")
 
     def _narrowed(self, auth: Auth, credentials: Credentials) -> Credentials:
         """Let no session outlive its account, nor one that is older than a takedown do more than one opened after it.

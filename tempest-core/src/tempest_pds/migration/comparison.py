@@ -121,9 +121,11 @@ async def _blobs(move: Move, findings: Findings, target: Session, source_repo: R
     held.close()
     held.open()
     there = lost = strange = 0
+    # Servers list the blobs that records refer to, whether they have them or not.
+    missing = {cid async for cid in _missed(target)}
     try:
         async for cid in _listed(target):
-            if held.refers_to(cid):
+            if str(cid) in missing or held.refers_to(cid):
                 continue
             held.note_blobs([cid])
             there += 1
@@ -133,10 +135,10 @@ async def _blobs(move: Move, findings: Findings, target: Session, source_repo: R
                 lost += 1
                 findings.failure("blobs", f"{cid} is damaged at the target")
             move.owner.progress("Blobs compared", there, None)
-        missing = [str(cid) async for cid in _source_blobs(move) if not held.refers_to(cid)]
+        missing.update([str(cid) async for cid in _source_blobs(move) if not held.refers_to(cid)])
     finally:
         held.close()
-    unexpected = [cid for cid in missing if cid not in failed]
+    unexpected = sorted(missing - failed.keys())
     read = ", each read back and held to its hash" if move.plan.deep else ""
     if unexpected:
         findings.failure(
@@ -160,6 +162,20 @@ async def _source_blobs(move: Move) -> AsyncIterator[CID]:
             yield cid
     except (CallRefused, ServerAway):
         return
+
+
+async def _missed(target: Session) -> AsyncIterator[str]:
+    """Give the blobs that the target itself misses."""
+    cursor = ""
+    while True:
+        params: dict[str, str | int] = {"limit": _PAGE, **({"cursor": cursor} if cursor else {})}
+        page = await target.query("com.atproto.repo.listMissingBlobs", params)
+        blobs = page.get("blobs") or []
+        for blob in blobs:
+            yield str(blob["cid"])
+        cursor = str(page.get("cursor") or "")
+        if not blobs or not cursor:
+            return
 
 
 async def _listed(session: Session) -> AsyncIterator[CID]:

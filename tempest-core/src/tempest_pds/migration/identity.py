@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from tempest_pds.migration.errors import CallRefused, MigrationError, ServerAway
 from tempest_pds.migration.patience import Patience
 from tempest_pds.migration.xrpc import Server
-from tempest_pds.protocol.errors import InvalidSyntax
+from tempest_pds.protocol.crypto.keys import PrivateKey
+from tempest_pds.protocol.errors import InvalidSyntax, ProtocolError
 from tempest_pds.protocol.identity.did_document import DidDocument
+from tempest_pds.protocol.identity.plc_log import last_for
+from tempest_pds.protocol.identity.plc_operation import is_tombstone, normalize, state_after, to_did_document
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.remote.causes import explain
 from tempest_pds.remote.did_resolver import DidResolver
-from tempest_pds.remote.errors import DidNotFound, NotFound, RemoteError, TimedOut, Unreachable
+from tempest_pds.remote.errors import DidDeactivated, DidNotFound, NotFound, RemoteError, TimedOut, Unreachable
 from tempest_pds.remote.handle_resolver import HandleResolver
 from tempest_pds.remote.name_servers import NameServers
 from tempest_pds.remote.plc_directory import PlcDirectory
@@ -25,14 +29,16 @@ class Identities:
 
     Args:
         plc_url: the directory.
+        key: the owner's rotation key, which for 72 hours may undo what weaker ones did.
     """
 
-    def __init__(self, fetch: SafeFetch, plc_url: str, patience: Patience) -> None:
+    def __init__(self, fetch: SafeFetch, plc_url: str, patience: Patience, key: PrivateKey | None = None) -> None:
         self.plc = PlcDirectory(fetch, plc_url)
         self.plc_url = plc_url
         self._dids = DidResolver(fetch, self.plc, allow_private=True)
         self._handles = HandleResolver(fetch, look_up_txt=NameServers().texts)
         self._patience = patience
+        self._key = key
 
     async def did(self, account: str, source: Server | None) -> Did:
         """Find the DID of a handle: the source is asked where the owner named it, else the network.
@@ -71,6 +77,13 @@ class Identities:
         by_plc = did.method == "plc"
         try:
             return await self._dids.resolve(did, max_age=0)
+        except DidDeactivated as error:
+            state = None
+            if by_plc:
+                state = state_after(did, await self.operation_to_follow(did))
+            if state is None:
+                raise MigrationError(f"{did} has ended for good: {error}") from error
+            return DidDocument.parse(to_did_document(state))
         except DidNotFound as error:
             where = f" in {self.plc_url}" if by_plc else ""
             raise MigrationError(f"there is no {did}{where}: {error}{advice}") from error
@@ -88,6 +101,21 @@ class Identities:
             raise ServerAway(
                 f"the operation in force of {did} cannot be had from {self.plc_url}: {explain(error)}"
             ) from error
+
+    async def operation_to_follow(self, did: Did) -> dict[str, Any]:
+        """Give the operation that the next one names: the last before what the owner's key has to undo, if anything.
+
+        Raises as `operation`.
+        """
+        last = await self.operation(did)
+        if self._key is None or (
+            not is_tombstone(last) and self._key.public.did_key in normalize(last)["rotationKeys"]
+        ):
+            return last
+        try:
+            return last_for(await self.plc.log(did), self._key.public.did_key, datetime.now(UTC)) or last
+        except (RemoteError, ProtocolError) as error:
+            raise ServerAway(f"the log of {did} cannot be had: {explain(error)}") from error
 
     async def knows(self, did: Did) -> bool | None:
         """Tell whether the directory has a DID; None when it cannot be asked."""

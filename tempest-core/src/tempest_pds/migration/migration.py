@@ -47,7 +47,7 @@ async def migrate(plan: Plan, owner: Owner) -> None:
     # Both servers are of the owner's choice, and may be on his own machine or network.
     fetch = SafeFetch(allow_private=True, user_agent="Tempest migrate")
     patience = Patience(plan.retry_seconds, owner.tell)
-    identities = Identities(fetch, plan.plc_url, patience)
+    identities = Identities(fetch, plan.plc_url, patience, plan.rotation_key)
 
     def server(url: str, name: str) -> Server:
         return Server(fetch, url, name, patience)

@@ -137,9 +137,9 @@ async def _did(move: Move, findings: Findings) -> None:
         else:
             findings.note("DID", "a did:web: you will publish a document that this command shows you")
         return
-    operation = await move.identities.operation(move.did)
-    current = normalize(operation)["rotationKeys"]
     own = move.plan.rotation_key
+    operation = await move.identities.operation_to_follow(move.did)
+    current = normalize(operation)["rotationKeys"]
     if move.is_pointed_at_target:
         findings.ok("DID", "points at the target already")
         return
@@ -147,6 +147,13 @@ async def _did(move: Move, findings: Findings) -> None:
     if own is not None:
         if own.public.did_key in current:
             findings.ok("DID", f"the change will be signed with your own key, {own.public.did_key}")
+            if operation != await move.identities.operation(move.did):
+                findings.warning("DID", "a key below yours has changed it without yours: the move undoes that")
+            for key in current[: current.index(own.public.did_key)]:
+                whose = "the source's, " if key in (source_keys or ()) else ""
+                findings.warning(
+                    "rotation key", f"{key} ({whose}above yours): who has it may undo the move within 72 hours"
+                )
         else:
             findings.failure(
                 "DID", f"the key of --plc-rotation-key, {own.public.did_key}, is no rotation key of the DID"

@@ -2,9 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final, Protocol
+from urllib.parse import quote
 
-from tempest_pds.protocol.identity.plc_operation import InvalidOperation, normalize
+from tempest_pds.protocol.data_model.cid import CID
+from tempest_pds.protocol.errors import ProtocolError
+from tempest_pds.protocol.identity.plc_log import LogEntry
+from tempest_pds.protocol.identity.plc_operation import InvalidOperation, check_operation, normalize
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.causes import explain
 from tempest_pds.remote.errors import (
@@ -77,7 +82,7 @@ class PlcDirectory:
     async def _submit(self, did: Did, operation: Mapping[str, Any]) -> None:
         answer = await self._ask(
             "POST",
-            f"{self._url}/{did}",
+            self._address(did),
             headers={"Content-Type": "application/json"},
             body=json.dumps(operation).encode(),
             seconds=self._seconds,
@@ -99,7 +104,7 @@ class PlcDirectory:
         return await self._last_operation(did, self._seconds)
 
     async def _last_operation(self, did: Did, seconds: float) -> dict[str, Any]:
-        found = await self._get(did, f"{self._url}/{did}/log/last", seconds)
+        found = await self._get(did, f"{self._address(did)}/log/last", seconds)
         try:
             normalize(found)
         except InvalidOperation as error:
@@ -108,9 +113,37 @@ class PlcDirectory:
 
     async def document(self, did: Did) -> dict[str, Any]:
         """Give the DID's document; see `Plc`."""
-        return await self._get(did, f"{self._url}/{did}", self._seconds)
+        return await self._get(did, self._address(did), self._seconds)
+
+    def _address(self, did: Did) -> str:
+        # A DID may have `%2F` in it, which what stands in front of the directory could take for a path.
+        return f"{self._url}/{quote(did, safe=':')}"
+
+    async def log(self, did: Did) -> list[LogEntry]:
+        """Give all operations that the directory ever took, also those that were undone; errors as `last_operation`."""
+        found = await self._get_any(did, f"{self._address(did)}/log/audit", self._seconds)
+        if not isinstance(found, list):
+            raise BadAnswer("The PLC directory answered with something else than a list")
+        try:
+            return [
+                LogEntry(
+                    check_operation(entry["operation"]),
+                    CID.parse(entry["cid"]),
+                    datetime.fromisoformat(entry["createdAt"]),
+                    bool(entry["nullified"]),
+                )
+                for entry in found
+            ]
+        except (ProtocolError, ValueError, KeyError, TypeError) as error:
+            raise BadAnswer("The PLC directory answered with something else than a log") from error
 
     async def _get(self, did: Did, url: str, seconds: float) -> dict[str, Any]:
+        found = await self._get_any(did, url, seconds)
+        if not isinstance(found, dict):
+            raise BadAnswer("The PLC directory answered with something else than an object")
+        return found
+
+    async def _get_any(self, did: Did, url: str, seconds: float) -> Any:
         answer = await self._ask("GET", url, seconds=seconds)
         if answer.status in (404, 410):
             # A DID that was ended is 410 by the directory's documentation; `@did-plc/server` says so in words alone.
@@ -119,10 +152,7 @@ class PlcDirectory:
             raise DidNotFound(f"The PLC directory does not have {did}")
         if answer.status != 200:
             raise BadAnswer(f"The PLC directory answered with status {answer.status}")
-        found = answer.json()
-        if not isinstance(found, dict):
-            raise BadAnswer("The PLC directory answered with something else than an object")
-        return found
+        return answer.json()
 
     async def _ask(
         self,

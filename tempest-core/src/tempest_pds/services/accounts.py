@@ -222,7 +222,7 @@ class Accounts:
             # What hides a deactivation is told instead of it.
             add_account(store, did, account.status)
             if due is not None and account.email is not None:
-                self._outbox.add(self._texts.deletion_planned(account, to_datetime(due)), _MAIL_SECONDS)
+                self._outbox.add(self._texts.deletion_planned(account, due), _MAIL_SECONDS)
         return account
 
 

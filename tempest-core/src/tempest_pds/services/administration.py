@@ -12,12 +12,15 @@ from typing import Protocol
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.email_codes import CodeOutbox, EmailCodes
 from tempest_pds.services.email_rules import parse_email
 from tempest_pds.services.errors import AccountNotFound, InvalidRequest, NotFound
 from tempest_pds.services.html_text import text_of_html
 from tempest_pds.services.identities import Identities
+from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.password_rules import check_new_password
 from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account, EmailTaken
 from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
@@ -26,7 +29,7 @@ from tempest_pds_plugins.errors import InvalidMail
 from tempest_pds_plugins.mailer import Mail
 
 
-class Outbox(Protocol):
+class Outbox(CodeOutbox, Protocol):
     """Where mails go that are to be sent."""
 
     async def post(self, mail: Mail) -> None:
@@ -63,14 +66,18 @@ class Administration:
         passwords: Passwords,
         identities: Identities,
         hooks: AccountHooks,
+        codes: EmailCodes,
         outbox: Outbox,
+        texts: MailTexts,
     ) -> None:
         self._store = store
         self._writer = writer
         self._passwords = passwords
         self._identities = identities
         self._hooks = hooks
+        self._codes = codes
         self._outbox = outbox
+        self._texts = texts
 
     # Looking
 
@@ -107,7 +114,7 @@ class Administration:
     # Changing
 
     async def set_email(self, identifier: str, email: str) -> Did:
-        """Give an account another e-mail address, which is not confirmed; give its DID.
+        """Give an account another e-mail address, which is not confirmed, and tell the old one; give its DID.
 
         Args:
             identifier: the account's DID or handle.
@@ -124,6 +131,7 @@ class Administration:
             await self._writer.run(self._store_email, account.did, address)
         except EmailTaken as error:
             raise InvalidRequest("This email address is already in use, please use a different email.") from error
+        self._outbox.stir()
         self._tell(account, "email")
         return account.did
 
@@ -132,7 +140,7 @@ class Administration:
         await self._identities.update_handle(did, handle, allow_reserved=True)
 
     async def set_password(self, did: Did, password: str) -> None:
-        """Give an account another password, and end its sessions; app passwords stay.
+        """Give an account another password, end its sessions, and tell its owner; app passwords stay.
 
         Raises:
             InvalidPassword: it is too short or too long.
@@ -141,6 +149,7 @@ class Administration:
         account = self._find(did)
         password_hash = await self._passwords.hash(check_new_password(password))
         await self._writer.run(self._store_password, did, password_hash)
+        self._outbox.stir()
         self._tell(account, "password")
 
     async def send_mail(self, did: Did, content: str, subject: str) -> None:
@@ -151,7 +160,9 @@ class Administration:
 
         Raises:
             InvalidRequest: no such account, it has no address, or a subject of several lines.
+            MethodNotImplemented: this server sends no mail.
         """
+        self._codes.require_mail()
         account = self._store.accounts.get(did)
         if account is None:
             raise InvalidRequest("Recipient not found")
@@ -179,16 +190,26 @@ class Administration:
 
     def _store_email(self, did: Did, email: str) -> None:
         with self._store.transaction():
+            account = self._store.accounts.get(did)
             self._store.accounts.set_email(did, email)
             # Codes that were sent to the old address are worth nothing now.
             self._store.email_tokens.delete_all(did)
+            if account is not None and account.email != email:
+                self._add(self._texts.email_set(account))
 
     def _store_password(self, did: Did, password_hash: str) -> None:
         with self._store.transaction():
-            if not self._store.accounts.set_password(did, password_hash):
+            account = self._store.accounts.get(did)
+            if account is None:
                 raise AccountNotFound("Account not found")
+            self._store.accounts.set_password(did, password_hash, now_us())
             self._store.email_tokens.delete(did, EmailTokenPurpose.RESET_PASSWORD)
             self._store.refresh_tokens.revoke_all(did)
+            self._add(self._texts.password_set(account))
+
+    def _add(self, told: Mail | None) -> None:
+        if told is not None:
+            self._outbox.add(told)
 
 
 def _parse_cursor(cursor: str) -> tuple[int, str]:

@@ -40,12 +40,14 @@ class Credentials:
         did: whose authority the call has; None only for the administrator.
         scope: of a session token; None for every other kind.
         token_id: of a refresh token (`jti`), the key of its row.
+        issued_at: when an access token was made, in seconds since the epoch.
     """
 
     did: Did | None
     scope: Scope | None
     kind: Kind
     token_id: str | None = None
+    issued_at: float | None = None
 
     @property
     def is_full(self) -> bool:

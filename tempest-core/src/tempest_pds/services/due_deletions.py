@@ -15,7 +15,9 @@ import structlog
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_deletion import AccountDeletion
+from tempest_pds.services.email_codes import CodeOutbox
 from tempest_pds.services.errors import AccountNotFound, InvalidRequest
+from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.repo_errors import RepoBusy
 from tempest_pds.services.timestamps import now_us, to_datetime
 from tempest_pds.stores.account.account_store import AccountStore
@@ -30,15 +32,25 @@ class NotDue(InvalidRequest):
 
 
 class DueDeletions:
-    """Deletes what is due.
+    """Deletes what is due, and tells its owners.
 
     Args:
         now: microseconds since 1970.
     """
 
-    def __init__(self, *, store: AccountStore, deletion: AccountDeletion, now: Callable[[], int] = now_us) -> None:
+    def __init__(
+        self,
+        *,
+        store: AccountStore,
+        deletion: AccountDeletion,
+        outbox: CodeOutbox,
+        texts: MailTexts,
+        now: Callable[[], int] = now_us,
+    ) -> None:
         self._store = store
         self._deletion = deletion
+        self._outbox = outbox
+        self._texts = texts
         self._now = now
 
     async def run(self) -> None:
@@ -60,6 +72,10 @@ class DueDeletions:
             if account.delete_after is None or account.delete_after > self._now():
                 raise NotDue("it is kept longer")
             due.append(account.delete_after)
+            told = self._texts.account_deleted(account)
+            if told is not None:
+                self._outbox.add(told)
 
         await self._deletion.delete(did, still_due)
+        self._outbox.stir()
         _audit.info("account.deleted_as_due", by="owner", subject=did, delete_after=to_datetime(due[0]))

@@ -109,6 +109,7 @@ class Firehose:
         self._last_seq = store.last_seq()
         self._subscribers: set[Subscriber] = set()
         self._page: tuple[int, int, bytes] | None = None
+        self._withheld: set[int] = set()
 
     @property
     def last_seq(self) -> int:
@@ -158,6 +159,16 @@ class Firehose:
             if start <= seq <= self._last_seq:
                 self._ring_bytes -= len(self._ring[seq - start][1])
                 self._ring[seq - start] = (seq, b"")
+        self._page = None
+
+    def withhold(self, seqs: Collection[int]) -> None:
+        """Send these events to nobody any more, until they are given back."""
+        self._withheld.update(seqs)
+        self._page = None
+
+    def give_back(self, seqs: Collection[int]) -> None:
+        """Send events again that were withheld."""
+        self._withheld.difference_update(seqs)
         self._page = None
 
     async def serve(self, cursor: int | None, sink: Sink) -> None:
@@ -235,6 +246,8 @@ class Firehose:
         size = 0
         while index < len(ring) and len(wires) < _PAGE_EVENTS and size < _PAGE_BYTES:
             cursor, wire = ring[index]
+            if cursor in self._withheld:
+                wire = b""
             wires.append(wire)
             size += len(wire)
             index += 1
@@ -247,7 +260,7 @@ class Firehose:
         for seq, frame in self._store.frames_after(cursor, _PAGE_EVENTS):
             if seq > self._last_seq or size > _PAGE_BYTES:
                 break
-            wire = to_wire(frame)
+            wire = b"" if seq in self._withheld else to_wire(frame)
             wires.append(wire)
             size += len(wire)
             last = seq

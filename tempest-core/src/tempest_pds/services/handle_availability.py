@@ -62,7 +62,7 @@ class HandleAvailability:
         if await self._is_free(handle):
             return Availability(handle, True)
         free = []
-        for candidate in _variations(handle):
+        for candidate in dict.fromkeys(_variations(handle)):
             if await self._is_free(candidate):
                 free.append(Suggestion(candidate, "number"))
                 if len(free) == _SUGGESTIONS:

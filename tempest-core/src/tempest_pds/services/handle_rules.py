@@ -52,14 +52,14 @@ class HandleRules:
             raise InvalidHandle("Handle TLD is invalid or disallowed")
         domain = next((domain for domain in self._innermost_first if handle.endswith(domain)), None)
         if domain is not None:
-            self._check_hosted(handle.removesuffix(domain))
+            self._check_hosted(handle.removesuffix(domain), domain)
             if not allow_reserved:
                 self._check_unreserved(handle, handle.removesuffix(domain))
         return handle
 
-    def _check_hosted(self, front: str) -> None:
+    def _check_hosted(self, front: str, domain: str) -> None:
         if "." in front:
-            raise InvalidHandle("Invalid characters in handle")
+            raise InvalidHandle(f"Invalid characters in handle: no dot may stand in front of {domain}")
         if len(front) < MIN_LENGTH:
             raise InvalidHandle("Handle too short")
         if len(front) > MAX_LENGTH:

@@ -45,6 +45,11 @@ class Hosting:
         account = self.find(did)
         return None if account is None else str(account.status)
 
+    def sessions_ended_at(self, did: Did) -> int | None:
+        """Tell when an account's sessions were last ended, in seconds since 1970; None when they never were."""
+        account = self.find(did)
+        return None if account is None or account.sessions_ended_at is None else account.sessions_ended_at // 1_000_000
+
     def visible(self, identifier: str) -> Account | None:
         """Find an account whose records everybody may read."""
         account = self.find(identifier)
@@ -83,7 +88,13 @@ def check_writable(account: Account | None) -> Account:
         raise AccountMissing("Account not found")
     match account.status:
         case AccountStatus.TAKENDOWN | AccountStatus.SUSPENDED:
-            raise AccountTakedown("Account has been taken down")
+            raise account_takedown(account.status)
         case AccountStatus.DEACTIVATED:
             raise AccountDeactivated("Account is deactivated")
     return account
+
+
+def account_takedown(status: AccountStatus) -> AccountTakedown:
+    """Make the refusal of an account that a moderator keeps: clients show its message, and know only this one name."""
+    what = "suspended" if status is AccountStatus.SUSPENDED else "taken down"
+    return AccountTakedown(f"Account has been {what}")

@@ -96,9 +96,9 @@ class Identities:
         try:
             resolved = await self._handles.resolve(handle, refresh=True)
         except RemoteError as error:
-            raise InvalidRequest("External handle did not resolve to DID") from error
+            raise _not_proved(handle, did) from error
         if resolved != did:
-            raise InvalidRequest("External handle did not resolve to DID")
+            raise _not_proved(handle, did)
         return handle
 
     @contextmanager
@@ -248,3 +248,11 @@ def _named_handle(operation: Operation) -> str | None:
     """Return the first handle of an operation, as `DidDocument.handle` will have it; None when there is none."""
     names = normalize(operation).get("alsoKnownAs", [])
     return next((name.removeprefix("at://").lower() for name in names if name.startswith("at://")), None)
+
+
+def _not_proved(handle: Handle, did: Did) -> InvalidRequest:
+    # The first words are the reference server's; the others are for whoever has set up a domain, and not all of it.
+    return InvalidRequest(
+        f"External handle did not resolve to DID: put did={did} into a TXT record of _atproto.{handle}, or serve {did} "
+        f"at https://{handle}/.well-known/atproto-did"
+    )

@@ -2,7 +2,7 @@
 
 `mail_layout` makes a text and an HTML part of what is written here. In braces may stand `account`, the handle with an
 `@` in front, or the DID of an account that has none; `host`; `until` and `minutes`, of a code;
-`when`, of what is to come.
+`when`, of what is to come; `ask`, in the middle of a sentence, where help is.
 """
 
 from __future__ import annotations
@@ -110,7 +110,15 @@ EMAIL_CHANGED: Final = NoticeText(
     happened="Mail for {account} on {host} goes to another address from now on. This is the last mail to this one.",
     was_you="If you changed it, there is nothing to do.",
     not_you="If you did not, somebody else is signed in to your account. Sign in now, set your address back, and then "
-    "reset your password.",
+    "reset your password. If you cannot, because the other address has been confirmed already or for another reason, "
+    "{ask}.",
+)
+EMAIL_SET: Final = NoticeText(
+    subject="{host} changed the email address of {account}",
+    heading="Your email address was changed for you",
+    happened="Whoever runs {host} has set another address for {account}. This is the last mail to this one.",
+    was_you="If you asked for that, there is nothing to do.",
+    not_you="If you did not, {ask}.",
 )
 PASSWORD_RESET: Final = NoticeText(
     subject="The password of {account} was changed",
@@ -119,7 +127,15 @@ PASSWORD_RESET: Final = NoticeText(
     "signed in has to sign in again.",
     was_you="If it was you, sign in with the new password. App passwords still work: delete those you do not know.",
     not_you="If it was not you, somebody else reads your mail. Change the password of your mailbox first, then reset "
-    "the password of your account.",
+    "the password of your account. If you cannot, {ask}.",
+)
+PASSWORD_SET: Final = NoticeText(
+    subject="{host} set a new password for {account}",
+    heading="A new password was set for you",
+    happened="Whoever runs {host} has set a new password for {account}. Whoever was signed in has to sign in again.",
+    was_you="If you asked for that, sign in with the password that you were given. To choose one of your own, say in "
+    "your app that you have forgotten it.",
+    not_you="If you did not, {ask}.",
 )
 DELETION_PLANNED: Final = NoticeText(
     subject="The account {account} is to be deleted",
@@ -129,10 +145,19 @@ DELETION_PLANNED: Final = NoticeText(
     was_you="If that is what you want, there is nothing to do. To keep it, sign in before that time and activate it "
     "again.",
     not_you="If it was not you, somebody else is signed in to your account. Activate it again, and reset your "
-    "password: that ends every session.",
+    "password: that ends every session. If you cannot, {ask}.",
 )
-ASK_OPERATOR: Final = "If you cannot, write to {contact}."
-ASK_SOMEBODY: Final = "If you cannot, ask whoever runs {host}."
+ACCOUNT_DELETED: Final = NoticeText(
+    subject="The account {account} was deleted",
+    heading="Your account was deleted",
+    happened="{account} on {host} was deleted, as had been asked for: its posts, its pictures and everything else that "
+    "it had here. This is the last mail about it.",
+    was_you="If that is what you wanted, there is nothing to do.",
+    not_you="If it was not you, somebody else had your password, and perhaps reads your mail. Change the password of "
+    "your mailbox, and {ask}.",
+)
+ASK_OPERATOR: Final = "write to {contact}"
+ASK_SOMEBODY: Final = "ask whoever runs {host}"
 
 
 class MailTexts:
@@ -157,7 +182,7 @@ class MailTexts:
         assert account.email is not None, "checked by who sends codes"
         text = CODES[purpose]
         words = self._words(account) | {
-            "until": datetime.fromtimestamp(until // 1_000_000, UTC).strftime("%H:%M UTC"),
+            "until": f"{_moment(until):%H:%M} UTC",
             "minutes": str(LIFETIME_US // _MINUTE_US),
         }
         return self._layout.mail(
@@ -178,25 +203,45 @@ class MailTexts:
         """Tell an account's owner that somebody has reset the password; None when there is no address."""
         return None if account.email is None else self._notice(account, account.email, PASSWORD_RESET)
 
-    def deletion_planned(self, account: Account, when: str) -> Mail:
-        """Tell the owner of a deactivated account when it is to be deleted: at a datetime; it must have an address."""
+    def email_set(self, account: Account) -> Mail | None:
+        """Write to the address that an account had until the administrator gave it another; None when it had none."""
+        return None if account.email is None else self._notice(account, account.email, EMAIL_SET)
+
+    def password_set(self, account: Account) -> Mail | None:
+        """Tell an account's owner that the administrator has set a password; None when there is no address."""
+        return None if account.email is None else self._notice(account, account.email, PASSWORD_SET)
+
+    def account_deleted(self, account: Account) -> Mail | None:
+        """Tell the owner of an account that it is gone, as he had asked; None when there is no address."""
+        return None if account.email is None else self._notice(account, account.email, ACCOUNT_DELETED)
+
+    def deletion_planned(self, account: Account, when: int) -> Mail:
+        """Tell the owner of a deactivated account when it is to be deleted; it must have an address.
+
+        Args:
+            when: microseconds since 1970.
+        """
         assert account.email is not None, "checked by who deactivates"
-        return self._notice(account, account.email, DELETION_PLANNED, when=when)
+        moment = _moment(when)
+        return self._notice(account, account.email, DELETION_PLANNED, when=f"{moment.day} {moment:%B %Y, %H:%M} UTC")
 
     def _notice(self, account: Account, address: str, text: NoticeText, **more: str) -> Mail:
         words = self._words(account) | more
-        help_is_at = ASK_SOMEBODY if self._contact is None else ASK_OPERATOR
-        words["contact"] = self._contact or ""
-        not_you = f"{text.not_you} {help_is_at}"
+        ask = ASK_SOMEBODY if self._contact is None else ASK_OPERATOR
+        words["ask"] = ask.format(**words, contact=self._contact)
         return self._layout.mail(
             address,
             text.subject.format(**words),
             text.heading,
             [text.happened.format(**words)],
-            [text.was_you, not_you.format(**words)],
+            [text.was_you, text.not_you.format(**words)],
             FOOTER.format(**words),
         )
 
     def _words(self, account: Account) -> dict[str, str]:
         name = account.did if account.handle is None else f"@{account.handle}"
         return {"account": name, "host": self._hostname}
+
+
+def _moment(micros: int) -> datetime:
+    return datetime.fromtimestamp(micros // 1_000_000, UTC)

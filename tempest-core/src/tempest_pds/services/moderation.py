@@ -20,6 +20,7 @@ from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.errors import InvalidRequest, NotFound
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.timestamps import now_us, to_datetime
+from tempest_pds.services.withdrawn_events import WithdrawnEvents
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.actor.store import ActorStore
@@ -60,6 +61,7 @@ class Moderation:
         stores: ActorStores,
         log: CommitLog,
         quarantine: Quarantine,
+        withdrawn: WithdrawnEvents,
         now: Callable[[], int] = now_us,
     ) -> None:
         self._store = store
@@ -70,6 +72,7 @@ class Moderation:
         self._stores = stores
         self._log = log
         self._quarantine = quarantine
+        self._withdrawn = withdrawn
         self._now = now
 
     # Looking
@@ -103,6 +106,7 @@ class Moderation:
         account = self._find(did)
         await self._writer.run(self._store_takedown, account, reference or self._made_up())
         await self._announcer.announce_pending()
+        self._withdrawn.update(did)
         self._tell(account, "taken_down")
 
     async def restore_account(self, did: Did) -> None:
@@ -110,23 +114,30 @@ class Moderation:
         account = self._find(did)
         await self._writer.run(self._store_takedown, account, None)
         await self._announcer.announce_pending()
+        self._withdrawn.update(did)
         if account.is_takendown:
             self._tell(account, "restored")
 
     async def suspend_account(self, did: Did) -> None:
         """Shut an account off for a while: as a takedown, but the network is told "suspended"; raise NotFound."""
         account = self._find(did)
-        await self._writer.run(self._store_suspension, account, self._now())
+        await self._writer.run(self._store_suspension, account)
         await self._announcer.announce_pending()
+        self._withdrawn.update(did)
         self._tell(account, "suspended")
 
-    async def end_suspension(self, did: Did) -> None:
-        """End a suspension, and tell the network the status that the account has then; raise NotFound."""
-        account = self._find(did)
-        await self._writer.run(self._store_suspension, account, None)
+    async def end_suspension(self, did: Did) -> Account:
+        """End a suspension, tell the network the status that the account has then, and give the account back.
+
+        Raises:
+            NotFound: no such account.
+            InvalidRequest: it is not suspended, though it may be taken down.
+        """
+        account = await self._writer.run(self._store_end_of_suspension, did)
         await self._announcer.announce_pending()
-        if account.suspended_at is not None:
-            self._tell(account, "restored")
+        self._withdrawn.update(did)
+        self._tell(account, "restored")
+        return account
 
     async def deactivate_account(self, did: Did) -> None:
         """Switch an account off as its owner might; raise NotFound."""
@@ -202,12 +213,23 @@ class Moderation:
                 self._store.refresh_tokens.revoke_all(account.did)
             self._add_status(account)
 
-    def _store_suspension(self, account: Account, since: int | None) -> None:
+    def _store_suspension(self, account: Account) -> None:
         with self._store.transaction():
-            self._store.accounts.set_suspended(account.did, since)
-            if since is not None:
-                self._store.refresh_tokens.revoke_all(account.did)
+            self._store.accounts.set_suspended(account.did, self._now())
+            self._store.refresh_tokens.revoke_all(account.did)
             self._add_status(account)
+
+    def _store_end_of_suspension(self, did: Did) -> Account:
+        with self._store.transaction():
+            account = self._find(did)
+            if account.suspended_at is None:
+                name = account.handle or did
+                if account.is_takendown:
+                    raise InvalidRequest(f"{name} is taken down, not suspended: tempest account untakedown")
+                raise InvalidRequest(f"{name} was not suspended")
+            self._store.accounts.set_suspended(did, None)
+            self._add_status(account)
+            return self._find(did)
 
     def _add_status(self, account: Account) -> None:
         with self._store.transaction():

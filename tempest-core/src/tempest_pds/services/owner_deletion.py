@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_deletion import AccountDeletion
-from tempest_pds.services.email_codes import EmailCodes
+from tempest_pds.services.email_codes import CodeOutbox, EmailCodes
 from tempest_pds.services.errors import AuthenticationRequired, InvalidRequest
+from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.passwords import MAX_LOGIN_LENGTH, Passwords
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
@@ -20,12 +21,21 @@ class OwnerDeletion:
     """Delete an account for its owner."""
 
     def __init__(
-        self, *, store: AccountStore, passwords: Passwords, codes: EmailCodes, deletion: AccountDeletion
+        self,
+        *,
+        store: AccountStore,
+        passwords: Passwords,
+        codes: EmailCodes,
+        deletion: AccountDeletion,
+        outbox: CodeOutbox,
+        texts: MailTexts,
     ) -> None:
         self._store = store
         self._passwords = passwords
         self._codes = codes
         self._deletion = deletion
+        self._outbox = outbox
+        self._texts = texts
 
     async def request(self, did: Did) -> None:
         """Mail the code that a deletion takes.
@@ -40,7 +50,7 @@ class OwnerDeletion:
         await self._codes.send(account, EmailTokenPurpose.DELETE_ACCOUNT)
 
     async def delete(self, did: Did, password: str, code: str) -> None:
-        """Delete an account and all that it has, whatever its status.
+        """Delete an account and all that it has, whatever its status, and tell its owner.
 
         Raises:
             AuthenticationRequired: no such account, or not its password; which of the two is not told.
@@ -60,5 +70,9 @@ class OwnerDeletion:
             if account.password_hash != proven:
                 raise AuthenticationRequired("Invalid did or password")
             self._codes.use(did, EmailTokenPurpose.DELETE_ACCOUNT, code)
+            told = self._texts.account_deleted(account)
+            if told is not None:
+                self._outbox.add(told)
 
         await self._deletion.delete(did, still_proven)
+        self._outbox.stir()

@@ -24,6 +24,7 @@ from tempest_pds.services.errors import InvalidToken, NotEnoughResources
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.password_rules import check_new_password
 from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
 
@@ -123,7 +124,7 @@ class PasswordReset:
             if account is None or self._codes.owner(_RESET, code) != did:
                 raise InvalidToken("Token is invalid")
             self._codes.use(did, _RESET, code)
-            self._store.accounts.set_password(did, password_hash)
+            self._store.accounts.set_password(did, password_hash, now_us())
             self._store.refresh_tokens.revoke_all(did)
             told = self._texts.password_reset(account)
             if told is not None:

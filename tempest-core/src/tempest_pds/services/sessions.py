@@ -20,7 +20,8 @@ from tempest_pds.remote.did_resolver import DidResolver
 from tempest_pds.remote.errors import RemoteError
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.credentials import Credentials, Scope
-from tempest_pds.services.errors import AccountTakedown, AuthenticationRequired, ExpiredToken, InvalidRequest
+from tempest_pds.services.errors import AuthenticationRequired, ExpiredToken, InvalidRequest
+from tempest_pds.services.hosting import account_takedown
 from tempest_pds.services.passwords import MAX_LOGIN_LENGTH, Passwords, hash_app_password
 from tempest_pds.services.tokens import REFRESH_SECONDS, RefreshClaims, TokenPair, Tokens, new_refresh_id
 from tempest_pds.stores.account.account_store import AccountStore
@@ -98,7 +99,7 @@ class Sessions:
             raise AuthenticationRequired("Invalid identifier or password")
         scope, app_password = opened
         if scope is Scope.TAKENDOWN and not allow_takendown:
-            raise AccountTakedown("Account has been taken down")
+            raise account_takedown(account.status)
         tokens = self._tokens.issue(account.did, scope)
         document = asyncio.ensure_future(self.document(account.did))
         try:
@@ -122,7 +123,7 @@ class Sessions:
         if account is None:
             raise InvalidRequest(f"Could not find user info for account: {did}")
         if is_blocked(account):
-            raise AccountTakedown("Account has been taken down")
+            raise account_takedown(account.status)
         assert credentials.token_id is not None, "a refresh token has an identifier"
         document = asyncio.ensure_future(self.document(did))
         try:

@@ -72,12 +72,10 @@ def _relays(report: Mapping[str, Any], circumstances: Circumstances) -> Iterator
             yield f"The relay {relay['url']} refuses to crawl this server{reason}."
         elif relay["state"] == "unreachable":
             yield f"Asking the relay {relay['url']} failed{reason}."
-    if circumstances.is_local:
-        return
-    if not report["relays"]:
-        yield "No relay is asked to crawl this server, so the network does not see it: set TEMPEST_CRAWLERS."
-    elif (
-        not report["firehose"]["subscribers"]
+    if (
+        report["relays"]
+        and not circumstances.is_local
+        and not report["firehose"]["subscribers"]
         and report["accounts"]["active"]
         and report["uptimeSeconds"] > _RELAYS_CONNECT_WITHIN
     ):

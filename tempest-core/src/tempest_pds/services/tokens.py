@@ -104,7 +104,10 @@ class Tokens:
         scope = _scope(claims)
         if scope not in _ACCESS_SCOPES:
             raise InvalidToken("Bad token scope")
-        credentials = Credentials(_subject(claims), scope, Kind.ACCESS)
+        issued_at = claims.get("iat")
+        if not isinstance(issued_at, int | float) or isinstance(issued_at, bool):
+            raise InvalidToken("Malformed token")
+        credentials = Credentials(_subject(claims), scope, Kind.ACCESS, issued_at=issued_at)
         self._verified[token] = (float(claims["exp"]), credentials)
         if len(self._verified) > _CACHE_SIZE:
             self._verified.popitem(last=False)

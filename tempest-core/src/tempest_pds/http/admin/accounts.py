@@ -42,17 +42,17 @@ async def suspend(call: AdminCall) -> Answer:
 
 @admin_route("POST", "/xrpc/_admin/account/unsuspend")
 async def unsuspend(call: AdminCall) -> Answer:
-    """End the suspension of an account (`account`)."""
-    found = _find(call)
-    await call.services.moderation.end_suspension(found.did)
-    call.audit(found.did)
-    return {"did": found.did}
+    """End the suspension of an account (`account`); the answer tells the status that it has then."""
+    account = await call.services.moderation.end_suspension(_find(call).did)
+    call.audit(account.did)
+    return {"did": account.did, "status": str(account.status)}
 
 
 def _find(call: AdminCall) -> Account:
-    found = call.services.hosting.find(call.required("account"))
+    name = call.required("account")
+    found = call.services.hosting.find(name)
     if found is None:
-        raise AccountNotFound("there is no such account here")
+        raise AccountNotFound(f"{name}: there is no such account here")
     return found
 
 

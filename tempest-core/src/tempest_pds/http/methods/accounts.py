@@ -61,7 +61,7 @@ async def activate_account(call: Call) -> Answer:
 
 @procedure("com.atproto.server.deactivateAccount", auth=FULL.also(Scope.TAKENDOWN), limits=(DEACTIVATIONS,))
 async def deactivate_account(call: Call) -> Answer:
-    """Take an account off the network, to come back later or to move."""
+    """Take an account off the network, to come back or to move; `deleteAfter` deletes it, after a day at least."""
     await call.services.accounts.deactivate(call.caller.account, call.input.get("deleteAfter"))
     return None
 

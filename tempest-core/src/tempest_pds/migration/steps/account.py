@@ -62,7 +62,10 @@ async def _service_token(move: Move) -> str:
     try:
         return str((await session.query("com.atproto.server.getServiceAuth", params))["token"])
     except CallRefused as error:
-        raise MigrationError(f"the source gives no token to move with: {error.reason or error}") from error
+        raise MigrationError(
+            f"the source gives no token to move with ({error.reason or error}): with --car and --plc-rotation-key none "
+            "is needed"
+        ) from error
 
 
 def _explained(error: CallRefused) -> MigrationError:

@@ -151,7 +151,7 @@ def keys_above_target(move: Move, operation: Operation) -> list[str]:
 
 
 async def _publish(move: Move, credentials: Credentials, catch_up: Callable[[], Awaitable[None]]) -> None:
-    last = await move.identities.operation(move.did)
+    last = await move.identities.operation_to_follow(move.did)
     current = normalize(last)
     wanted: dict[str, Any] = {
         "rotationKeys": wanted_rotation_keys(

@@ -52,7 +52,7 @@ async def _publish(move: Move, key: PrivateKey) -> None:
     )
     if not move.owner.confirm("Change the signing key?"):
         raise NotNow("stopped before the DID was changed: the same command goes on from here")
-    last = await move.identities.operation(move.did)
+    last = await move.identities.operation_to_follow(move.did)
     await move.identities.submit(move.did, update(last, own, signing_key=key.public.did_key))
 
 

@@ -88,6 +88,26 @@ def next_entries(did: Did, log: Sequence[LogEntry], operation: Any, now: datetim
     ]
 
 
+def last_for(log: Sequence[LogEntry], key: str, now: datetime) -> Operation | None:
+    """Return the operation that a rotation key may follow: the one in force, or the one before what the key may undo.
+
+    None when there is none. `log` holds what was recorded, nullified or not, in its order. Raises as `next_entries`.
+    """
+    canonical = [recorded for recorded in log if not recorded.nullified]
+    undone: LogEntry | None = None
+    for recorded in reversed(canonical):
+        if undone is not None and now - undone.created_at > RECOVERY_WINDOW:
+            return None
+        if not is_tombstone(recorded.operation):
+            keys: list[str] = normalize(recorded.operation)["rotationKeys"]
+            if undone is not None:
+                keys = keys[: keys.index(verify_operation(undone.operation, keys))]
+            if key in keys:
+                return recorded.operation
+        undone = recorded
+    return None
+
+
 def verify_log(did: Did, operations: Sequence[Operation]) -> PlcState | None:
     """Verify a chain of operations that all count, oldest first; return what the DID says, or None if it has ended.
 

@@ -25,7 +25,7 @@ _BY_EMAIL = select_where(ACCOUNT, ACCOUNT.c.email)
 _SET_HANDLE = update_where(ACCOUNT, ["handle"], ACCOUNT.c.did)
 _SET_EMAIL = update_where(ACCOUNT, ["email", "email_confirmed_at"], ACCOUNT.c.did)
 _SET_CONFIRMED = update_where(ACCOUNT, ["email_confirmed_at"], ACCOUNT.c.did)
-_SET_PASSWORD = update_where(ACCOUNT, ["password_hash"], ACCOUNT.c.did)
+_SET_PASSWORD = update_where(ACCOUNT, ["password_hash", "sessions_ended_at"], ACCOUNT.c.did)
 _SET_DEACTIVATED = update_where(ACCOUNT, ["deactivated_at", "delete_after"], ACCOUNT.c.did)
 _SET_SUSPENDED = update_where(ACCOUNT, ["suspended_at"], ACCOUNT.c.did)
 _SET_TAKEDOWN = update_where(ACCOUNT, ["takedown_ref"], ACCOUNT.c.did)
@@ -52,6 +52,9 @@ _DUE = Statement(
     )
     .order_by(ACCOUNT.c.delete_after),
     "now",
+)
+_BLOCKED = Statement(
+    select(ACCOUNT.c.did).where(ACCOUNT.c.takedown_ref.is_not(None) | ACCOUNT.c.suspended_at.is_not(None))
 )
 _PUT_OFF = Statement(
     update(ACCOUNT).where(ACCOUNT.c.delete_after < bindparam("until")).values(delete_after=bindparam("until")),
@@ -91,6 +94,7 @@ class Account:
         handle: None when it has none that is valid.
         password_hash: None for an account that nobody logs in to with a password.
         delete_after: when a deactivated account is to be deleted; None for never.
+        sessions_ended_at: access tokens from before are worth nothing; None when none have been ended.
     """
 
     did: Did
@@ -105,6 +109,7 @@ class Account:
     takedown_ref: str | None = None
     invites_disabled: bool = False
     invite_note: str | None = None
+    sessions_ended_at: int | None = None
 
     @property
     def status(self) -> AccountStatus:
@@ -224,6 +229,10 @@ class Accounts:
         """Return the deactivated accounts whose `delete_after` has come, but those that a moderator keeps; a scan."""
         return [Did(row[0]) for row in self._database.all(_DUE, (now,))]
 
+    def blocked(self) -> list[Did]:
+        """Return the accounts that a moderator has taken down or suspended; a scan."""
+        return [Did(row[0]) for row in self._database.all(_BLOCKED)]
+
     # Changing
 
     def create(self, account: Account) -> None:
@@ -243,9 +252,9 @@ class Accounts:
         """Note that the owner proved to read the mail."""
         return self._write(_SET_CONFIRMED, (at, did))
 
-    def set_password(self, did: str, password_hash: str | None) -> bool:
-        """Set another password; ending the sessions made with the old one is `RefreshTokens.revoke_all`."""
-        return self._write(_SET_PASSWORD, (password_hash, did))
+    def set_password(self, did: str, password_hash: str | None, at: int) -> bool:
+        """Set another password, and note that sessions end; their refresh tokens go by `RefreshTokens.revoke_all`."""
+        return self._write(_SET_PASSWORD, (password_hash, at, did))
 
     def deactivate(self, did: str, at: int, delete_after: int | None = None) -> bool:
         """Switch an account off, and say when it is to be deleted."""
@@ -323,4 +332,5 @@ def _account(row: Row) -> Account:
         takedown_ref=row[9],
         invites_disabled=bool(row[10]),
         invite_note=row[11],
+        sessions_ended_at=row[12],
     )

@@ -31,6 +31,7 @@ ACCOUNT: Final = Table(
     Column("takedown_ref", Text),
     Column("invites_disabled", Boolean(create_constraint=False), nullable=False),
     Column("invite_note", Text),
+    Column("sessions_ended_at", Integer),
     Index("account_by_handle", "handle", unique=True),
     Index("account_by_email", "email", unique=True),
     Index("account_by_creation", "created_at", "did"),
@@ -155,4 +156,4 @@ MAIL_OUTBOX: Final = Table(
     sqlite_with_rowid=False,
 )
 
-SCHEMA: Final = Schema("account", METADATA, head="account_0003")
+SCHEMA: Final = Schema("account", METADATA, head="account_0004")

@@ -72,6 +72,12 @@ _SEQS_OF = Statement(
     "low",
     "seq",
 )
+_COMMITS_OF = Statement(
+    select(EVENT.c.seq)
+    .where(EVENT.c.did == bindparam("did"), EVENT.c.kind == literal_column("'commit'"))
+    .order_by(EVENT.c.seq),
+    "did",
+)
 _PURGE = Statement(delete(EVENT).where(EVENT.c.did == bindparam("did"), EVENT.c.seq < bindparam("seq")), "did", "seq")
 _GET_META = Statement(select(META.c.value).where(META.c.key == bindparam("key")), "key")
 _set_meta = insert(META).values(key=bindparam("key"), value=bindparam("value"))
@@ -241,6 +247,10 @@ class SequencerStore:
     def seqs_of(self, did: str, below_seq: int, from_seq: int = 0) -> list[int]:
         """Return the numbers of an account's events in a range, in order."""
         return [row[0] for row in self.database.all(_SEQS_OF, (did, from_seq, below_seq))]
+
+    def commits_of(self, did: str) -> list[int]:
+        """Return the numbers of an account's commits that are still kept, in order."""
+        return [row[0] for row in self.database.all(_COMMITS_OF, (did,))]
 
     def purge_account(self, did: str, keep_from_seq: int) -> int:
         """Delete the events of a deleted account below `keep_from_seq`; return how many."""
