@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 import structlog
+from tests.support.account import Account, sign_up
 from tests.support.app_view import AppViewStub, BehindAppView, reference_settings, tempest_settings
 from tests.support.caddy import find_caddy
 from tests.support.chromium import Chromium, find_chromium
 from tests.support.deployment import Deployment, deploy
 from tests.support.examined_deployment import ExaminedDeployment
 from tests.support.lone_host import require_lone_host
+from tests.support.movers import Ways, furnish, ways_between
 from tests.support.node import Node
 from tests.support.plc_host import plc_front, plc_smtp, reference_host, tempest_host
 from tests.support.process import ServerProcess
@@ -67,6 +69,28 @@ def behind_app_view(node: Node, plc: PlcDirectory, tmp_path_factory: pytest.Temp
         Tempest(folder / "tempest", plc.url, **tempest_settings(stub)) as tempest,
     ):
         yield BehindAppView(stub, {"reference": reference, "tempest": tempest})
+
+
+@pytest.fixture(scope="session")
+def running_ways(node: Node, plc: PlcDirectory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
+    """The reference server and Tempest, to move accounts between."""
+    with ways_between(node, plc, tmp_path_factory.mktemp("ways")) as ways:
+        yield ways
+
+
+@pytest.fixture
+def ways(running_ways: Ways) -> Ways:
+    """The same for every test, with nothing in between that breaks."""
+    running_ways.reset()
+    return running_ways
+
+
+@pytest.fixture(scope="session")
+def resident(running_ways: Ways) -> Account:
+    """An account that stays where it is, whatever is tried."""
+    account = sign_up(running_ways.old_server, "resident")
+    furnish(account)
+    return account
 
 
 @pytest.fixture

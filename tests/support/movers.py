@@ -3,19 +3,28 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.support.account import Account, post
 from tests.support.command import TEMPEST
+from tests.support.intercepting_proxy import InterceptingProxy
+from tests.support.node import Node
 from tests.support.process import json_request
+from tests.support.reference import PlcDirectory, ReferencePds
+from tests.support.server import Tempest
+from tests.support.smtp_server import Received, SmtpServer
 
 from tempest_pds.migration.migration import migrate
 from tempest_pds.migration.owner import Side
 from tempest_pds.migration.plan import Plan
+from tempest_pds.protocol.crypto.keys import PrivateKey, private_key
 
 NEW_PASSWORD = "the-password-at-the-new-server"
 PREFERENCES = [
@@ -23,6 +32,9 @@ PREFERENCES = [
     {"$type": "app.bsky.actor.defs#personalDetailsPref", "birthDate": "1990-05-05T00:00:00.000Z"},
 ]
 PNG = b"\x89PNG\r\n\x1a\n"
+SERVER = "com.atproto.server"
+ROTATION_KEY = "21" * 32
+"""The old server's rotation key, which the tests have as well: an owner with a key of the DID."""
 
 
 def upload(account: Account, data: bytes, mime_type: str = "image/png") -> dict[str, Any]:
@@ -86,6 +98,9 @@ class Stranger:
     def password(self, side: Side, *, new: bool) -> str:
         return self.passwords[side]
 
+    def forget_password(self, side: Side) -> bool:
+        return False
+
     def code(self, question: str) -> str | None:
         self.asked.append(question)
         return self.codes.pop(0) if self.codes else None
@@ -143,3 +158,92 @@ def key_file(folder: Path, secret: str) -> Path:
     path = folder / "rotation.key"
     path.write_text(f"{secret}\n")
     return path
+
+
+@dataclass
+class Ways:
+    """The servers to move between; what goes to either passes a proxy."""
+
+    old: InterceptingProxy
+    old_server: ReferencePds
+    new: InterceptingProxy
+    new_server: Tempest
+    plc: PlcDirectory
+    mails: SmtpServer
+
+    def reset(self) -> None:
+        self.old.reset()
+        self.new.reset()
+
+    def plan(self, account: Account, state: Path, **more: Any) -> Plan:
+        given = {"source": self.old.url, "plc_url": self.plc.url, "state": state, "retry_seconds": 0.0, **more}
+        return Plan(account=account.did, target=self.new.url, **given)
+
+    def arguments(self, account: Account, state: Path) -> list[str]:
+        return [
+            *(account.did, self.new.url, "--source", self.old.url, "--plc-url", self.plc.url),
+            *("--state", str(state), "--retry", "0"),
+        ]
+
+    def mailed_code(self, account: Account, number: int) -> str:
+        """Give the code in the so-manieth mail to an account."""
+        address = f"{account.handle}@mail.test"
+
+        def of_account(mails: list[Received]) -> list[str]:
+            return [mail.text for mail in mails if address in mail.recipients]
+
+        mails = self.mails.wait_until(lambda mails: len(of_account(mails)) >= number)
+        match = re.search(r"[A-Z0-9]{5}-[A-Z0-9]{5}", of_account(mails)[number - 1])
+        assert match is not None
+        return match[0]
+
+    def document(self, account: Account) -> dict[str, Any]:
+        status, document = json_request(f"{self.plc.url}/{account.did}")
+        assert status == 200
+        assert isinstance(document, dict)
+        return document
+
+    def points_at_new(self, account: Account) -> bool:
+        return bool(self.document(account)["service"][0]["serviceEndpoint"] == self.new.url)
+
+    def at_new(self, account: Account) -> Account:
+        given = {"identifier": account.did, "password": NEW_PASSWORD}
+        status, session = json_request(f"{self.new_server.url}/xrpc/{SERVER}.createSession", given)
+        assert status == 200
+        assert isinstance(session, dict)
+        return Account(
+            self.new_server, account.did, session["handle"], NEW_PASSWORD, session["accessJwt"], session["refreshJwt"]
+        )
+
+    def is_at_new(self, account: Account) -> bool:
+        status, _ = json_request(f"{self.new_server.url}/xrpc/com.atproto.sync.getRepoStatus?did={account.did}")
+        return status == 200
+
+
+@contextmanager
+def ways_between(node: Node, plc: PlcDirectory, folder: Path) -> Iterator[Ways]:
+    """Run both servers, each behind its proxy, and a mail server for the old one."""
+    with SmtpServer() as mails, InterceptingProxy() as old, InterceptingProxy() as new:
+        reference = ReferencePds(
+            node,
+            folder / "old",
+            plc.url,
+            PDS_EMAIL_SMTP_URL=f"smtp://localhost:{mails.port}",
+            PDS_EMAIL_FROM_ADDRESS="pds@example.com",
+            PDS_PLC_ROTATION_KEY_K256_PRIVATE_KEY_HEX=ROTATION_KEY,
+        )
+        tempest = Tempest(
+            folder / "new",
+            plc.url,
+            TEMPEST_PUBLIC_URL=new.url,
+            TEMPEST_BLOB_MAX_BYTES="100000",
+            TEMPEST_SSRF_PROTECTION="false",
+        )
+        with reference, tempest:
+            old.upstream, new.upstream = reference.url, tempest.url
+            yield Ways(old, reference, new, tempest, plc, mails)
+
+
+def own_key() -> PrivateKey:
+    """Give the rotation key that the old server shares with the owners of its accounts."""
+    return private_key(bytes.fromhex(ROTATION_KEY))

@@ -42,6 +42,8 @@ _HEADER_WORD: Final = re.compile(r"[!-~]+")
 _ARGON2_HASH: Final = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 # Made once and kept by the server where the operator gives none.
 _KEPT_SECRETS: Final = frozenset({"secret_key_base", "admin_token_hash", "plc_rotation_key"})
+# Read by the command itself, which others may run beside.
+_OF_COMMANDS: Final = frozenset({"TEMPEST_MIGRATE_SOURCE_PASSWORD", "TEMPEST_MIGRATE_TARGET_PASSWORD"})
 _NOT_READ_YET: Final = frozenset(
     {
         "TEMPEST_BACKUP_S3_AUTHORIZATION",
@@ -243,7 +245,8 @@ def misspelt_names(environ: Mapping[str, str], plugin_names: Collection[str] = (
         plugin_names: the variables that the installed plugins read.
     """
     known = {field.name for field in _FIELDS} | set(plugin_names)
-    unknown = [name for name in environ if name.startswith("TEMPEST_") and name not in known | _NOT_READ_YET]
+    silent = known | _NOT_READ_YET | _OF_COMMANDS
+    unknown = [name for name in environ if name.startswith("TEMPEST_") and name not in silent]
     # A variable of an adapter that is not installed is not misspelt: it waits for the adapter.
     read_prefixes = tuple(
         prefix for prefix in _ADAPTER_PREFIXES if not any(name.startswith(prefix) for name in plugin_names)

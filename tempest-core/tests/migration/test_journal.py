@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tempest_pds.migration.errors import MigrationError, NotNow
-from tempest_pds.migration.journal import Journal
+from tempest_pds.migration.journal import Journal, find_did
 
 MOVE = {"did": "did:plc:a", "target": "https://new.example.com"}
 
@@ -56,3 +56,16 @@ def test_something_else_is_not_taken_for_it(tmp_path: Path, text: str) -> None:
         Journal.open(tmp_path)
     (tmp_path / "state.json").write_text(json.dumps({"version": 1, "move": {}, "steps": {}}))
     Journal.open(tmp_path).close()
+
+
+def test_an_account_is_known_by_the_handle_that_it_had(tmp_path: Path) -> None:
+    did = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
+    journal = Journal.open(tmp_path / "move")
+    journal.begin(**MOVE | {"did": did}, source_handle="alice.test")
+    journal.close()
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "state.json").write_text("{")
+    folders = [broken, tmp_path / "none", tmp_path / "move"]
+    assert find_did(folders, "alice.test") == did
+    assert find_did(folders, "bob.test") is None

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tempest_pds.cli.migrate_command import PASSWORDS
 from tempest_pds.settings import Settings
 from tempest_pds.settings_fields import SettingsError, setting_fields
 from tempest_pds.settings_loading import load_settings, misspelt_names, names_not_read_yet, settings_in_force
@@ -189,3 +190,7 @@ def test_secrets_are_never_shown() -> None:
     assert shown["TEMPEST_RATE_LIMIT_BYPASS_KEY"] == "(not set)"
     assert shown["TEMPEST_HOSTNAME"] == "pds.example.com"
     assert not any(PUBLIC["SECRET_KEY_BASE"] in text for text in shown.values())
+
+
+def test_what_a_command_reads_is_not_unknown_to_the_others() -> None:
+    assert list(misspelt_names(dict.fromkeys(PASSWORDS.values(), "x"))) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _file = click.Path(path_type=Path, dir_okay=False, exists=True)
-_PASSWORDS: Final = {"source": "TEMPEST_MIGRATE_SOURCE_PASSWORD", "target": "TEMPEST_MIGRATE_TARGET_PASSWORD"}
+PASSWORDS: Final = {"source": "TEMPEST_MIGRATE_SOURCE_PASSWORD", "target": "TEMPEST_MIGRATE_TARGET_PASSWORD"}
 
 
 @click.command("migrate")
@@ -119,7 +120,7 @@ def migrate(
     Ends with 1 if something was found that is not as it should be, with 2 where something has to be given otherwise,
     and with 75 where the same command may go on later.
     """
-    from tempest_pds.migration.errors import NotNow, Undone
+    from tempest_pds.migration.errors import CodeAwaited, NotNow, Undone
     from tempest_pds.migration.migration import migrate as run
     from tempest_pds.migration.plan import Plan
 
@@ -141,6 +142,9 @@ def migrate(
         except Undone as error:
             click.echo(f"tempest: {error}", err=True)
             sys.exit(1)
+        except CodeAwaited as error:
+            click.echo(f"tempest: {error.told}: give\n  {_command_with(error.option)}", err=True)
+            sys.exit(75)
         except NotNow as error:
             click.echo(f"tempest: {error}", err=True)
             sys.exit(75)
@@ -171,6 +175,12 @@ class Person:
             self._known[side] = self._find_password(side, new)
         return self._known[side]
 
+    def forget_password(self, side: Side) -> bool:
+        """Have a password asked for again, unless a file or variable has it."""
+        if self._files[side] is not None or PASSWORDS[side] in os.environ:
+            return False
+        return self._known.pop(side, None) is not None
+
     def code(self, question: str) -> str | None:
         """Ask for a code."""
         if not sys.stdin.isatty():
@@ -193,7 +203,7 @@ class Person:
         return True
 
     def _find_password(self, side: Side, new: bool) -> str:
-        path, variable = self._files[side], _PASSWORDS[side]
+        path, variable = self._files[side], PASSWORDS[side]
         if path is not None:
             found = path.read_text().partition("\n")[0].rstrip("\r")
         elif variable in os.environ:
@@ -221,6 +231,18 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _command_with(option: str) -> str:
+    """Give the command as it was given, but for a code; no password can be in it."""
+    words: list[str] = []
+    given = iter(sys.argv[1:])
+    for word in given:
+        if word == option:
+            next(given, None)
+        elif not word.startswith(f"{option}="):
+            words.append(word)
+    return f"tempest {shlex.join(words)} {option} CODE"
 
 
 def _read_key(path: Path) -> PrivateKey:

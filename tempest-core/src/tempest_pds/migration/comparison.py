@@ -248,4 +248,13 @@ async def _handle(move: Move, findings: Findings, handle: str) -> None:
     if public == move.did:
         findings.ok("handle", f"{handle} leads to the account, at the target and on the network")
     else:
-        findings.warning("handle", f"{handle} leads to the account at the target, and not yet on the network")
+        findings.warning("handle", f"{handle} leads to the account at the target, and {_advice(handle)}")
+
+
+def _advice(handle: str) -> str:
+    if handle.endswith(".test"):
+        return "nowhere else: names that end in .test are for trying things out"
+    return (
+        f"not yet on the network: https://{handle}/.well-known/atproto-did has to answer the DID; if it stays so, ask "
+        "the target's operator about the wildcard record"
+    )

@@ -36,6 +36,20 @@ class NotNow(MigrationError):
     """What keeps the move waiting may pass by itself, or by something its owner does: the same command goes on."""
 
 
+class CodeAwaited(NotNow):
+    """A server has mailed a code, and nobody is here to type it.
+
+    Attributes:
+        told: who mailed what.
+        option: takes the code when the command is given again.
+    """
+
+    def __init__(self, told: str, option: str) -> None:
+        super().__init__(f"{told}: give the same command with {option} CODE")
+        self.told = told
+        self.option = option
+
+
 class ServerAway(NotNow):
     """A server does not answer, or only with errors of its own."""
 

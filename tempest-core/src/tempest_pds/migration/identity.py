@@ -72,22 +72,24 @@ class Identities:
         except RemoteError:
             return None
 
-    async def document(self, did: Did) -> DidDocument:
-        """Give the DID's document as it is now; raise MigrationError, ServerAway."""
+    async def document(self, did: Did, advice: str = "") -> DidDocument:
+        """Give the DID's document as it is now; raise MigrationError, ServerAway, with the advice in the end."""
+        by_plc = did.method == "plc"
         try:
             return await self._dids.resolve(did, max_age=0)
         except DidDeactivated as error:
             state = None
-            if did.method == "plc":
+            if by_plc:
                 state = state_after(did, await self.operation_to_follow(did))
             if state is None:
                 raise MigrationError(f"{did} has ended for good: {error}") from error
             return DidDocument.parse(to_did_document(state))
         except DidNotFound as error:
-            where = f" in {self.plc_url}" if did.method == "plc" else ""
-            raise MigrationError(f"there is no {did}{where}: {error}") from error
+            where = f" in {self.plc_url}" if by_plc else ""
+            raise MigrationError(f"there is no {did}{where}: {error}{advice}") from error
         except RemoteError as error:
-            raise ServerAway(f"the document of {did} cannot be had: {explain(error)}") from error
+            where = f" from {self.plc_url}" if by_plc else ""
+            raise ServerAway(f"the document of {did} cannot be had{where}: {explain(error)}{advice}") from error
 
     async def operation(self, did: Did) -> dict[str, Any]:
         """Give the operation of a did:plc that is in force; raise MigrationError, ServerAway."""
@@ -96,7 +98,9 @@ class Identities:
         except NotFound as error:
             raise MigrationError(f"there is no {did} in {self.plc_url}") from error
         except RemoteError as error:
-            raise ServerAway(f"the operation in force of {did} cannot be had: {explain(error)}") from error
+            raise ServerAway(
+                f"the operation in force of {did} cannot be had from {self.plc_url}: {explain(error)}"
+            ) from error
 
     async def operation_to_follow(self, did: Did) -> dict[str, Any]:
         """Give the operation that the next one names: the last before what the owner's key has to undo, if anything.

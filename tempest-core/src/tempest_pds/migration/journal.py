@@ -13,12 +13,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
 from tempest_pds.migration.errors import MigrationError, NotNow
+from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.stores.files import make_directory, write_atomically
 
 _VERSION: Final = 1
@@ -73,6 +74,10 @@ class Journal:
                     f"{self.folder} is of a move of {self.move['did']} to {self.move['target']}: "
                     "give another folder with --state"
                 )
+        self.note(**facts)
+
+    def note(self, **facts: Any) -> None:
+        """Write down more of the move."""
         self._state["move"] = {**self.move, **facts}
         self._save()
 
@@ -99,6 +104,18 @@ class Journal:
     def _save(self) -> None:
         text = json.dumps(self._state, indent=2, ensure_ascii=False)
         write_atomically(self.folder / "state.json", text.encode(), mode=0o600)
+
+
+def find_did(folders: Iterable[Path], handle: str) -> Did | None:
+    """Give the DID of the account that moved from this handle, as one of the folders has it; None where none has."""
+    for folder in folders:
+        try:
+            move = _load(folder / "state.json")["move"]
+        except (MigrationError, OSError):
+            continue
+        if move.get("source_handle") == handle:
+            return Did.parse(move["did"])
+    return None
 
 
 def _load(path: Path) -> dict[str, Any]:

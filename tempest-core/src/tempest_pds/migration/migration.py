@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Final
 
+from tempest_pds.migration.beginning import begin
 from tempest_pds.migration.comparison import verify
 from tempest_pds.migration.errors import CallRefused, MigrationError, ServerAway, Undone
 from tempest_pds.migration.finding import Findings, lines
 from tempest_pds.migration.identity import Identities
-from tempest_pds.migration.journal import Journal
+from tempest_pds.migration.journal import Journal, find_did
 from tempest_pds.migration.move import Description, Move
+from tempest_pds.migration.origins import advice_on_ledgers, find_source, origin
 from tempest_pds.migration.owner import Owner
 from tempest_pds.migration.patience import Patience
 from tempest_pds.migration.plan import Plan
-from tempest_pds.migration.preflight import choose_handle, examine_contents, examine_servers
-from tempest_pds.migration.steps.account import make_account
+from tempest_pds.migration.preflight import examine_contents, examine_servers, typed_handle
+from tempest_pds.migration.steps.account import choose_password, make_account
 from tempest_pds.migration.steps.activation import activate, say_farewell
 from tempest_pds.migration.steps.blobs import move_blobs
 from tempest_pds.migration.steps.did import point_at_target
@@ -29,11 +30,10 @@ from tempest_pds.migration.steps.repository import export, import_repo, settle
 from tempest_pds.migration.xrpc import Server
 from tempest_pds.protocol.crypto.did_key import parse_did_key
 from tempest_pds.protocol.errors import InvalidSyntax
-from tempest_pds.protocol.identity.did_document import DidDocument
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.remote.addresses import is_public
-from tempest_pds.remote.guarded_sessions import look_up_addresses
 from tempest_pds.remote.safe_fetch import SafeFetch
+
+_FOLDER: Final = "tempest-migration"
 
 
 async def migrate(plan: Plan, owner: Owner) -> None:
@@ -54,12 +54,12 @@ async def migrate(plan: Plan, owner: Owner) -> None:
 
     try:
         _check_keys(plan)
-        target = server(await _origin(plan.target), "the target")
-        named = None if plan.source is None else server(await _origin(plan.source), "the source")
-        did = await identities.did(plan.account, named)
-        document = await identities.document(did)
+        target = server(await origin(plan.target), "the target")
+        named = None if plan.source is None else server(await origin(plan.source), "the source")
+        did = await _find_did(plan, identities, named)
+        document = await identities.document(did, advice_on_ledgers(plan, named, target))
         with _journal(plan, did) as journal:
-            source = named or await _source(plan, journal, document, target, server)
+            source = named or await find_source(plan, journal, document, target, server)
             description = await Description.of(target)
             move = Move(
                 plan=plan,
@@ -72,7 +72,7 @@ async def migrate(plan: Plan, owner: Owner) -> None:
                 target=target,
                 target_description=description,
             )
-            await _begin(move)
+            await begin(move)
             await _run(move)
     finally:
         await identities.close()
@@ -80,19 +80,24 @@ async def migrate(plan: Plan, owner: Owner) -> None:
 
 
 async def _run(move: Move) -> None:
+    tell = move.owner.tell
     if move.journal.step("did") is None:
         await _look(move)
         if move.plan.dry_run:
-            move.owner.tell("Nothing was changed.")
+            tell("Nothing was changed.")
             return
         await _bring(move)
         await point_at_target(move, lambda: _catch_up(move))
+    elif _is_all_done(move):
+        tell("Nothing is left to do.")
+        _tell_the_end(move)
+        return
     elif move.plan.dry_run:
         raise MigrationError(
             "the DID points at the target already: the same command without --dry-run finishes the move"
         )
     else:
-        move.owner.tell("The DID points at the target already; what is left is done.")
+        tell("The DID points at the target already; going on with what is left.")
     await activate(move)
     if await _is_to_be_compared(move):
         findings = await verify(move)
@@ -100,9 +105,22 @@ async def _run(move: Move) -> None:
         if findings.failed:
             raise Undone("the target is not as the source: the account at the source stays as it is")
     await say_farewell(move)
-    move.owner.tell(
-        f"{move.did} lives at {move.target.url}. The report and a copy of the repository: {move.journal.folder}"
+    _tell_the_end(move)
+    tell(
+        "Log in anew in every app with the new password, confirm the e-mail address there, and delete the account at "
+        "the old server when you are content."
     )
+
+
+def _is_all_done(move: Move) -> bool:
+    """Tell whether an earlier run came to the end, and nothing more is asked for."""
+    farewell = move.plan.keep_source or move.source is None or move.journal.step("farewell") is not None
+    return farewell and not move.plan.deep and all(move.journal.step(name) for name in ("activation", "verification"))
+
+
+def _tell_the_end(move: Move) -> None:
+    kept = "" if move.plan.dry_run else f". The report and a copy of the repository: {move.journal.folder}"
+    move.owner.tell(f"{move.did} lives at {move.target.url}{kept}")
 
 
 async def _is_to_be_compared(move: Move) -> bool:
@@ -127,8 +145,13 @@ async def _look(move: Move) -> None:
     findings = Findings()
     await examine_servers(move, findings)
     if not findings.failed:
+        if not move.plan.dry_run:
+            await choose_password(move)
         await examine_contents(move, await export(move), findings)
-    _show(move, findings)
+    if findings.failed or move.plan.dry_run or move.journal.step("account") is None:
+        _show(move, findings)
+    else:
+        move.owner.tell(f"Going on: {move.did} moves to {move.target.url}, as {move.journal.move['handle']}.")
     if findings.failed:
         raise Undone(f"the move cannot begin: {findings.failures[0]}")
 
@@ -156,81 +179,21 @@ async def _catch_up(move: Move) -> None:
         await move_blobs(move)
 
 
-# How it begins
-
-
-async def _begin(move: Move) -> None:
-    """Find out what the move needs to know, and write it down; once the account is made, it is known."""
-    journal, plan = move.journal, move.plan
-    if journal.step("account") is not None:
-        journal.begin(did=str(move.did), target=move.target.url)
-        if move.source is not None and (journal.step("did") is not None or move.is_pointed_at_target):
-            await _pass_over_lost_source(move)
-        return
-    facts: dict[str, Any] = {"source": None, "source_handle": move.document.handle, "email": plan.email}
-    description = None
-    if move.source is not None:
-        description = await Description.of(move.source)
-        told = (await move.at_source()).account
-        facts |= {
-            "source": move.source.url,
-            "source_handle": told.get("handle"),
-            "email": plan.email or told.get("email"),
-            "source_domains": list(description.domains),
-            "source_rotation_keys": await _rotation_keys(move),
-        }
-    handle = choose_handle(plan.handle, facts["source_handle"], description, move.target_description)
-    journal.begin(
-        did=str(move.did),
-        target=move.target.url,
-        target_did=move.target_description.did,
-        handle=handle,
-        **facts,
-    )
-
-
-async def _pass_over_lost_source(move: Move) -> None:
-    """Go on without a source that is away: once the DID points at the target, it is needed no more."""
-    assert move.source is not None
+async def _find_did(plan: Plan, identities: Identities, source: Server | None) -> Did:
+    """Find the account; a handle that leads nowhere since the account moved is known from the folder of its move."""
     try:
-        await Description.of(move.source)
-    except (ServerAway, MigrationError):
-        move.owner.tell("The source does not answer. It is needed no more: the move goes on without it.")
-        move.source = None
-
-
-async def _rotation_keys(move: Move) -> list[str] | None:
-    if move.did.method != "plc":
-        return None
-    session = await move.at_source()
-    try:
-        told = await session.query("com.atproto.identity.getRecommendedDidCredentials")
-    except CallRefused:
-        return None
-    keys = told.get("rotationKeys")
-    return [str(key) for key in keys] if isinstance(keys, list) else None
-
-
-async def _source(
-    plan: Plan, journal: Journal, document: DidDocument, target: Server, server: Callable[[str, str], Server]
-) -> Server | None:
-    if plan.car is not None:
-        return None
-    known = journal.move.get("source")
-    if journal.move and known is None:
-        return None
-    url = known or document.pds_endpoint
-    if url is None:
-        raise MigrationError(f"{document.did} names no server: give the one that has the account with --source")
-    origin = await _origin(url)
-    if origin == target.url:
-        raise MigrationError(f"{document.did} is at {target.url} already: there is nothing to move")
-    return server(origin, "the source")
+        return await identities.did(plan.account, source)
+    except MigrationError:
+        folders = [plan.state] if plan.state is not None else sorted(Path().glob(f"{_FOLDER}-*"))
+        did = find_did(folders, typed_handle(plan.account))
+        if did is None:
+            raise
+        return did
 
 
 @contextmanager
 def _journal(plan: Plan, did: Did) -> Iterator[Journal]:
-    folder = plan.state or Path(f"tempest-migration-{did.replace(':', '-').replace('%', '-')}")
+    folder = plan.state or Path(f"{_FOLDER}-{did.replace(':', '-').replace('%', '-')}")
     if not plan.dry_run:
         journal = Journal.open(folder)
         try:
@@ -238,7 +201,7 @@ def _journal(plan: Plan, did: Did) -> Iterator[Journal]:
         finally:
             journal.close()
         return
-    with tempfile.TemporaryDirectory(prefix="tempest-migration-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}-") as scratch:
         if (folder / "state.json").exists():
             shutil.copy(folder / "state.json", scratch)
         journal = Journal.open(Path(scratch))
@@ -254,23 +217,3 @@ def _check_keys(plan: Plan) -> None:
             parse_did_key(key)
         except InvalidSyntax as error:
             raise MigrationError(f"{key} is no public key such as did:key:zQ3sh…") from error
-
-
-async def _origin(url: str) -> str:
-    """Give the origin of a server that was named; raise MigrationError for what would carry passwords in the open."""
-    text = url if "://" in url else f"https://{url}"
-    parts = urlsplit(text)
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if parts.scheme not in ("http", "https") or not host or parts.username is not None or parts.path.strip("/"):
-        raise MigrationError(f"{url} is no address of a server, such as https://pds.example.com")
-    if parts.scheme == "http":
-        try:
-            addresses = await look_up_addresses(host, port or 80)
-        except OSError:
-            addresses = []
-        if any(is_public(address) for address, _ in addresses):
-            raise MigrationError(f"{url} is plain http, and passwords would be read on the way: give https://{host}")
-    return f"{parts.scheme}://{host if ':' not in host else f'[{host}]'}" + ("" if port is None else f":{port}")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tempest_pds.migration.errors import CallRefused, MigrationError
 from tempest_pds.migration.identity import Identities
 from tempest_pds.migration.journal import Journal
-from tempest_pds.migration.owner import Owner
+from tempest_pds.migration.owner import Owner, Side
 from tempest_pds.migration.plan import Plan
 from tempest_pds.migration.session import Session
 from tempest_pds.migration.xrpc import Server
 from tempest_pds.protocol.identity.did_document import DidDocument
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.errors import InvalidPassword
+from tempest_pds.services.password_rules import check_new_password
+
+_PASSWORDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +101,47 @@ class Move:
         if self.source is None:
             raise MigrationError("the source is gone: what only it can give cannot be had")
         if "source" not in self._sessions:
-            password = self.owner.password("source", new=False)
-            try:
-                self._sessions["source"] = await Session.open(
-                    self.source, self.did, password, self.owner, factor=self.plan.factor
-                )
-            except CallRefused as error:
-                raise _explained(error) from error
+            self._sessions["source"] = await self._log_in("source", self.source, self.plan.factor)
         return self._sessions["source"]
 
     async def at_target(self) -> Session:
         """Give the account at the target, logged in; raises MigrationError where there is none."""
         if "target" not in self._sessions:
-            password = self.owner.password("target", new=False)
-            try:
-                self._sessions["target"] = await Session.open(self.target, self.did, password, self.owner)
-            except CallRefused as error:
-                raise _explained(error) from error
+            self._sessions["target"] = await self._log_in("target", self.target)
         return self._sessions["target"]
+
+    def new_password(self) -> str:
+        """Give the password that the account is to have at the target; raise MigrationError for none that can be."""
+        for left in reversed(range(_PASSWORDS)):
+            try:
+                return check_new_password(self.owner.password("target", new=True))
+            except InvalidPassword as error:
+                refusal = f"{str(error).rstrip('.')}: give another password for the target"
+                if not left or not self.owner.forget_password("target"):
+                    raise MigrationError(refusal) from error
+                self.owner.tell(f"{refusal}.")
+        raise AssertionError
+
+    async def _log_in(self, side: Side, server: Server, factor: str | None = None) -> Session:
+        for left in reversed(range(_PASSWORDS)):
+            password = self.owner.password(side, new=False)
+            try:
+                return await Session.open(server, self.did, password, self.owner, factor=factor)
+            except CallRefused as error:
+                if error.status != 401 or error.error not in ("AuthenticationRequired", ""):
+                    raise
+                refusal = f"{server.name} does not take the password: {error.reason or 'it is wrong'}"
+                if not left or not self.owner.forget_password(side):
+                    raise MigrationError(f"{refusal}{self._which_password(side)}") from error
+                self.owner.tell(f"{refusal[0].upper()}{refusal[1:]}{self._which_password(side)}.")
+        raise AssertionError
+
+    def _which_password(self, side: Side) -> str:
+        if side == "source":
+            return ""
+        if self.journal.step("account") is None:
+            return "; it is the one of the account that is there already"
+        return "; it is the one that you chose when an earlier run made the account"
 
     async def latest_rev(self, session: Session) -> str:
         """Give the revision of the account's repository on one of the servers."""
@@ -140,9 +167,3 @@ class Move:
 def is_same_server(one: str | None, other: str) -> bool:
     """Tell whether two URLs of servers are the same, but for a slash at the end."""
     return one is not None and one.rstrip("/") == other.rstrip("/")
-
-
-def _explained(error: CallRefused) -> MigrationError:
-    if error.status == 401 and error.error in ("AuthenticationRequired", ""):
-        return MigrationError(f"{error.server} does not take the password: {error.reason or 'it is wrong'}")
-    return error

@@ -22,6 +22,10 @@ class Owner(Protocol):
         """Ask for the password of the account there, or for one that it is to have."""
         ...
 
+    def forget_password(self, side: Side) -> bool:
+        """Forget a password that was not taken; False where asking again would give the same one."""
+        ...
+
     def code(self, question: str) -> str | None:
         """Ask for a code that was mailed; None where there is nobody to be asked."""
         ...

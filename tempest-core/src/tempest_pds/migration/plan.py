@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tempest_pds.protocol.crypto.keys import PrivateKey
+
+PLC_DIRECTORY: Final = "https://plc.directory"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ class Plan:
     email: str | None = None
     invite_code: str | None = None
     factor: str | None = None
-    plc_url: str = "https://plc.directory"
+    plc_url: str = PLC_DIRECTORY
     plc_token: str | None = None
     rotation_key: PrivateKey | None = None
     self_custody: bool = False

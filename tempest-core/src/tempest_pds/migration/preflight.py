@@ -18,6 +18,8 @@ from tempest_pds.protocol.identity.did_web import did_web_host
 from tempest_pds.protocol.identity.plc_operation import normalize
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
+from tempest_pds.services.email_rules import parse_email
+from tempest_pds.services.errors import InvalidRequest
 
 _TOP_COLLECTIONS: Final = 6
 _NAMED: Final = 5
@@ -62,6 +64,8 @@ async def _account(move: Move, findings: Findings) -> None:
     if there is None:
         if not facts["email"]:
             findings.failure("e-mail", "the source does not tell the address: give one with --email")
+        elif not _is_email(str(facts["email"])):
+            findings.failure("e-mail", f"{facts['email']} is no address that mail goes to: give another with --email")
         else:
             findings.ok("e-mail", str(facts["email"]))
         if move.target_description.invite_required and not move.plan.invite_code:
@@ -71,9 +75,12 @@ async def _account(move: Move, findings: Findings) -> None:
     elif move.journal.step("account") is not None:
         findings.ok("account at target", "made by an earlier run, which this one goes on with")
     elif there.get("active") is True:
-        findings.failure("account at target", "the account is there already, and active")
+        findings.failure("account at target", "the account is there already, and active: deactivate it there first")
     else:
-        findings.note("account at target", "there already, deactivated: its password will be asked for")
+        findings.note("account at target", "there already, deactivated, and it keeps the password that it has there")
+        wanted, known = move.plan.email, facts.get("email_there")
+        if wanted is not None and known and wanted.lower() != str(known).lower():
+            findings.failure("e-mail", f"the account at the target has {known}: leave out --email")
 
 
 async def _handle(move: Move, findings: Findings) -> None:
@@ -81,10 +88,19 @@ async def _handle(move: Move, findings: Findings) -> None:
     if move.journal.step("account") is not None:
         findings.ok("handle", handle)
         return
+    if move.journal.move.get("handle_there") is not None:
+        wanted = move.plan.handle
+        if wanted is None or typed_handle(wanted) == handle:
+            findings.ok("handle", f"{handle}, which the account has at the target already")
+        else:
+            findings.failure("handle", f"the account at the target is {handle} already: leave out --handle")
+        return
     try:
         parsed = Handle.parse(handle)
     except InvalidSyntax:
-        findings.failure("handle", f"{handle!r} is not a handle: give one with --handle")
+        whole = f"{handle}{told.domains[0]}" if told.domains else ""
+        advice = f"give the whole one, such as {whole}" if Handle.is_valid(whole) else "give one with --handle"
+        findings.failure("handle", f"{handle!r} is not a handle: {advice}")
         return
     domain = next((domain for domain in told.domains if parsed.endswith(domain)), None)
     if domain is None:
@@ -158,9 +174,25 @@ async def _did(move: Move, findings: Findings) -> None:
         findings.note("rotation key", f"{key} will stand above the target's")
     for key in current:
         if key not in kept:
-            findings.note(
-                "rotation key", f"{key} leaves the DID" + ("" if source_keys else ", with --recovery-key it stays")
-            )
+            findings.note("rotation key", _leaving(move, key, source_keys))
+
+
+def _leaving(move: Move, key: str, source_keys: list[str] | None) -> str:
+    if source_keys is None:
+        return f"{key} leaves the DID, with --recovery-key it stays"
+    if key not in source_keys:
+        return f"{key} leaves the DID, as you wish"
+    return f"the source's own key {key} leaves the DID" + (
+        "" if move.plan.self_custody else "; the target's comes in its place"
+    )
+
+
+def _is_email(text: str) -> bool:
+    try:
+        parse_email(text)
+    except InvalidRequest:
+        return False
+    return True
 
 
 async def _directory(move: Move, findings: Findings) -> None:
@@ -248,7 +280,7 @@ def choose_handle(wanted: str | None, current: str | None, source: Description |
     A name of the source's domains becomes one of the target's; any other stays.
     """
     if wanted is not None:
-        return wanted.removeprefix("@").lower()
+        return typed_handle(wanted)
     if current is None:
         return ""
     if any(current.endswith(domain) for domain in target.domains):
@@ -256,3 +288,8 @@ def choose_handle(wanted: str | None, current: str | None, source: Description |
     if source is not None and any(current.endswith(domain) for domain in source.domains) and target.domains:
         return f"{current.partition('.')[0]}{target.domains[0]}"
     return current
+
+
+def typed_handle(text: str) -> str:
+    """Give a handle as it is, of one that a person typed."""
+    return text.removeprefix("@").lower()

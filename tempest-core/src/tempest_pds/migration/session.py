@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from tempest_pds.migration.errors import CallRefused, MigrationError, NotNow
+from tempest_pds.migration.errors import CallRefused, CodeAwaited, MigrationError
 from tempest_pds.migration.owner import Owner
 from tempest_pds.migration.xrpc import Headers, Params, Server
 from tempest_pds.protocol.crypto.jwt import decode_unverified
@@ -51,7 +51,7 @@ class Session:
         Raises:
             CallRefused: the password is wrong, or the server has no such account.
             MigrationError: the password is one for apps.
-            NotNow: the code of the second factor has been mailed, and nobody is here to type it.
+            CodeAwaited: the code of the second factor has been mailed, and nobody is here to type it.
         """
         codes = [factor] if factor else []
 
@@ -67,9 +67,7 @@ class Session:
                     raise
                 code = owner.code(f"{server.name} has mailed a sign-in code. The code")
                 if code is None:
-                    raise NotNow(
-                        f"{server.name} has mailed a sign-in code: give the same command with --auth-factor-token CODE"
-                    ) from error
+                    raise CodeAwaited(f"{server.name} has mailed a sign-in code", "--auth-factor-token") from error
                 return await server.procedure(f"{_SERVER}.createSession", given | {"authFactorToken": code})
 
         answer = await log_in()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import urlencode
 
 from tempest_pds.migration.errors import CallRefused, MigrationError, ServerAway
 from tempest_pds.migration.patience import Patience
-from tempest_pds.remote.errors import BadAnswer
+from tempest_pds.remote.causes import speaks_no_tls
+from tempest_pds.remote.errors import BadAnswer, Unreachable
 from tempest_pds.remote.safe_fetch import Answer, SafeFetch
 
 _MAX_JSON: Final = 16 * 1024 * 1024
@@ -89,7 +91,7 @@ class Server:
         async def attempt() -> Mapping[str, str]:
             answer = await self._send("GET", nsid, params, headers or {}, seconds=_SECONDS_FOR_FILES)
             on_start()
-            with path.open("wb") as file:
+            with private_file(path) as file:
                 async for chunk in answer.chunks(max_bytes):
                     file.write(chunk)
                     on_chunk(chunk)
@@ -136,9 +138,15 @@ class Server:
         seconds: float = _SECONDS,
     ) -> Answer:
         query = f"?{urlencode(params)}" if params else ""
-        answer = await self._fetch.send(
-            method, f"{self.url}/xrpc/{nsid}{query}", headers=headers, body=body, seconds=seconds
-        )
+        try:
+            answer = await self._fetch.send(
+                method, f"{self.url}/xrpc/{nsid}{query}", headers=headers, body=body, seconds=seconds
+            )
+        except Unreachable as error:
+            if not speaks_no_tls(error):
+                raise
+            plain = self.url.replace("https://", "http://", 1)
+            raise MigrationError(f"is {self.name} at {plain}? What listens at {self.url} does not speak TLS") from error
         if answer.status == 200:
             return answer
         if 300 <= answer.status < 400:
@@ -172,7 +180,8 @@ def _refusal(server: str, nsid: str, answer: Answer, body: bytes) -> CallRefused
         nsid,
         answer.status,
         _words(error),
-        _words(message),
+        # It becomes part of a line that goes on, or ends with a full stop of its own.
+        _words(message).strip().rstrip("."),
         _retry_after(answer) if answer.status in (429, 503) else None,
     )
 
@@ -197,6 +206,12 @@ def _retry_after(answer: Answer) -> float | None:
     if answer.status == 429 and reset.isdecimal():
         return float(reset) - now.timestamp()
     return None
+
+
+def private_file(path: Path) -> BinaryIO:
+    """Open a file to write to, which only its owner can read."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 async def _read(path: Path, on_chunk: Callable[[int], None]) -> AsyncIterator[bytes]:

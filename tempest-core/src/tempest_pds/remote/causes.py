@@ -25,6 +25,7 @@ _UNTRUSTED_ROOT: Final = 19
 _NO_ISSUER: Final = frozenset({2, 20, 21})
 _WRONG_NAME: Final = frozenset({62, 64})
 
+_NOT_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 _TLS_REFUSED: Final = frozenset(
     {"TLSV1_ALERT_INTERNAL_ERROR", "TLSV1_UNRECOGNIZED_NAME", "SSLV3_ALERT_HANDSHAKE_FAILURE"}
 )
@@ -54,6 +55,13 @@ def has_no_address(error: BaseException) -> bool:
     return any(isinstance(cause, socket.gaierror) and cause.errno in _NO_ADDRESS for cause in _chain(error))
 
 
+def speaks_no_tls(error: BaseException) -> bool:
+    """Tell whether a connection failed because something answered that certainly was not TLS."""
+    return any(
+        isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) in _NOT_TLS for cause in _chain(error)
+    )
+
+
 def certificate_problem(error: ssl.SSLCertVerificationError) -> str:
     """Say what is wrong with a certificate."""
     code = error.verify_code
@@ -77,7 +85,7 @@ def tls_problem(error: ssl.SSLError) -> str:
     reason = error.reason or str(error)
     if reason in _TLS_REFUSED:
         return "the proxy has no certificate for this name and gets none"
-    if reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING"}:
+    if reason in _NOT_TLS or reason == "UNEXPECTED_EOF_WHILE_READING":
         return "what listens there does not speak TLS"
     return f"TLS failed: {reason}"
 

@@ -19,6 +19,12 @@ async def account_at_target(move: Move) -> dict[str, Any] | None:
         return None
 
 
+async def choose_password(move: Move) -> None:
+    """Have a password for an account that is to be made, before what takes long; raise MigrationError."""
+    if move.journal.step("account") is None and await account_at_target(move) is None:
+        move.new_password()
+
+
 async def make_account(move: Move) -> None:
     """Have the account at the target, deactivated, and logged in to."""
     if move.journal.step("account") is None and await account_at_target(move) is None:
@@ -30,7 +36,7 @@ async def make_account(move: Move) -> None:
 
 async def _create(move: Move) -> None:
     facts = move.journal.move
-    password = move.owner.password("target", new=True)
+    password = move.new_password()
     given = {
         "did": str(move.did),
         "handle": facts["handle"],

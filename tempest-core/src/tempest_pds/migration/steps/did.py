@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tempest_pds.migration.errors import CallRefused, MigrationError, NotNow
+from tempest_pds.migration.errors import CallRefused, CodeAwaited, MigrationError, NotNow
 from tempest_pds.migration.move import Move, is_same_server
+from tempest_pds.migration.session import Session
 from tempest_pds.migration.steps.stand_in import forget_key
 from tempest_pds.protocol.errors import ProtocolError
 from tempest_pds.protocol.identity.did_document import (
@@ -38,7 +39,7 @@ from tempest_pds.protocol.identity.plc_operation import (
 )
 
 _IDENTITY: Final = "com.atproto.identity"
-_CODES: Final = 3
+_MAILS: Final = 3
 _POLL_SECONDS: Final = 2.0
 _SECONDS_TO_SHOW: Final = 60.0
 
@@ -217,16 +218,16 @@ async def _signed(move: Move, last: Operation, wanted: Mapping[str, Any]) -> Ope
 
 async def _signed_by_source(move: Move, wanted: Mapping[str, Any]) -> Operation:
     session = await move.at_source()
-    code = move.plan.plc_token
-    for _ in range(_CODES):
+    code, mails = move.plan.plc_token, 0
+    again = False
+    while True:
         if code is None:
-            try:
-                await session.procedure(f"{_IDENTITY}.requestPlcOperationSignature")
-            except CallRefused as error:
-                raise MigrationError(f"the source mails no code: {error.reason or error}") from error
-            code = move.owner.code("The source has mailed a code for the change of the DID. The code")
-            if code is None:
-                raise NotNow("the source has mailed a code: give the same command with --plc-token CODE")
+            if not again:
+                if mails == _MAILS:
+                    raise MigrationError("the source has not taken any of the codes; nothing was changed")
+                mails += 1
+                await _have_code_mailed(session)
+            code = _typed_code(move, session)
         try:
             answer = await session.procedure(
                 f"{_IDENTITY}.signPlcOperation", {"token": code.strip(), **wanted}, repeatable=False
@@ -241,9 +242,29 @@ async def _signed_by_source(move: Move, wanted: Mapping[str, Any]) -> Operation:
                     f"the source does not take the code ({error.reason or error.error}): "
                     "without --plc-token it mails another one"
                 ) from error
-            move.owner.tell(f"The source does not take that code: {error.reason or error.error}. It mails another one.")
+            # It mails a few codes in an hour, and one that was mistyped is good still.
+            again = not again and error.error == "InvalidToken"
+            what_follows = "Is it typed as it was mailed?" if again else "It mails another one."
+            move.owner.tell(f"The source does not take that code: {error.reason or error.error}. {what_follows}")
             code = None
-    raise MigrationError("the source has not taken any of the codes; nothing was changed")
+
+
+async def _have_code_mailed(session: Session) -> None:
+    try:
+        await session.procedure(f"{_IDENTITY}.requestPlcOperationSignature")
+    except CallRefused as error:
+        raise MigrationError(f"the source mails no code: {error.reason or error}") from error
+
+
+def _typed_code(move: Move, session: Session) -> str:
+    address = session.account.get("email")
+    to = f" to {address}" if isinstance(address, str) else ""
+    code = move.owner.code(
+        f"The source has mailed a code for the change of the DID{to} (good for a few minutes). The code"
+    )
+    if code is None:
+        raise CodeAwaited(f"the source has mailed a code{to}, good for a few minutes", "--plc-token")
+    return code
 
 
 async def _until_shown(move: Move, credentials: Credentials) -> None:

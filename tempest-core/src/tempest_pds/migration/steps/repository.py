@@ -9,6 +9,7 @@ from tempest_pds.http.pages.formats import count, size
 from tempest_pds.migration.errors import CallRefused, MigrationError
 from tempest_pds.migration.move import Move
 from tempest_pds.migration.repo_file import Contents, open_repo_file
+from tempest_pds.migration.xrpc import private_file
 
 _CAR: Final = "application/vnd.ipld.car"
 _ROUNDS: Final = 5
@@ -23,7 +24,8 @@ async def export(move: Move) -> Contents:
     if move.source is None:
         if known is None:
             assert move.plan.car is not None
-            shutil.copyfile(move.plan.car, move.car)
+            with move.plan.car.open("rb") as given, private_file(move.car) as kept:
+                shutil.copyfileobj(given, kept)
     else:
         if known is None or not move.car.exists() or await move.is_written_since(known["rev"]):
             await _download(move)
