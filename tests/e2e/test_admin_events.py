@@ -7,6 +7,7 @@ from tests.support.account import Account, sign_up
 from tests.support.admin import ADMIN, Admin, blob_ref, record_ref, repo_ref
 from tests.support.frames import Frame, Subscription
 from tests.support.process import ServerProcess, json_request
+from tests.support.reference import ReferencePds
 
 SERVER = "com.atproto.server"
 DOWN = ("#account", {"active": False, "status": "takendown"})
