@@ -159,6 +159,7 @@ async def test_a_few_are_sent_at_once_in_the_order_of_posting(office: Office) ->
     office.relay.open_for_mail.clear()
     for number in range(11):
         await office.outbox.post(mail(f"{number:02d}"))
+    await office.until(lambda: len(office.relay.tried) == 4, "begun")
     office.relay.open_for_mail.set()
     await office.until(lambda: office.waiting() == 0, "sent")
     assert office.relay.most_at_once == 4

@@ -1,5 +1,6 @@
 """Logging in, staying so, and logging out."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ from account_world import PASSWORD, World, access, refresh_credentials
 from tempest_pds.protocol.crypto import jwt
 from tempest_pds.services.credentials import Scope
 from tempest_pds.services.errors import (
+    AccountMissing,
     AccountTakedown,
     AuthenticationRequired,
     DuplicateCreate,
@@ -98,6 +100,14 @@ async def test_an_account_that_was_taken_down_gets_a_narrow_session_only(world: 
     world.store.accounts.set_takedown(did, None)
     with pytest.raises(ExpiredToken):
         await world.sessions.refresh(refresh_credentials(world, session))
+
+
+async def test_an_account_that_is_deleted_meanwhile_gets_no_app_password(world: World) -> None:
+    did = (await world.create()).account.did
+    making = asyncio.ensure_future(world.app_passwords.create(did, "app"))
+    await world.writer.run(world.store.accounts.delete, did)
+    with pytest.raises(AccountMissing):
+        await making
 
 
 async def test_app_passwords_open_sessions_of_their_own_scope_until_revoked(world: World) -> None:

@@ -19,6 +19,7 @@ from tempest_pds.repo.mst.tree import Tree
 from tempest_pds.repo.verify import verify_proof, verify_repo
 from tempest_pds.services.record_writes import RequestedWrite
 from tempest_pds.services.repo_errors import BlockNotFound, RepoNotFound
+from tempest_pds.services.sync_reads import CONCURRENT_EXPORTS, EXPORTS_OF_ONE_READER
 
 ALICE = Did("did:plc:aliceaaaaaaaaaaaaaaaaaaa")
 BOB = Did("did:plc:bobbbbbbbbbbbbbbbbbbbbbb")
@@ -152,6 +153,23 @@ async def test_an_export_ends_when_its_reader_goes_away(write_path):
     with write_path.stores.open(ALICE) as store:
         # Nobody holds an old state: the write-ahead log can be emptied.
         assert store.checkpoint()
+
+
+async def test_readers_of_one_address_that_take_their_time_leave_room_for_others(write_path):
+    await fill(write_path, 2_000)
+    slow = [write_path.sync.export(ALICE, None, "slow") for _ in range(CONCURRENT_EXPORTS)]
+    begun = [asyncio.ensure_future(anext(chunks)) for chunks in slow]
+    await asyncio.wait(begun[:EXPORTS_OF_ONE_READER])
+    async with asyncio.timeout(30):
+        assert [chunk async for chunk in write_path.sync.export(ALICE, None, "another")]
+    assert [task.done() for task in begun].count(True) == EXPORTS_OF_ONE_READER
+    for task in begun:
+        task.cancel()
+    await asyncio.gather(*begun, return_exceptions=True)
+    for chunks in slow:
+        await chunks.aclose()
+    # Nothing is left of who has gone.
+    assert not write_path.sync._shares
 
 
 async def test_there_is_no_export_of_a_repository_that_is_not_here(write_path):

@@ -7,10 +7,13 @@ beyond the common case, an answer in one message, is left to uvicorn.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+STALLED_SECONDS: Final = 60.0
+"""How long an answer waits for a client that takes nothing of it."""
 _END: Final = b"\r\n"
 
 
@@ -22,11 +25,11 @@ class LeanCycle(RequestResponseCycle):
     async def send(self, message: Any) -> None:
         """Take one ASGI message."""
         head = self._head
+        if self.flow.write_paused and not self.disconnected:
+            await self._wait_for_reader()
         if self.response_started and head is None:
             await super().send(message)
             return
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
         if self.disconnected:
             return
         if head is None:
@@ -52,6 +55,15 @@ class LeanCycle(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+    async def _wait_for_reader(self) -> None:
+        try:
+            async with asyncio.timeout(STALLED_SECONDS):
+                await self.flow.drain()
+        except TimeoutError:
+            self.transport.abort()
+            # Until the transport has told of its end.
+            await self.flow.drain()
 
     def _make_head(self, status: int, headers: Any) -> bytes:
         parts = [STATUS_LINE[status]]

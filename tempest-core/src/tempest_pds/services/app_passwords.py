@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
-from tempest_pds.services.errors import DuplicateCreate, InvalidRequest
+from tempest_pds.services.errors import AccountMissing, DuplicateCreate, InvalidRequest
 from tempest_pds.services.passwords import generate_app_password, hash_app_password
 from tempest_pds.services.timestamps import now_us, to_datetime
 from tempest_pds.stores.account.account_store import AccountStore
@@ -41,6 +41,7 @@ class AppPasswords:
         """Make an app password.
 
         Raises:
+            AccountMissing: the account was deleted meanwhile.
             DuplicateCreate: there is one of that name.
             InvalidRequest: the name is empty or too long, or the account has too many.
         """
@@ -51,7 +52,7 @@ class AppPasswords:
         password = generate_app_password()
         row = AppPassword(did, name, hash_app_password(did, password), privileged, self._now())
         try:
-            await self._writer.run(self._store.app_passwords.create, row)
+            await self._writer.run(self._store_password, row)
         except AppPasswordExists as error:
             raise DuplicateCreate(f"There is an app password of that name already: {name}") from error
         return AppPasswordView(name, to_datetime(row.created_at), privileged, password)
@@ -69,3 +70,11 @@ class AppPasswords:
         Revoking one that is not there is no error.
         """
         await self._writer.run(self._store.app_passwords.revoke, did, name)
+
+    # In the thread that writes accounts
+
+    def _store_password(self, row: AppPassword) -> None:
+        with self._store.transaction():
+            if self._store.accounts.get(row.did) is None:
+                raise AccountMissing("Account not found")
+            self._store.app_passwords.create(row)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from itertools import chain
 from typing import Final
 
@@ -24,6 +26,8 @@ _CHUNK: Final = 512 * 1024
 # A reader of an export keeps the write-ahead log of its repository from being reset, so there is an end to patience.
 EXPORT_SECONDS: Final = 15 * 60
 CONCURRENT_EXPORTS: Final = 8
+# Readers who take their time must leave room for others.
+EXPORTS_OF_ONE_READER: Final = 4
 
 
 class SyncReads:
@@ -33,6 +37,8 @@ class SyncReads:
         self._stores = stores
         self._open_repos = open_repos
         self._exports = asyncio.Semaphore(CONCURRENT_EXPORTS)
+        self._shares: dict[str, asyncio.Semaphore] = {}
+        self._users: Counter[str] = Counter()
 
     def _open(self, did: Did) -> ActorStore:
         try:
@@ -72,14 +78,20 @@ class SyncReads:
             raise BlockNotFound(f"Could not find cids: {','.join(missing)}")
         return car.encode(None, ((cid, block) for cid, block in found.items() if block is not None))
 
-    async def export(self, did: Did, since: str | None) -> AsyncIterator[bytes]:
+    async def export(self, did: Did, since: str | None, reader: str = "") -> AsyncIterator[bytes]:
         """Stream a CAR of a repository, or of what commits after `since` wrote.
 
         First the commit, then the nodes of the tree, then the records in its order: whoever reads it needs to keep the
-        nodes alone to check each record as it comes. Raises RepoNotFound.
+        nodes alone to check each record as it comes.
+
+        Args:
+            reader: who reads: one reader has a share of all exports only.
+
+        Raises:
+            RepoNotFound: there is no such repository.
         """
-        with self._open(did) as store:
-            async with self._exports:
+        async with self._slot(reader):
+            with self._open(did) as store:
                 snapshot = await asyncio.to_thread(store.snapshot)
                 try:
                     chunks = _export(snapshot, did, since or "")
@@ -88,6 +100,18 @@ class SyncReads:
                             yield chunk
                 finally:
                     snapshot.close()
+
+    @asynccontextmanager
+    async def _slot(self, reader: str) -> AsyncIterator[None]:
+        share = self._shares.setdefault(reader, asyncio.Semaphore(EXPORTS_OF_ONE_READER))
+        self._users[reader] += 1
+        try:
+            async with share, self._exports:
+                yield
+        finally:
+            self._users[reader] -= 1
+            if not self._users[reader]:
+                del self._users[reader], self._shares[reader]
 
 
 def _root(root: Root | None, did: Did) -> Root:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from tempest_pds.http.answers import Answer, Body, Stream
 from tempest_pds.http.auth import OPTIONAL
 from tempest_pds.http.byte_range import RangeNotSatisfiable, parse_range
+from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Call
 from tempest_pds.http.errors import XrpcError
 from tempest_pds.http.rate_limits import MINUTE, Limit
@@ -30,13 +31,13 @@ _OWNER: Final = OPTIONAL.also(Scope.TAKENDOWN)
 async def get_repo(call: Call) -> Answer:
     """Stream a whole repository, or what is newer than a revision, as a CAR file."""
     did = _readable(call)
-    return Stream(call.services.sync.export(did, call.params.get("since")), _CAR)
+    return Stream(call.services.sync.export(did, call.params.get("since"), limit_key(call.client_ip)), _CAR)
 
 
 @query("com.atproto.sync.getCheckout", auth=OPTIONAL, limits=(EXPORTS,))
 async def get_checkout(call: Call) -> Answer:
     """Stream a whole repository; the deprecated name of getRepo."""
-    return Stream(call.services.sync.export(_readable(call), None), _CAR)
+    return Stream(call.services.sync.export(_readable(call), None, limit_key(call.client_ip)), _CAR)
 
 
 @query("com.atproto.sync.getRecord", auth=OPTIONAL)
