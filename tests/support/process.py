@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,12 +13,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+# Below those that the system gives to outgoing connections: one of these could take a port before its server does.
+_PORTS = range(10_000, 32_000)
+_given: set[int] = set()
+
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """Return a port of the loopback interface that nobody listens on just now, and each only once."""
+    while True:
+        port = random.choice(_PORTS)
+        if port in _given:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
         return port
 
 
