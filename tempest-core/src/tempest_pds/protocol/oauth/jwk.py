@@ -51,6 +51,7 @@ _EC_CURVES: Final = {
 _ED25519_LENGTH: Final = 32
 _REQUIRED_MEMBERS: Final = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"), "OKP": ("crv", "kty", "x")}
 """The members that a thumbprint is made of, in the order of RFC 7638."""
+_PUBLIC_OPERATIONS: Final = ("verify", "encrypt", "wrapKey")
 _SECRET_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 
 _write_json = JSONEncoder(separators=(",", ":"), sort_keys=True).encode
@@ -107,7 +108,9 @@ class JwkSet:
         """Take the JSON of a key set; raise InvalidJwk.
 
         Keys of other kinds and for other uses are passed over, as RFC 7517, section 5, wants it, for they are none of
-        our business. A private or shared key is: whoever publishes it must learn that it is a secret no more.
+        our business. A private or shared key is: whoever publishes it must learn that it is a secret no more. RSA keys
+        of which only the primes are shown are passed over, too. They are no better, but the official client, which
+        takes only `d` away, publishes them without its owner's doing, and its other keys are good.
         """
         entries = _object(value).get("keys")
         if not isinstance(entries, list):
@@ -116,7 +119,7 @@ class JwkSet:
             raise InvalidJwk("a key set has too many keys")
         keys = []
         for entry in entries:
-            if isinstance(entry, dict) and not _SECRET_MEMBERS.isdisjoint(entry):
+            if isinstance(entry, dict) and ("d" in entry or "k" in entry):
                 raise InvalidJwk("a key set holds a private key")
             try:
                 keys.append(PublicJwk.parse(entry))
@@ -164,9 +167,11 @@ def _check_use(jwk: Mapping[str, Any]) -> None:
     if jwk.get("use", "sig") != "sig":
         raise InvalidJwk("a key is not for signatures")
     operations = jwk.get("key_ops", ["verify"])
-    # Others could only be about encryption, which one key must not also be for, or of the private key: RFC 7517, 4.3.
-    if operations != ["verify"]:
+    # The official client lists all that a public key can do. What only a private key does has no place there.
+    if not isinstance(operations, list) or "verify" not in operations:
         raise InvalidJwk("a key is not to verify with")
+    if any(operation not in _PUBLIC_OPERATIONS for operation in operations) or operations.count("verify") > 1:
+        raise InvalidJwk("a key is to do what no public key does")
 
 
 def _narrow(algorithms: tuple[str, ...], jwk: Mapping[str, Any]) -> tuple[str, ...]:
