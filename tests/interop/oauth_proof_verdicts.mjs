@@ -1,4 +1,4 @@
-// What `jose`, @atproto/jwk-jose and the reference's OAuth provider make of keys, DPoP proofs, client assertions and request
+// What jose, @atproto/jwk-jose and the reference's OAuth provider make of DPoP proofs, client assertions and request
 // objects; one case says in `do` which.
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, SignJWT } from 'jose'
 import { JoseKey } from '@atproto/jwk-jose'
@@ -32,7 +32,7 @@ const deeds = {
     const jwk = await newKey(alg)
     const publicJwk = withoutSecrets(jwk)
     const header = { typ: 'dpop+jwt', alg, jwk: publicJwk }
-    const key = await JoseKey.fromJWK({ ...jwk, kid: 'one' })
+    const key = await JoseKey.fromJWK({ ...jwk, kid: 'one', alg })
     return {
       thumbprint: await calculateJwkThumbprint(publicJwk),
       proof: await new SignJWT(proof).setProtectedHeader(header).sign(await importJWK(jwk, alg)),
@@ -60,7 +60,6 @@ const deeds = {
       { authorizationServerIdentifier: issuer },
     ),
   request: async ({ request, issuer, ...one }) => (await client(one).decodeRequestObject(request, issuer)).payload,
-  thumbprint: ({ jwk }) => calculateJwkThumbprint(jwk),
 }
 
 export default (one) => deeds[one.do](one)

@@ -1,5 +1,6 @@
 """DPoP proofs, client assertions and request objects: made there and checked here, made here and checked there."""
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -23,7 +24,12 @@ CLIENT, ISSUER = "https://app.example/client.json", "https://pds.example"
 URI, TOKEN = "https://pds.example/xrpc/com.example.method", "access.token"
 SECRET = bytes(range(32))
 NONCES = DpopNonces(SECRET)
-EC_CURVES = {"ES256": ec.SECP256R1, "ES256K": ec.SECP256K1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
+EC_CURVES: dict[str, type[ec.EllipticCurve]] = {
+    "ES256": ec.SECP256R1,
+    "ES256K": ec.SECP256K1,
+    "ES384": ec.SECP384R1,
+    "ES512": ec.SECP521R1,
+}
 
 
 def proof_claims(now: int) -> dict[str, Any]:
@@ -39,13 +45,18 @@ def request_claims(now: int) -> dict[str, Any]:
     return {"iss": CLIENT, "aud": ISSUER, "jti": "a-request", "iat": now, "client_id": CLIENT, "scope": "atproto"}
 
 
+@functools.cache
+def rsa_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
 class Maker:
     """Signs with PyJWT, as clients in Python do."""
 
     def __init__(self, alg: str) -> None:
         self.alg = alg
         self.private: Any
-        jwk: dict[str, Any]
+        jwk: Any
         if alg in EC_CURVES:
             self.private = ec.generate_private_key(EC_CURVES[alg]())
             jwk = ECAlgorithm.to_jwk(self.private.public_key(), as_dict=True)
@@ -53,13 +64,14 @@ class Maker:
             self.private = ed25519.Ed25519PrivateKey.generate()
             jwk = OKPAlgorithm.to_jwk(self.private.public_key(), as_dict=True)
         else:
-            self.private = rsa.generate_private_key(65537, 2048)
+            self.private = rsa_key()
             jwk = RSAAlgorithm.to_jwk(self.private.public_key(), as_dict=True)
         self.jwk = {name: jwk[name] for name in ("kty", "crv", "x", "y", "n", "e") if name in jwk}
         self.keys = {"keys": [{**self.jwk, "kid": "one"}]}
 
     def sign(self, claims: dict[str, Any], header: dict[str, Any]) -> str:
-        return pyjwt.PyJWS().encode(json.dumps(claims).encode(), self.private, self.alg, {"typ": None, **header})
+        whole: dict[str, Any] = {"typ": None, **header}
+        return pyjwt.PyJWS().encode(json.dumps(claims).encode(), self.private, self.alg, whole)
 
     def proof(self, claims: dict[str, Any], **header: Any) -> str:
         return self.sign(claims, {"typ": "dpop+jwt", "jwk": self.jwk, **header})
@@ -104,12 +116,12 @@ def test_what_is_good_here_is_good_to_the_reference(run_node: RunNode) -> None:
     if nonces["ok"]["again"] == counter:
         assert nonces["ok"]["next"] == NONCES.issue(counter * TURN_SECONDS)
     for maker, index in zip(makers, range(0, len(verdicts), 3), strict=True):
-        proof, assertion, request = (verdict.get("ok") for verdict in verdicts[index : index + 3])
-        assert proof, verdicts[index]
-        assert proof["jkt"] == PublicJwk.parse(maker.jwk).thumbprint
-        assert assertion, verdicts[index + 1]
-        assert (assertion["kid"], assertion["alg"]) == ("one", maker.alg)
-        assert request == request_claims(now), verdicts[index + 2]
+        judged = verdicts[index : index + 3]
+        assert all("ok" in verdict for verdict in judged), (maker.alg, judged)
+        for_proof, for_assertion, for_request = (verdict["ok"] for verdict in judged)
+        assert for_proof["jkt"] == PublicJwk.parse(maker.jwk).thumbprint
+        assert (for_assertion["kid"], for_assertion["alg"]) == ("one", maker.alg)
+        assert for_request == request_claims(now)
 
 
 Change = Callable[[dict[str, Any]], dict[str, Any]]
@@ -154,7 +166,8 @@ def test_spoilt_proofs_are_judged_alike(run_node: RunNode) -> None:
     now, maker = int(time.time()), Maker("ES256")
     expected = [name for _, name in SPOILT]
     proofs = [maker.proof(change(proof_claims(now))) for change, _ in SPOILT]
-    for header in ({"typ": "JWT"}, {"jwk": Maker("ES256").jwk}, {"jwk": {}}, {"jwk": "x"}):
+    headers: list[dict[str, Any]] = [{"typ": "JWT"}, {"jwk": Maker("ES256").jwk}, {"jwk": {}}, {"jwk": "x"}]
+    for header in headers:
         proofs.append(maker.proof(proof_claims(now), **header))
         expected.append("invalid_dpop_proof")
     case = {"do": "proof", "secret": SECRET.hex(), "method": "GET", "url": URI, "token": TOKEN}
