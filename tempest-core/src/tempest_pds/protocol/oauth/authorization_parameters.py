@@ -19,6 +19,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
+from tempest_pds.protocol.errors import InvalidSyntax
+from tempest_pds.protocol.identity.did_web import did_web_host
 from tempest_pds.protocol.oauth.client_id import is_scope_text
 from tempest_pds.protocol.oauth.client_metadata import ClientMetadata
 from tempest_pds.protocol.oauth.errors import (
@@ -44,6 +46,7 @@ REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 
 # A SHA-256 in base64url: what S256 makes of a verifier, and what names a key (RFC 7636, RFC 7638).
 _DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_PLC_IDENTIFIER: Final = re.compile(r"[a-z2-7]{24}")
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _UNSUPPORTED: Final = ("claims", "id_token_hint", "nonce", "authorization_details", "registration")
 
@@ -231,11 +234,21 @@ def _login_hint(fields: Fields) -> Did | Handle | None:
     if text is None:
         return None
     hint = text.lower()
-    if Did.is_valid(hint) and Did(hint).method in {"plc", "web"}:
+    if Did.is_valid(hint) and _is_account_did(Did(hint)):
         return Did(hint)
     if Handle.is_valid(hint):
         return Handle(hint)
     raise InvalidRequest(f"login_hint {text[:80]!r} is neither a handle nor a DID")
+
+
+def _is_account_did(did: Did) -> bool:
+    if did.method == "plc":
+        return _PLC_IDENTIFIER.fullmatch(did.identifier) is not None
+    try:
+        did_web_host(did)
+    except InvalidSyntax:
+        return False
+    return True
 
 
 def _ui_locales(fields: Fields) -> tuple[str, ...]:

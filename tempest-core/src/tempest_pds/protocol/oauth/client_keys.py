@@ -39,7 +39,7 @@ def client_keys(document: object) -> tuple[PublicJwk, ...]:
 
 
 def _is_usable(key: PublicJwk) -> bool:
-    return _is_text(key.get("kid")) and key.get("d") is None and key.get("k") is None and _is_known(key) and _uses(key)
+    return _is_text(key.get("kid")) and "d" not in key and _is_known(key) and _has_public_use(key)
 
 
 def _is_known(key: PublicJwk) -> bool:
@@ -55,7 +55,7 @@ def _is_known(key: PublicJwk) -> bool:
     return ("alg" not in key or algorithm in algorithms) and all(_is_text(key.get(name)) for name in members)
 
 
-def _uses(key: PublicJwk) -> bool:
+def _has_public_use(key: PublicJwk) -> bool:
     use, operations = key.get("use"), key.get("key_ops")
     if "use" in key and use not in _PUBLIC_USES:
         return False

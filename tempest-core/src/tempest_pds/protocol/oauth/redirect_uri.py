@@ -19,7 +19,7 @@ from tempest_pds.protocol.oauth.errors import InvalidRedirectUri
 from tempest_pds.protocol.oauth.web_url import LOOPBACK_IPS, MAX_LENGTH, WebUrl, is_local_name, public_https_url
 
 _PRIVATE: Final = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+):(?!//)(?P<rest>[A-Za-z0-9\-._~!$&'()*+,;=:@%/?\[\]|]*)",
+    r"(?P<scheme>[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+):(?!//)[A-Za-z0-9\-._~!$&'()*+,;=:@%/?\[\]|]*",
     re.IGNORECASE,
 )
 

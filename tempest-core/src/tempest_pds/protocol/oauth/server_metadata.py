@@ -1,8 +1,8 @@
 """The two documents by which a client finds its way from a PDS to the endpoints of its provider.
 
-A client first asks the resource server (`/.well-known/oauth-protected-resource`) who issues its tokens, then that issuer
-(`/.well-known/oauth-authorization-server`) where and how. Here both are one server. Clients differ in what they make of
-a member that is absent, so each that any of them looks for is said outright.
+A client first asks the resource server (`/.well-known/oauth-protected-resource`) who issues its tokens, then that
+issuer (`/.well-known/oauth-authorization-server`) where and how. Here both are one server. Clients differ in what they
+make of a member that is absent, so each that any of them looks for is said outright.
 
 https://atproto.com/specs/oauth#server-metadata, https://www.rfc-editor.org/rfc/rfc8414#section-2,
 https://www.rfc-editor.org/rfc/rfc9728#section-2
@@ -20,7 +20,7 @@ PROTECTED_RESOURCE_PATH: Final = "/.well-known/oauth-protected-resource"
 AUTHORIZATION_SERVER_PATH: Final = "/.well-known/oauth-authorization-server"
 
 AUTHORIZE_PATH: Final = "/oauth/authorize"
-TOKEN_PATH: Final = "/oauth/token"  # noqa: S105
+TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 - a path
 PUSHED_REQUEST_PATH: Final = "/oauth/par"
 REVOKE_PATH: Final = "/oauth/revoke"
 JWKS_PATH: Final = "/oauth/jwks"

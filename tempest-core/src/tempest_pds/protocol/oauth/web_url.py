@@ -1,8 +1,8 @@
 """The URLs that strangers give an OAuth provider: http and https, in the one spelling that every reader reads alike.
 
 Client ids and redirect URIs are compared as strings, fetched as URLs and shown to people. A spelling that a browser
-would rewrite first (`\\`, a tab, `/../`, `127.1`, `https://bank.example@evil.example/`) means one thing to the check and
-another to the browser, so it is refused here instead of being normalised. Only the case of the host, and the port
+would rewrite first (`\\`, a tab, `/../`, `127.1`, `https://bank.example@evil.example/`) means one thing to the check
+and another to the browser, so it is refused here instead of being normalised. Only the case of the host, and the port
 that the scheme implies, are evened out.
 
 https://www.rfc-editor.org/rfc/rfc3986, https://www.rfc-editor.org/rfc/rfc9700#section-4.1
