@@ -18,14 +18,8 @@ from tempest_pds.protocol.oauth.errors import InvalidClientMetadata
 PublicJwk = Mapping[str, object]
 
 _RSA: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
-_ALGORITHMS: Final[Mapping[str, frozenset[str]]] = {
-    "P-256": frozenset({"ES256", "ES384", "ES512"}),
-    "P-384": frozenset({"ES256", "ES384", "ES512"}),
-    "P-521": frozenset({"ES256", "ES384", "ES512"}),
-    "secp256k1": frozenset({"ES256K"}),
-    "Ed25519": frozenset({"EdDSA"}),
-    "Ed448": frozenset({"EdDSA"}),
-}
+_NIST: Final = frozenset({"ES256", "ES384", "ES512"})
+_EC: Final = {"P-256": _NIST, "P-384": _NIST, "P-521": _NIST, "secp256k1": frozenset({"ES256K"})}
 _PUBLIC_USES: Final = {"sig": frozenset({"verify"}), "enc": frozenset({"encrypt", "wrapKey"})}
 _PUBLIC_OPERATIONS: Final = frozenset({"verify", "encrypt", "wrapKey"})
 
@@ -43,21 +37,24 @@ def _is_usable(key: PublicJwk) -> bool:
 
 
 def _is_known(key: PublicJwk) -> bool:
-    kind, curve, algorithm = key.get("kty"), key.get("crv"), key.get("alg")
-    if kind == "RSA":
-        members, algorithms = ("n", "e"), _RSA
-    elif kind in {"EC", "OKP"} and isinstance(curve, str) and curve in _ALGORITHMS:
-        if curve.startswith("Ed") != (kind == "OKP"):
+    match key.get("kty"), key.get("crv"):
+        case "RSA", _:
+            members: tuple[str, ...] = ("n", "e")
+            algorithms = _RSA
+        case "EC", str(curve) if curve in _EC:
+            members, algorithms = ("x", "y"), _EC[curve]
+        case "OKP", "Ed25519" | "Ed448":
+            members, algorithms = ("x",), frozenset({"EdDSA"})
+        case _:
             return False
-        members, algorithms = ("x",) if kind == "OKP" else ("x", "y"), _ALGORITHMS[curve]  # type: ignore[assignment]
-    else:
-        return False
-    return ("alg" not in key or algorithm in algorithms) and all(_is_text(key.get(name)) for name in members)
+    algorithm = key.get("alg")
+    is_consistent = "alg" not in key or (isinstance(algorithm, str) and algorithm in algorithms)
+    return is_consistent and all(_is_text(key.get(name)) for name in members)
 
 
 def _has_public_use(key: PublicJwk) -> bool:
     use, operations = key.get("use"), key.get("key_ops")
-    if "use" in key and use not in _PUBLIC_USES:
+    if "use" in key and not (isinstance(use, str) and use in _PUBLIC_USES):
         return False
     if "key_ops" not in key:
         return True
