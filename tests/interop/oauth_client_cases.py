@@ -142,7 +142,7 @@ GOOD: dict[str, Any] = {
     "client_uri": "https://app.example.com",
 }
 CONFIDENTIAL = {"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "ES256"}
-JUNK = [None, 1, 0, True, False, "", "x", [], ["x"], {}, ["x", 1], 1.5]
+JUNK: list[Any] = [None, 1, 0, True, False, "", "x", [], ["x"], {}, ["x", 1], 1.5]
 VALUES: dict[str, list[Any]] = {
     "client_id": [CLIENT_ID + "?", "https://other.example.com/oauth/client.json", CLIENT_ID.upper()],
     "redirect_uris": [[uri] for uri in PRIVATE]

@@ -147,7 +147,7 @@ def authorization_request(fields: Fields) -> ByValue | ByObject | ByReference:
 
 
 def reply_address(fields: Fields, client: ClientMetadata) -> ReplyAddress:
-    """Settle where the answer goes; raise InvalidRequest or InvalidRedirectUri, to be redirected nowhere."""
+    """Settle where the answer goes; raise InvalidRequest, to be redirected nowhere."""
     if _required(fields, "client_id") != str(client.client_id):
         raise InvalidRequest("client_id is not the client's that makes the request")
     text = _text(fields, "redirect_uri")
@@ -156,9 +156,12 @@ def reply_address(fields: Fields, client: ClientMetadata) -> ReplyAddress:
         if redirect_uri is None:
             raise InvalidRequest("redirect_uri is required of a client with more than one")
     else:
-        redirect_uri = RedirectUri.parse(text)
+        try:
+            redirect_uri = RedirectUri.parse(text)
+        except InvalidRedirectUri as error:
+            raise InvalidRequest(str(error)) from error
         if not client.admits_redirect(redirect_uri):
-            raise InvalidRedirectUri(f"redirect_uri {text[:200]!r} is not in the client's metadata")
+            raise InvalidRequest(f"redirect_uri {text[:200]!r} is not in the client's metadata")
     response_mode = _choice(fields, "response_mode", RESPONSE_MODES) or "query"
     return ReplyAddress(redirect_uri, cast("ResponseMode", response_mode), _text(fields, "state"))
 

@@ -19,7 +19,7 @@ class OAuthError(ProtocolError):
 class InvalidClientId(OAuthError):
     """A client id that is neither a URL of a metadata document nor one of a loopback client."""
 
-    code = "invalid_client"
+    code = "invalid_client_id"
 
 
 class InvalidClientMetadata(OAuthError):
