@@ -147,6 +147,11 @@ def test_a_scope_is_declared_by_the_client_and_has_atproto(scope: object) -> Non
         check(scope=scope)
 
 
+def test_openid_connect_is_refused_even_where_the_client_declares_it() -> None:
+    with pytest.raises(InvalidScope, match="openid"):
+        check(dataclasses.replace(PUBLIC, scope="atproto openid"), scope="atproto openid")
+
+
 def test_a_scope_asked_for_twice_is_asked_for_once() -> None:
     assert check(scope="repo:* atproto repo:*").scope == "repo:* atproto"
 
