@@ -128,7 +128,31 @@ def is_unplain(text: str) -> bool:
     )
 
 
-KEY = {"kty": "EC", "crv": "P-256", "kid": "k", "x": "eA", "y": "eQ"}
+# RFC 7517, appendix A.1; RFC 8037, appendix A.2; the base point of secp256k1.
+KEY = {
+    "kty": "EC",
+    "crv": "P-256",
+    "kid": "k",
+    "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+    "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+}
+RSA_KEY = {
+    "kty": "RSA",
+    "kid": "r",
+    "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjB"
+    "ZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8"
+    "KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_"
+    "xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+    "e": "AQAB",
+}
+ED25519_KEY = {"kty": "OKP", "crv": "Ed25519", "kid": "o", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+K256_KEY = {
+    "kty": "EC",
+    "crv": "secp256k1",
+    "kid": "s",
+    "x": "eb5mfvncu6xVoGKVzocLBwKb_NstzijZWfKBWxb4F5g",
+    "y": "SDradyajxGVdpPv8DhEIqP0XtEimhVQZnEfQj_sQ1Lg",
+}
 GOOD: dict[str, Any] = {
     "client_id": CLIENT_ID,
     "redirect_uris": ["https://app.example.com/cb"],
@@ -261,11 +285,20 @@ def documents(chance: random.Random) -> list[dict[str, Any]]:
     return found
 
 
+def shows_a_secret(document: dict[str, Any]) -> bool:
+    """Tell whether the key set of a document holds a private or shared key."""
+    jwks = document.get("jwks")
+    keys = jwks.get("keys") if isinstance(jwks, dict) else None
+    return isinstance(keys, list) and any(isinstance(key, dict) and ("d" in key or "k" in key) for key in keys)
+
+
 def is_stricter_here(document: dict[str, Any]) -> bool:
     """Tell of the documents that only Tempest refuses."""
     return (
         # Neither is a name of a signature that a public key checks; no assertion of this client would ever pass.
         document.get("token_endpoint_auth_signing_alg") in ("none", "HS256")
+        # A secret that is published is none: its owner has to learn it, and the reference passes it over in silence.
+        or shows_a_secret(document)
         # Only the shape of a fragment: RFC 6749, 3.1.2.
         or any("#" in str(uri) or is_unplain(str(uri)) for uri in document.get("redirect_uris", []))
     )
@@ -274,10 +307,10 @@ def is_stricter_here(document: dict[str, Any]) -> bool:
 def key_sets() -> list[Any]:
     bases: list[dict[str, Any]] = [
         KEY,
-        {"kty": "RSA", "kid": "r", "n": "bg", "e": "AQAB"},
-        {**KEY, "crv": "secp256k1"},
-        {"kty": "OKP", "crv": "Ed25519", "kid": "o", "x": "eA"},
-        {"kty": "oct", "kid": "s", "k": "aw"},
+        RSA_KEY,
+        K256_KEY,
+        ED25519_KEY,
+        {"kty": "oct", "kid": "t", "k": "aw"},
     ]
     changes: list[dict[str, Any]] = [
         {},

@@ -64,7 +64,7 @@ def check(client: ClientMetadata = PUBLIC, *, trusted: bool = False, **changes: 
 
 def test_a_good_request_is_read_with_its_defaults() -> None:
     found = check()
-    assert (found.client_id, found.scopes, found.code_challenge) == (CLIENT_ID, ("atproto", "repo:*"), CHALLENGE)
+    assert (found.client_id, found.scopes, found.code_challenge.value) == (CLIENT_ID, ("atproto", "repo:*"), CHALLENGE)
     assert (found.reply.redirect_uri, found.reply.response_mode) == ("https://app.example.com/cb", "query")
     assert (found.reply.state, found.display, found.max_age, found.dpop_jkt) == ("xyz", "page", None, None)
     assert check(state=ABSENT).reply.state is None

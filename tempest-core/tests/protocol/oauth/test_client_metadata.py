@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strangers import stranger
 
 from tempest_pds.protocol.oauth.client_id import DiscoverableClientId, LoopbackClientId
-from tempest_pds.protocol.oauth.client_keys import client_keys
 from tempest_pds.protocol.oauth.client_metadata import ClientMetadata, read_client_metadata
 from tempest_pds.protocol.oauth.errors import InvalidClientMetadata, InvalidRedirectUri, OAuthError
+from tempest_pds.protocol.oauth.jwk import JwkSet
 from tempest_pds.protocol.oauth.loopback_client import DEFAULT_REDIRECT_URIS, loopback_client_metadata
 from tempest_pds.protocol.oauth.redirect_uri import RedirectUri
 
 CLIENT_ID = DiscoverableClientId.parse("https://app.example.com/oauth/client.json")
-KEY = {"kty": "EC", "crv": "P-256", "kid": "one", "x": "eA", "y": "eQ", "alg": "ES256", "use": "sig"}
+KEY = {**stranger("ES256").jwk, "kid": "one", "alg": "ES256", "use": "sig"}
 GOOD: dict[str, Any] = {
     "client_id": str(CLIENT_ID),
     "client_name": "App",
@@ -58,7 +59,7 @@ def test_a_public_client_is_read() -> None:
 def test_a_confidential_client_has_its_keys_or_says_where_they_are() -> None:
     client = read(CONFIDENTIAL)
     assert client.is_confidential
-    assert client.jwks == (KEY,)
+    assert client.jwks == JwkSet.parse({"keys": [KEY]})
     assert (client.token_endpoint_auth_signing_alg, client.jwks_uri) == ("ES256", None)
     elsewhere = read(CONFIDENTIAL, jwks=ABSENT, jwks_uri="https://keys.example.net/jwks.json")
     assert (elsewhere.jwks, elsewhere.jwks_uri) == (None, "https://keys.example.net/jwks.json")
@@ -171,7 +172,9 @@ def test_a_native_client_has_the_scheme_of_its_own_host_reversed() -> None:
         ({"token_endpoint_auth_signing_alg": "HS256"}, "token_endpoint_auth_signing_alg"),
         ({"jwks": ABSENT}, "jwks"),
         ({"jwks": {"keys": []}}, "jwks"),
-        ({"jwks": {"keys": [{**KEY, "d": "ZA"}]}}, "jwks"),
+        ({"jwks": {"keys": [{**KEY, "kid": None}]}}, "kid"),
+        ({"jwks": {"keys": [{**KEY, "use": "enc"}]}}, "kid"),
+        ({"jwks": {"keys": [KEY, {**KEY, "d": "ZA"}]}}, "jwks: .*private"),
         ({"jwks_uri": "https://app.example.com/jwks.json"}, "exclude"),
     ],
 )
@@ -215,21 +218,14 @@ def test_no_document_breaks_the_reader(changes: dict[str, Any]) -> None:
 
 @given(JSON)
 def test_no_key_set_breaks_the_reader(value: Any) -> None:
-    assert len(client_keys({"keys": [KEY, value, *({**KEY, name: value} for name in KEY)]})) >= 1
+    client = read(CONFIDENTIAL, jwks={"keys": [KEY, value, *({**KEY, name: value} for name in KEY)]})
+    assert client.jwks is not None
+    assert client.jwks.choose("one", "ES256") in JwkSet.parse({"keys": [KEY]}).keys
 
 
-def test_keys_of_other_kinds_and_purposes_are_passed_over() -> None:
-    strange = [
-        {"kty": "oct", "kid": "a", "k": "c2VjcmV0"},
-        {"kty": "X25519", "kid": "b"},
-        {**KEY, "kid": ""},
-        {**KEY, "d": "c2VjcmV0"},
-        {**KEY, "alg": "HS256"},
-        {**KEY, "crv": "P-192"},
-        {**KEY, "key_ops": ["sign"]},
-        {"kty": "RSA", "kid": "c", "n": "bg"},
-    ]
-    assert client_keys({"keys": [*strange, KEY]}) == (KEY,)
+def test_a_key_that_is_no_use_here_locks_no_client_out() -> None:
+    strange = [{"kty": "X25519", "kid": "b"}, {**KEY, "kid": ""}, {**KEY, "use": "enc"}, {**KEY, "crv": "P-192"}]
+    assert read(CONFIDENTIAL, jwks={"keys": [*strange, KEY]}).jwks == JwkSet.parse({"keys": [KEY]})
 
 
 def test_a_loopback_client_is_a_public_native_one() -> None:

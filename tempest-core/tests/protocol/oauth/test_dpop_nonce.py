@@ -12,7 +12,7 @@ TIMES = st.floats(60, 1e11)
 
 @given(TIMES, st.floats(0, 10 * NONCE_LIFETIME_SECONDS))
 def test_a_nonce_is_good_for_two_to_three_minutes(issued: float, later: float) -> None:
-    accepted = NONCES.accepts(NONCES.issue(issued), issued + later)
+    accepted = NONCES.end_of(NONCES.issue(issued), issued + later) is not None
     if later <= 2 * TURN_SECONDS - 1:
         assert accepted
     elif later > NONCE_LIFETIME_SECONDS:
@@ -21,20 +21,20 @@ def test_a_nonce_is_good_for_two_to_three_minutes(issued: float, later: float) -
 
 def test_a_nonce_ends_on_the_turn() -> None:
     nonce = NONCES.issue(600)
-    assert NONCES.accepts(nonce, 600 + 3 * 60 - 0.001)
-    assert not NONCES.accepts(nonce, 600 + 3 * 60)
+    assert NONCES.end_of(nonce, 600) == NONCES.end_of(nonce, 600 + 3 * 60 - 0.001) == 600 + 3 * 60
+    assert NONCES.end_of(nonce, 600 + 3 * 60) is None
 
 
 @given(TIMES)
 def test_whoever_has_the_secret_accepts_it_and_nobody_else(now: float) -> None:
     nonce = NONCES.issue(now)
-    assert DpopNonces(b"s" * 32).accepts(nonce, now)
-    assert not DpopNonces(b"t" * 32).accepts(nonce, now)
+    assert DpopNonces(b"s" * 32).end_of(nonce, now)
+    assert DpopNonces(b"t" * 32).end_of(nonce, now) is None
 
 
 @given(st.text())
 def test_nothing_else_is_a_nonce(text: str) -> None:
-    assert not NONCES.accepts(text, 600)
+    assert NONCES.end_of(text, 600) is None
 
 
 def test_the_secret_is_not_shown_and_has_its_length() -> None:

@@ -21,7 +21,6 @@ from typing import Final, Literal, cast
 
 from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.identity.did_web import did_web_host
-from tempest_pds.protocol.oauth.client_id import is_scope_text
 from tempest_pds.protocol.oauth.client_metadata import ClientMetadata
 from tempest_pds.protocol.oauth.errors import (
     ConsentRequired,
@@ -31,7 +30,9 @@ from tempest_pds.protocol.oauth.errors import (
     UnauthorizedClient,
     UnsupportedResponseType,
 )
+from tempest_pds.protocol.oauth.pkce import CodeChallenge
 from tempest_pds.protocol.oauth.redirect_uri import RedirectUri
+from tempest_pds.protocol.oauth.scope_syntax import is_scope_text
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 
@@ -44,7 +45,7 @@ PROMPTS: Final = ("none", "login", "consent", "select_account", "create")
 DISPLAYS: Final = ("page", "popup", "touch", "wap")
 REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 
-# A SHA-256 in base64url: what S256 makes of a verifier, and what names a key (RFC 7636, RFC 7638).
+# A SHA-256 in base64url, which names a key (RFC 7638).
 _DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _PLC_IDENTIFIER: Final = re.compile(r"[a-z2-7]{24}")
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
@@ -98,7 +99,7 @@ class AuthorizationParameters:
     client_id: str
     reply: ReplyAddress
     scope: str
-    code_challenge: str
+    code_challenge: CodeChallenge
     prompt: Prompt | None = None
     login_hint: Did | Handle | None = None
     display: Display = "page"
@@ -180,7 +181,7 @@ def check_parameters(fields: Fields, client: ClientMetadata, *, trusted: bool = 
         client_id=str(client.client_id),
         reply=reply,
         scope=_scope(fields, client),
-        code_challenge=_code_challenge(fields),
+        code_challenge=CodeChallenge.parse(fields.get("code_challenge"), fields.get("code_challenge_method")),
         prompt=_prompt(fields, may_be_silent=trusted or client.is_confidential),
         login_hint=_login_hint(fields),
         display=cast("Display", _choice(fields, "display", DISPLAYS) or "page"),
@@ -211,15 +212,6 @@ def _scope(fields: Fields, client: ClientMetadata) -> str:
         if scope not in client.scopes:
             raise InvalidScope(f"scope {scope[:200]!r} is not declared in the client's metadata")
     return " ".join(scopes)
-
-
-def _code_challenge(fields: Fields) -> str:
-    if _text(fields, "code_challenge_method") != "S256":
-        raise InvalidRequest('code_challenge_method must be "S256"')
-    challenge = _digest(fields, "code_challenge")
-    if challenge is None:
-        raise InvalidRequest("code_challenge is required")
-    return challenge
 
 
 def _prompt(fields: Fields, *, may_be_silent: bool) -> Prompt | None:

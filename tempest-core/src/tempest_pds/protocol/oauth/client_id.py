@@ -11,7 +11,6 @@ https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-docume
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import parse_qsl
@@ -19,17 +18,10 @@ from urllib.parse import parse_qsl
 from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.oauth.errors import InvalidClientId, InvalidRedirectUri
 from tempest_pds.protocol.oauth.redirect_uri import RedirectUri
+from tempest_pds.protocol.oauth.scope_syntax import is_scope_text
 from tempest_pds.protocol.oauth.web_url import MAX_LENGTH, WebUrl, is_local_name, public_https_url
 
 LOOPBACK_ORIGIN: Final = "http://localhost"
-
-# scope-token *( SP scope-token ), RFC 6749 section 3.3.
-_SCOPES: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
-
-
-def is_scope_text(text: str) -> bool:
-    """Tell whether `text` is a list of scopes with one space between each two."""
-    return _SCOPES.fullmatch(text) is not None
 
 
 class DiscoverableClientId(str):

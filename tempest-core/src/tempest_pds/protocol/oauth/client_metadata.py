@@ -22,11 +22,11 @@ from tempest_pds.protocol.oauth.client_id import (
     ClientId,
     DiscoverableClientId,
     LoopbackClientId,
-    is_scope_text,
 )
-from tempest_pds.protocol.oauth.client_keys import PublicJwk, client_keys
-from tempest_pds.protocol.oauth.errors import InvalidClientMetadata, InvalidRedirectUri
+from tempest_pds.protocol.oauth.errors import InvalidClientMetadata, InvalidJwk, InvalidRedirectUri
+from tempest_pds.protocol.oauth.jwk import JwkSet
 from tempest_pds.protocol.oauth.redirect_uri import RedirectUri
+from tempest_pds.protocol.oauth.scope_syntax import is_scope_text
 from tempest_pds.protocol.oauth.web_url import WebUrl, public_https_url, web_url
 
 ApplicationType = Literal["web", "native"]
@@ -72,7 +72,7 @@ class ClientMetadata:
     token_endpoint_auth_signing_alg: str | None = None
     request_object_signing_alg: str | None = None
     jwks_uri: str | None = None
-    jwks: tuple[PublicJwk, ...] | None = None
+    jwks: JwkSet | None = None
     client_name: str | None = None
     client_uri: str | None = None
     logo_uri: str | None = None
@@ -218,7 +218,7 @@ def _signing_alg(document: Document, method: AuthMethod) -> str | None:
     return algorithm
 
 
-def _keys(document: Document, method: AuthMethod) -> tuple[tuple[PublicJwk, ...] | None, str | None]:
+def _keys(document: Document, method: AuthMethod) -> tuple[JwkSet | None, str | None]:
     uri = _text(document, "jwks_uri")
     if uri is not None:
         if "jwks" in document:
@@ -228,8 +228,12 @@ def _keys(document: Document, method: AuthMethod) -> tuple[tuple[PublicJwk, ...]
         except InvalidSyntax as error:
             raise InvalidClientMetadata(f"jwks_uri: {error}") from error
         return None, uri
-    keys = client_keys(document["jwks"]) if "jwks" in document else None
-    if method == "private_key_jwt" and not keys:
+    try:
+        keys = JwkSet.parse(document["jwks"]) if "jwks" in document else None
+    except InvalidJwk as error:
+        raise InvalidClientMetadata(f"jwks: {error}") from error
+    # A session is bound to the name of the key that signed for it, too.
+    if method == "private_key_jwt" and not (keys and any(key.kid for key in keys.keys)):
         raise InvalidClientMetadata('"private_key_jwt" needs jwks_uri, or jwks with a public key that has a kid')
     return keys, None
 

@@ -37,12 +37,15 @@ class DpopNonces:
         """Return the nonce to hand out; `now` in seconds since 1970."""
         return self._nonce(_turn(now) + 1)
 
-    def accepts(self, nonce: str, now: float) -> bool:
-        """Tell whether a nonce was handed out here not long ago."""
+    def end_of(self, nonce: str, now: float) -> int | None:
+        """Return the second from which a nonce is good no more; None where it is not good now."""
         if not nonce.isascii():
-            return False
-        turn = _turn(now)
-        return any(compare_digest(nonce, self._nonce(turn + step)) for step in (1, 0, -1))
+            return None
+        current = _turn(now)
+        for turn in (current + 1, current, current - 1):
+            if compare_digest(nonce, self._nonce(turn)):
+                return (turn + 2) * TURN_SECONDS
+        return None
 
     def _nonce(self, turn: int) -> str:
         return encode_base64url(digest(self.secret, turn.to_bytes(8, "big"), "sha256"))

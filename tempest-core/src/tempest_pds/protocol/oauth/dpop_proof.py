@@ -2,14 +2,19 @@
 
 A proof is a token made for one request: `jwk` in its header is the public key, its claims name the request's method
 (`htm`) and URI (`htu`), the moment (`iat`), itself (`jti`), the server's nonce, and with an access token the hash of
-that (`ath`). A stolen token is of no use without the key, a stolen proof for no other request, nor a minute later.
+that (`ath`). A stolen token is of no use without the key, a stolen proof for no other request, nor a few minutes later.
+
+How old a proof is, `iat` tells by the client's clock, or the nonce by the server's (RFC 9449, section 4.3, step 11).
+Where nonces are asked for, the nonce alone decides, since the clocks of phones are off by minutes; `iat` must be there,
+and may say anything. Where they are not, the clock must be right, but for `CLOCK_SKEW`.
 
 What a proof says is judged in this order: everything but the nonce, then the nonce. So `UseDpopNonce` always means "the
 same once more with the nonce that comes with this answer", and a client that gets it and obeys is let in. Whoever calls
 has to ask before it consumes anything, a code above all, for the client will be back with it.
 
 Two things are not here, since they need memory: that the `jti` is new, and that the thumbprint is the one a token is
-bound to. A `jti` must be remembered, with the thumbprint, until `DpopProof.forget_after`.
+bound to. A `jti` must be remembered, with the thumbprint, until `DpopProof.forget_after`. An endpoint asks for nonces
+always or never, else a proof could outlive that.
 
 https://www.rfc-editor.org/rfc/rfc9449
 """
@@ -27,10 +32,8 @@ from tempest_pds.protocol.oauth.dpop_nonce import DpopNonces
 from tempest_pds.protocol.oauth.errors import InvalidDpopProof, InvalidJwk, InvalidSignedToken, UseDpopNonce
 from tempest_pds.protocol.oauth.http_uri import normalize_http_uri
 from tempest_pds.protocol.oauth.jwk import PublicJwk
-from tempest_pds.protocol.oauth.signed_tokens import CLOCK_SKEW, check_times, read_jti, read_token
+from tempest_pds.protocol.oauth.signed_tokens import CLOCK_SKEW, check_own_times, check_times, read_jti, read_token
 
-PROOF_SECONDS: Final = 10
-"""For how long a proof is good, by a right clock."""
 MAX_NONCE_LENGTH: Final = 256
 _TYPES: Final = frozenset({"dpop+jwt"})
 
@@ -42,15 +45,10 @@ class DpopProof:
     thumbprint: str
     """Of the key: the `jkt` that tokens are bound to."""
     jti: str
-    iat: int
-    """In seconds since 1970, by the client's clock."""
-    nonce: str | None
+    forget_after: int
+    """The second from which the proof is refused for its age, so that its `jti` need not be remembered."""
+    nonce: str | None = None
     """The nonce it came with; None where none was asked for."""
-
-    @property
-    def forget_after(self) -> int:
-        """The second after which the proof is refused for its age, so that its `jti` need not be remembered."""
-        return self.iat + PROOF_SECONDS + CLOCK_SKEW + 1
 
 
 def check_dpop_proof(
@@ -66,12 +64,18 @@ def check_dpop_proof(
         key = PublicJwk.parse(jwt.header.get("jwk"))
         key.verify(jwt.alg, jwt.signing_input, jwt.signature)
         jti = read_jti(jwt.claims)
-        issued = check_times(jwt.claims, now, PROOF_SECONDS)
+        if nonces is None:
+            forget_after = check_times(jwt.claims, now, 0) + CLOCK_SKEW + 1
+        else:
+            check_own_times(jwt.claims)
     except (InvalidSignedToken, InvalidJwk, InvalidSignature) as error:
         raise InvalidDpopProof(f"DPoP proof: {error}") from error
     _check_request(jwt, method, uri)
     _check_access_token(jwt, access_token)
-    return DpopProof(key.thumbprint, jti, issued, _check_nonce(jwt, nonces, now))
+    nonce = _read_nonce(jwt)
+    if nonces is None:
+        return DpopProof(key.thumbprint, jti, forget_after)
+    return DpopProof(key.thumbprint, jti, _check_nonce(nonce, nonces, now), nonce)
 
 
 def hash_access_token(access_token: str) -> str:
@@ -104,14 +108,17 @@ def _check_access_token(jwt: Jwt, access_token: str | None) -> None:
         raise InvalidDpopProof("DPoP proof: ath is not the hash of the access token")
 
 
-def _check_nonce(jwt: Jwt, nonces: DpopNonces | None, now: float) -> str | None:
+def _read_nonce(jwt: Jwt) -> str | None:
     nonce = jwt.claims.get("nonce")
     if nonce is not None and not isinstance(nonce, str):
         raise InvalidDpopProof("DPoP proof: nonce is not a text")
-    if nonces is None:
-        return None
+    return nonce
+
+
+def _check_nonce(nonce: str | None, nonces: DpopNonces, now: float) -> int:
     if not nonce:
         raise UseDpopNonce("DPoP proof: a nonce is needed")
-    if len(nonce) > MAX_NONCE_LENGTH or not nonces.accepts(nonce, now):
+    end = None if len(nonce) > MAX_NONCE_LENGTH else nonces.end_of(nonce, now)
+    if end is None:
         raise UseDpopNonce("DPoP proof: the nonce is too old or unknown")
-    return nonce
+    return end

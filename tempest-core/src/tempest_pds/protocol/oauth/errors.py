@@ -75,16 +75,12 @@ class ConsentRequired(OAuthError):
     code = "consent_required"
 
 
-class InvalidRequestObject(OAuthError):
+class InvalidRequestObject(InvalidRequest):
     """A signed authorization request that is not taken."""
 
-    code = "invalid_request"
 
-
-class InvalidCodeChallenge(OAuthError):
+class InvalidCodeChallenge(InvalidRequest):
     """A PKCE challenge that is not the S256 of anything."""
-
-    code = "invalid_request"
 
 
 class InvalidCodeVerifier(OAuthError):

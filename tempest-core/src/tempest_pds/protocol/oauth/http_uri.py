@@ -2,7 +2,8 @@
 
 Two spellings are the same when RFC 3986 says so: by syntax (section 6.2.2: case of scheme, host and escapes; escapes
 that need not be; dot segments) and by scheme (6.2.3: the port that is meant anyway, the empty path). Query and fragment
-are no part of it. https://www.rfc-editor.org/rfc/rfc9449#section-4.3
+are no part of it. A proof's URI is only ever compared, never opened or shown, so that, other than in `web_url`, odd
+spellings are evened out and not refused. https://www.rfc-editor.org/rfc/rfc9449#section-4.3
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from typing import Final
 
 from tempest_pds.protocol.errors import InvalidSyntax
+from tempest_pds.protocol.oauth.web_url import DEFAULT_PORTS
 
 MAX_URI_LENGTH: Final = 8192
 
@@ -22,7 +24,6 @@ _URI: Final = re.compile(
 )
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def normalize_http_uri(uri: str) -> str:
@@ -36,8 +37,8 @@ def normalize_http_uri(uri: str) -> str:
     scheme, host = match["scheme"].lower(), _unescape(match["host"]).lower()
     if "%" in host:
         raise InvalidSyntax("not the host of an http or https URI")
-    port = int(match["port"] or _DEFAULT_PORTS[scheme])
-    shown_port = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
+    port = int(match["port"] or DEFAULT_PORTS[scheme])
+    shown_port = "" if port == DEFAULT_PORTS[scheme] else f":{port}"
     return f"{scheme}://{host}{shown_port}{_remove_dots(_unescape(match['path']))}"
 
 

@@ -155,9 +155,9 @@ def _text_member(jwk: Mapping[str, Any], name: str) -> str:
 
 
 def _read_kid(jwk: Mapping[str, Any]) -> str | None:
-    kid = jwk.get("kid")
-    if kid is None:
+    if "kid" not in jwk:
         return None
+    kid = jwk["kid"]
     if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_LENGTH or not kid.isprintable():
         raise InvalidJwk("the kid of a key is not a short text")
     return kid
@@ -175,9 +175,9 @@ def _check_use(jwk: Mapping[str, Any]) -> None:
 
 
 def _narrow(algorithms: tuple[str, ...], jwk: Mapping[str, Any]) -> tuple[str, ...]:
-    alg = jwk.get("alg")
-    if alg is None:
+    if "alg" not in jwk:
         return algorithms
+    alg = jwk["alg"]
     if alg not in algorithms:
         raise InvalidJwk("the algorithm of a key is not one of its type and curve")
     return (alg,)

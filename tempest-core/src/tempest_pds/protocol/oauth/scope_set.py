@@ -40,8 +40,8 @@ from tempest_pds.protocol.oauth.permissions import (
     RepoPermission,
     RpcPermission,
 )
+from tempest_pds.protocol.oauth.scope_syntax import is_scope_text
 
-_GRAMMAR: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*")
 _CHAT: Final = "chat.bsky."
 
 _Kind = TypeVar("_Kind")
@@ -110,7 +110,7 @@ class ScopeSet:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a `scope` parameter; raise InvalidScope when it is no such list, lacks `atproto` or asks for OpenID."""
-        if _GRAMMAR.fullmatch(text) is None:
+        if not is_scope_text(text):
             raise InvalidScope("Invalid OAuth scope")
         known, unknown = [], []
         for spelling in dict.fromkeys(text.split(" ")):

@@ -26,9 +26,16 @@ from tempest_pds.protocol.oauth.errors import InvalidScope
 
 Values = dict[str, tuple[str, ...]]
 
+# scope-token *( SP scope-token ), RFC 6749 section 3.3.
+_LIST: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PLAIN_IN_POSITIONAL: Final = "!*'():/+,@"
 _PLAIN_IN_QUERY: Final = "*:/,@"
+
+
+def is_scope_text(text: str) -> bool:
+    """Tell whether `text` is a list of scope values with one space between each two."""
+    return _LIST.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

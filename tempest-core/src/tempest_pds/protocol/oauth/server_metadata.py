@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tempest_pds.protocol.errors import InvalidSyntax
+from tempest_pds.protocol.oauth.jwk import ACCEPTED_ALGORITHMS
 from tempest_pds.protocol.oauth.web_url import web_url
 
 PROTECTED_RESOURCE_PATH: Final = "/.well-known/oauth-protected-resource"
@@ -25,19 +26,6 @@ PUSHED_REQUEST_PATH: Final = "/oauth/par"
 REVOKE_PATH: Final = "/oauth/revoke"
 JWKS_PATH: Final = "/oauth/jwks"
 INTROSPECT_PATH: Final = "/oauth/introspect"
-
-SIGNING_ALGORITHMS: Final = (
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES256K",
-    "ES384",
-    "ES512",
-)
 
 # The granular scopes cannot be listed, as their parameters are the caller's to choose.
 _SCOPES: Final = ("atproto", "transition:email", "transition:generic", "transition:chat.bsky")
@@ -66,7 +54,7 @@ def protected_resource_metadata(resource: str, *, issuer: str | None = None) -> 
 def authorization_server_metadata(
     issuer: str,
     *,
-    algorithms: Sequence[str] = SIGNING_ALGORITHMS,
+    algorithms: Sequence[str] = ACCEPTED_ALGORITHMS,
     ui_locales: Sequence[str] = ("en-US",),
     introspection: bool = False,
 ) -> Json:

@@ -1,7 +1,8 @@
 """What is common to the tokens that clients sign: DPoP proofs, client assertions and request objects.
 
 All of them are made when they are needed and are good for a minute at most, so `iat` must be there, and `exp` and `nbf`
-are believed where they are. The client's clock may be off by `CLOCK_SKEW` seconds in either direction; many are.
+are believed where they are. The client's clock may be off by `CLOCK_SKEW` seconds in either direction; many are. By
+more only where a nonce of this server shows the time instead (`check_own_times`).
 
 One key may sign several kinds of tokens, and one kind must not pass for another: `typ`, where it is given, must be that
 of the kind. https://www.rfc-editor.org/rfc/rfc8725#section-3.11
@@ -57,19 +58,36 @@ def choose_key(jwt: Jwt, keys: JwkSet) -> tuple[str, PublicJwk]:
 
 def check_times(claims: Mapping[str, Any], now: float, max_age: int) -> int:
     """Check that a token was made at most `max_age` seconds ago, and return its `iat`; raise InvalidSignedToken."""
-    issued = _time(claims, "iat")
-    if issued is None:
-        raise InvalidSignedToken("a token has no iat")
+    issued = _issued(claims)
     if issued > now + CLOCK_SKEW:
         raise InvalidSignedToken("a token was made in the future: is the clock right?")
     if issued < now - max_age - CLOCK_SKEW:
         raise InvalidSignedToken("a token is too old: is the clock right?")
+    _check_limits(claims, now)
+    return int(issued)
+
+
+def check_own_times(claims: Mapping[str, Any]) -> None:
+    """Check the times of a token whose age something else shows, whatever its clock says; raise InvalidSignedToken.
+
+    It is only for when it was made that `exp` and `nbf` can be asked about, for they are by the same clock.
+    """
+    _check_limits(claims, _issued(claims))
+
+
+def _issued(claims: Mapping[str, Any]) -> int | float:
+    issued = _time(claims, "iat")
+    if issued is None:
+        raise InvalidSignedToken("a token has no iat")
+    return issued
+
+
+def _check_limits(claims: Mapping[str, Any], now: float) -> None:
     expires, starts = _time(claims, "exp"), _time(claims, "nbf")
     if expires is not None and expires <= now - CLOCK_SKEW:
         raise InvalidSignedToken("a token has expired: is the clock right?")
     if starts is not None and starts > now + CLOCK_SKEW:
         raise InvalidSignedToken("a token is not good yet: is the clock right?")
-    return int(issued)
 
 
 def read_jti(claims: Mapping[str, Any]) -> str:

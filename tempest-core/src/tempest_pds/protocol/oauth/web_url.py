@@ -19,12 +19,13 @@ from tempest_pds.protocol.errors import InvalidSyntax
 
 MAX_LENGTH: Final = 4096
 
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
 LOOPBACK_IPS: Final = frozenset({"127.0.0.1", "[::1]"})
 LOOPBACK_HOSTS: Final = LOOPBACK_IPS | {"localhost"}
 
 # Names that no one can own (RFC 6761, RFC 6762).
 _LOCAL_TLDS: Final = frozenset({"test", "local", "localhost", "invalid", "example"})
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _PLAIN: Final = r"[A-Za-z0-9\-._~!$&'()*+,;=:@%\[\]|]"
 _URL: Final = re.compile(
@@ -64,7 +65,7 @@ class WebUrl:
             text=text,
             scheme=scheme,
             host=_host(match["host"].lower()),
-            port=None if port == _DEFAULT_PORTS[scheme] else port,
+            port=None if port == DEFAULT_PORTS[scheme] else port,
             path=match["path"] or "/",
             query=match["query"],
             fragment=match["fragment"],
