@@ -1,8 +1,8 @@
 """What an OAuth provider refuses.
 
-An `OAuthError` has the code that the client reads in `error`, and its text is the `error_description`: no quotes but
-the double ones of names, no backslashes, and nothing long that the client sent. Which status goes with it is for `http`
-to say. What is no `OAuthError` never reaches a client as it is.
+An `OAuthError` has the code that the client reads in `error`, and its text, in the characters that are allowed there,
+is the `error_description`. A text quotes nothing long that the client sent. Which status goes with it is for `http` to
+say. What is no `OAuthError` never reaches a client as it is.
 
 https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1, https://www.rfc-editor.org/rfc/rfc7591#section-3.2.2,
 https://www.rfc-editor.org/rfc/rfc9449#section-5
@@ -10,15 +10,24 @@ https://www.rfc-editor.org/rfc/rfc9449#section-5
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
 
 from tempest_pds.protocol.errors import ProtocolError
 
+_NOT_IN_DESCRIPTIONS: Final = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+
 
 class OAuthError(ProtocolError):
-    """A refusal of the provider; its text is the `error_description`."""
+    """A refusal of the provider."""
 
     code: ClassVar[str] = "invalid_request"
+    """What the client reads in `error`."""
+
+    @property
+    def description(self) -> str:
+        """What the client reads in `error_description`, of which RFC 6749, section 5.2, knows no `"` and no `\\`."""
+        return _NOT_IN_DESCRIPTIONS.sub("?", str(self).replace('"', "'"))
 
 
 # Clients

@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from tempest_pds.protocol.errors import InvalidSyntax
+from tempest_pds.protocol.oauth.authorization_parameters import PROMPTS, RESPONSE_MODES
 from tempest_pds.protocol.oauth.jwk import ACCEPTED_ALGORITHMS
+from tempest_pds.protocol.oauth.pkce import METHODS
 from tempest_pds.protocol.oauth.web_url import web_url
 
 PROTECTED_RESOURCE_PATH: Final = "/.well-known/oauth-protected-resource"
@@ -73,12 +75,12 @@ def authorization_server_metadata(
         "scopes_supported": list(_SCOPES),
         "subject_types_supported": ["public"],
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query", "fragment", "form_post"],
+        "response_modes_supported": list(RESPONSE_MODES),
         "grant_types_supported": ["authorization_code", "refresh_token"],
-        "code_challenge_methods_supported": ["S256"],
+        "code_challenge_methods_supported": list(METHODS),
         "ui_locales_supported": list(ui_locales),
         "display_values_supported": ["page", "popup", "touch"],
-        "prompt_values_supported": ["none", "login", "consent", "select_account", "create"],
+        "prompt_values_supported": list(PROMPTS),
         "request_object_signing_alg_values_supported": [*algorithms, "none"],
         "authorization_response_iss_parameter_supported": True,
         "request_object_encryption_alg_values_supported": [],
