@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, cast
 
 from tempest_pds.protocol.errors import InvalidSyntax
+from tempest_pds.protocol.identity.did_plc import is_did_plc
 from tempest_pds.protocol.identity.did_web import did_web_host
 from tempest_pds.protocol.oauth.client_metadata import ClientMetadata
 from tempest_pds.protocol.oauth.errors import (
@@ -47,7 +48,6 @@ REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 
 # A SHA-256 in base64url, which names a key (RFC 7638).
 _DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}")
-_PLC_IDENTIFIER: Final = re.compile(r"[a-z2-7]{24}")
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _UNSUPPORTED: Final = ("claims", "id_token_hint", "nonce", "authorization_details", "registration")
 
@@ -237,8 +237,8 @@ def _login_hint(fields: Fields) -> Did | Handle | None:
 
 
 def _is_account_did(did: Did) -> bool:
-    if did.method == "plc":
-        return _PLC_IDENTIFIER.fullmatch(did.identifier) is not None
+    if is_did_plc(did):
+        return True
     try:
         did_web_host(did)
     except InvalidSyntax:

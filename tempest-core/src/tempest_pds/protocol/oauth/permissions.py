@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, Self, TypeVar, get_args
 
 from tempest_pds.protocol.errors import InvalidSyntax
+from tempest_pds.protocol.identity.did_plc import is_did_plc
 from tempest_pds.protocol.identity.did_web import did_web_host
 from tempest_pds.protocol.oauth.errors import InvalidScope
 from tempest_pds.protocol.oauth.scope_syntax import ScopeShape, Values
@@ -41,7 +42,6 @@ IDENTITY_ATTRIBUTES: Final[tuple[IdentityAttribute, ...]] = get_args(IdentityAtt
 
 _ANY_MIME: Final = "*/*"
 _MIME: Final = re.compile(r"[^/ ]+/[^/ ]+")
-_DID_PLC: Final = re.compile(r"did:plc:[a-z2-7]{24}")
 _FRAGMENT: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})+")
 
 _Word = TypeVar("_Word", bound=str)
@@ -291,7 +291,7 @@ def is_service_reference(text: str) -> bool:
     did, _, fragment = text.partition("#")
     if _FRAGMENT.fullmatch(fragment) is None:
         return False
-    if _DID_PLC.fullmatch(did):
+    if is_did_plc(did):
         return True
     try:
         _, port = did_web_host(Did.parse(did))

@@ -1,8 +1,8 @@
 """What is common to the tokens that clients sign: DPoP proofs, client assertions and request objects.
 
-All of them are made when they are needed and are good for a minute at most, so `iat` must be there, and `exp` and `nbf`
-are believed where they are. The client's clock may be off by `CLOCK_SKEW` seconds in either direction; many are. By
-more only where a nonce of this server shows the time instead (`check_own_times`).
+All of them are made when they are needed and are good for a minute or two, so `iat` must be there, and `exp` and `nbf`
+are believed where they are. The client's clock may be off by `CLOCK_SKEW` seconds in either direction; many are. It may
+be off by more only where a nonce of this server shows the time instead (`check_own_times`).
 
 One key may sign several kinds of tokens, and one kind must not pass for another: `typ`, where it is given, must be that
 of the kind. https://www.rfc-editor.org/rfc/rfc8725#section-3.11
