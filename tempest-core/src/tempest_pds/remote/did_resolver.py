@@ -4,13 +4,13 @@ https://atproto.com/specs/did. A did:web with a path is not of this network, and
 """
 
 import json
-import re
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from tempest_pds.protocol.errors import InvalidSyntax, ProtocolError
 from tempest_pds.protocol.identity.did_document import DidDocument
+from tempest_pds.protocol.identity.did_plc import is_did_plc
 from tempest_pds.protocol.identity.did_web import did_web_document_url, did_web_host
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
@@ -22,7 +22,6 @@ STALE_SECONDS = 60 * 60.0
 HARD_SECONDS = 24 * 60 * 60.0
 _MAX_BYTES = 128 * 1024
 _SECONDS = 5.0
-_PLC_IDENTIFIER = re.compile("[a-z2-7]{24}")
 # Anybody can make DIDs with documents as large as is read, so that it is their size that counts: 8 MB of JSON, or the
 # documents of some 4,000 accounts.
 _UNIT_BYTES = 2048
@@ -93,7 +92,7 @@ class DidResolver:
     async def _resolve(self, did: Did) -> DidDocument:
         match did.method:
             case "plc":
-                if _PLC_IDENTIFIER.fullmatch(did.identifier) is None:
+                if not is_did_plc(did):
                     raise DidNotFound(f"No DID of did:plc looks like {did[:80]}")
                 found = await self._plc.document(did)
             case "web":
