@@ -136,7 +136,12 @@ call("a report", REPORT, taken, verb="POST", body=report)
 call("a report to another service", REPORT, taken, verb="POST", body=report, headers={PROXY: f"{STUB}#other"})
 call("moderation", "tools.ozone.moderation.queryEvents")
 call("labels", "com.atproto.label.queryLabels", query="uriPatterns=x")
-call("a lexicon", "com.atproto.lexicon.resolveLexicon", query="nsid=com.example.some")
+call(
+    "a lexicon",
+    "com.atproto.lexicon.resolveLexicon",
+    query="nsid=com.example.some",
+    headers={PROXY: f"{STUB}#other"},
+)
 call("messages", "chat.bsky.convo.listConvos", headers={PROXY: f"{STUB}#other"})
 call("messages by an app password", "chat.bsky.convo.listConvos", headers={PROXY: f"{STUB}#other"}, session="app")
 call("a timeline by an app password", TIMELINE, session="app")

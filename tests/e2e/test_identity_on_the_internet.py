@@ -1,12 +1,14 @@
 """Handles and DIDs by a real name server, real HTTPS hosts and a real PLC directory, with all protection on."""
 
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from tests.support.foreign_repo import Foreign
 from tests.support.lone_host import require_lone_host
 from tests.support.node import Node
 from tests.support.small_internet import HOSTNAME, PASSWORD, URL, SmallInternet
@@ -16,7 +18,9 @@ from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256
 from tempest_pds.protocol.identity.did_document import build_did_document
 from tempest_pds.protocol.identity.plc_operation import Operation, did_for_genesis, genesis, tombstone
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.repo.commit import sign_commit
 
+LEXICONS = "com.atproto.lexicon.schema"
 SOMEBODY = "did:plc:ssssssssssssssssssssssss"
 
 
@@ -222,3 +226,41 @@ def test_a_did_web_comes_with_a_handle_of_its_own_lives_here_and_changes_it(inte
     assert internet.update_handle(mover, new) == (200, None)
     assert internet.refresh(did)[1]["handle"] == new
     assert resolve(internet, new) == did
+
+
+def lexicon(nsid: str) -> dict[str, Any]:
+    """Return a document as its record."""
+    permission = {"type": "permission", "resource": "repo", "collection": [f"{nsid}Event"]}
+    main = {"type": "permission-set", "title": "Calendar", "permissions": [permission]}
+    return {"$type": LEXICONS, "lexicon": 1, "id": nsid, "defs": {"main": main}}
+
+
+def test_a_lexicon_of_an_account_here_is_found_by_the_dns_of_its_domain(internet: SmallInternet) -> None:
+    alice = internet.sign_up()
+    nsid = "net.example.calendar.basic"
+    given = {"repo": alice["did"], "collection": LEXICONS, "rkey": nsid, "record": lexicon(nsid)}
+    status, made = internet.call("com.atproto.repo.putRecord", given, alice["accessJwt"])
+    assert status == 200, made
+    # The domain above says nothing of those below.
+    internet.publishes_lexicons("example.net", alice["did"])
+    not_found = {
+        "error": "LexiconNotFound",
+        "message": f"Could not resolve lexicon: {nsid.replace('calendar', 'diary')}",
+    }
+    assert internet.lexicon(nsid.replace("calendar", "diary")) == (400, not_found)
+    internet.publishes_lexicons("calendar.example.net", alice["did"])
+    assert internet.lexicon(nsid) == (200, {"uri": made["uri"], "cid": made["cid"], "schema": lexicon(nsid)})
+
+
+def test_a_lexicon_of_somebody_elsewhere_is_believed_with_a_proof(internet: SmallInternet) -> None:
+    host, nsid, key = "lexicons.example.org", "org.example.lexicons.basic", generate_k256()
+    did = Did.parse(f"did:web:{host}")
+    internet.document(host, build_did_document(did, host, key.public.did_key, f"https://{host}"))
+    internet.publishes_lexicons(host, did)
+    repo = Foreign({f"{LEXICONS}/{nsid}": lexicon(nsid)}, did)
+    for signer, status in ((generate_k256(), 502), (key, 200)):
+        proof = repo.under(sign_commit(did, repo.commit.rev, repo.data, signer))
+        internet.page(host, "/xrpc/com.atproto.sync.getRecord", base64=b64encode(proof).decode())
+        found, answer = internet.lexicon(nsid)
+        assert found == status, answer
+    assert (answer["uri"], answer["schema"]) == (f"at://{did}/{LEXICONS}/{nsid}", lexicon(nsid))

@@ -4,7 +4,7 @@ What it says stands in a JSON file, which is read again for each question, so th
 it:
 
     {"dns": {"NAME": {"TXT": ["\\"did=…\\""], "A": ["1.2.3.4"]}}, "silent": ["NAME"],
-     "web": {"HOST": {"/PATH": {"status": 200, "body": "…", "headers": {}, "hangs": false}}}}
+     "web": {"HOST": {"/PATH": {"status": 200, "body": "…", "base64": "…", "headers": {}, "hangs": false}}}}
 
 Run as `internet.py WORLD CERTIFICATE KEY`.
 """
@@ -13,6 +13,7 @@ import asyncio
 import json
 import ssl
 import sys
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ async def serve(world: Path, certificate: str, key: str) -> None:
             raise web.HTTPNotFound
         if page.get("hangs"):
             await asyncio.Event().wait()
-        return web.Response(status=page.get("status", 200), text=page.get("body", ""), headers=page.get("headers"))
+        text = page.get("body", "")
+        content = {"body": b64decode(page["base64"])} if "base64" in page else {"text": text}
+        return web.Response(status=page.get("status", 200), headers=page.get("headers"), **content)
 
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)

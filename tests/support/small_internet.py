@@ -71,12 +71,16 @@ class SmallInternet:
         """Let the TXT records of a handle name DIDs; none takes the name away."""
         self.texts(handle, *(f'"did={did}"' for did in dids))
 
-    def texts(self, handle: str, *texts: str) -> None:
+    def texts(self, handle: str, *texts: str, label: str = "_atproto") -> None:
         """Set the TXT records of a handle, in the form of zone files."""
-        self._world["dns"].pop(f"_atproto.{handle}", None)
+        self._world["dns"].pop(f"{label}.{handle}", None)
         if texts:
-            self._world["dns"][f"_atproto.{handle}"] = {"TXT": list(texts)}
+            self._world["dns"][f"{label}.{handle}"] = {"TXT": list(texts)}
         self._save()
+
+    def publishes_lexicons(self, domain: str, did: str) -> None:
+        """Let the TXT record of a domain name the account that publishes its lexicons."""
+        self.texts(domain, f'"did={did}"', label="_lexicon")
 
     def keep_silent(self, *names: str) -> None:
         """Let the name server not answer for names."""
@@ -137,6 +141,10 @@ class SmallInternet:
     def identity(self, identifier: str) -> tuple[int, Any]:
         """Ask who somebody is."""
         return self.call("com.atproto.identity.resolveIdentity", identifier=identifier)
+
+    def lexicon(self, nsid: str) -> tuple[int, Any]:
+        """Ask for the lexicon that is published under an NSID."""
+        return self.call("com.atproto.lexicon.resolveLexicon", nsid=nsid)
 
     def refresh(self, identifier: str) -> tuple[int, Any]:
         """Ask anew who somebody is."""

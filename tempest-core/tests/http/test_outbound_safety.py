@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,11 +16,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from tests.support.dns_server import DnsServer
 from tests.support.rude_servers import RudeServer, rude_server, says_nothing
-from whole_server import POST, User, WholeServer, verdict, whole_server
+from whole_server import POST, User, WholeServer, name_server, verdict, whole_server
 
 from tempest_pds.protocol.crypto import jwt
 from tempest_pds.protocol.crypto.keys import generate_k256
-from tempest_pds.remote.name_servers import NameServers
 from tempest_pds.services.proxy import Proxy
 
 ANYTHING = "com.example.anything"
@@ -68,14 +66,9 @@ async def directory() -> AsyncIterator[Directory]:
 
 
 @pytest.fixture
-def dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[DnsServer]:
-    """The name server that the server is configured with."""
-    with DnsServer() as server:
+def dns() -> Iterator[DnsServer]:
+    with name_server() as server:
         server.records[PRIVATE, "A"] = ["127.0.0.1"]
-        host, port = server.address.split(":")
-        asking = partial(NameServers, [(host, int(port))])
-        for module in ("composition.network", "remote.safe_fetch"):
-            monkeypatch.setattr(f"tempest_pds.{module}.NameServers", asking)
         yield server
 
 

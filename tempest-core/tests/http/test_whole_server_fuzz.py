@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from whole_server import POST, User, WholeServer, whole_server
+from whole_server import POST, User, WholeServer, name_server, whole_server
 
 from tempest_pds.http.methods import load_methods
 from tempest_pds.protocol.lexicon.documents import Documents
@@ -92,12 +92,14 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             started.set()
             await asyncio.to_thread(stop.wait)
 
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    assert started.wait(30)
-    yield ready[0]
-    stop.set()
-    thread.join(30)
+    # Names that happen to be public ones are no business of the internet's.
+    with name_server():
+        thread = threading.Thread(target=lambda: asyncio.run(run()))
+        thread.start()
+        assert started.wait(30)
+        yield ready[0]
+        stop.set()
+        thread.join(30)
 
 
 def deep(levels: int) -> Any:

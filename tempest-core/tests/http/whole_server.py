@@ -7,18 +7,22 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import httpx
+import pytest
 import structlog
 from edge_server import serving
+from tests.support.dns_server import DnsServer
 
 from tempest_pds.app import build_app
 from tempest_pds.composition.root import Opened, open_services
 from tempest_pds.http.context import Services
 from tempest_pds.logs import configure_logs
+from tempest_pds.remote.name_servers import NameServers
 from tempest_pds.settings_loading import load_settings
 from tempest_pds.stores.key_files import KeyFiles
 
@@ -177,6 +181,17 @@ def _logging_restored() -> Iterator[None]:
         root.setLevel(level)
         structlog.reset_defaults()
         logging.captureWarnings(False)
+
+
+@contextmanager
+def name_server() -> Iterator[DnsServer]:
+    """Let the servers that are started meanwhile be configured with a name server of the test's own."""
+    with DnsServer() as server, pytest.MonkeyPatch.context() as patch:
+        host, port = server.address.split(":")
+        asking = partial(NameServers, [(host, int(port))])
+        for module in ("composition.network", "remote.safe_fetch"):
+            patch.setattr(f"tempest_pds.{module}.NameServers", asking)
+        yield server
 
 
 def verdict(answer: httpx.Response) -> tuple[int, str]:

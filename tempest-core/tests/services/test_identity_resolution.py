@@ -15,7 +15,6 @@ from tempest_pds.remote.did_resolver import DidResolver
 from tempest_pds.remote.errors import DidNotFound as NoSuchDid
 from tempest_pds.remote.errors import Unreachable
 from tempest_pds.remote.handle_resolver import HandleResolver
-from tempest_pds.services import identity_resolution
 from tempest_pds.services.errors import (
     DidDeactivated,
     DidNotFound,
@@ -26,6 +25,7 @@ from tempest_pds.services.errors import (
 )
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.identity_resolution import IdentityResolution
+from tempest_pds.services.outside_questions import OutsideQuestions
 
 CAROL = Did.parse("did:plc:cccccccccccccccccccccccc")
 
@@ -204,7 +204,7 @@ async def test_what_goes_wrong_out_there_is_not_told(outside: Outside) -> None:
 async def test_strangers_have_only_so_many_questions_under_way(
     outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identity_resolution, "MAX_OUTSIDE", 3)
+    monkeypatch.setattr(outside.resolution, "_outside", OutsideQuestions(3, "identities"))
     await outside.resolution.resolve_identity(CAROL)
     outside.plc.gate.clear()
     dids = [Did.parse(f"did:plc:{letter * 24}") for letter in "efgh"]

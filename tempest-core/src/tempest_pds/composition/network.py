@@ -36,11 +36,14 @@ class Network:
     Attributes:
         strangers: for addresses that anybody may have chosen: public ones only.
         configured: for services that the operator named; they may be on the same machine.
+        look_ups: for the short questions of the resolvers, apart from what is passed on for clients.
         documents: of the DIDs that this server itself is the source of.
     """
 
     strangers: SafeFetch
+    look_ups: SafeFetch
     configured: SafeFetch
+    names: NameServers
     plc: Plc
     dids: DidResolver
     handles: HandleResolver
@@ -66,9 +69,10 @@ def open_network(settings: Settings, data: OpenedData, stack: AsyncExitStack) ->
     documents = HostedDocuments(data.accounts, data.keys, rules, own_did, settings.public_url)
     dids = DidResolver(look_ups, plc, allow_private=not settings.ssrf_protection, own=documents.document)
     stack.push_async_callback(dids.close)
-    handles = HandleResolver(look_ups, look_up_txt=NameServers().texts)
+    names = NameServers()
+    handles = HandleResolver(look_ups, look_up_txt=names.texts)
     stack.push_async_callback(handles.close)
-    return Network(strangers, configured, plc, dids, handles, rules, documents)
+    return Network(strangers, look_ups, configured, names, plc, dids, handles, rules, documents)
 
 
 def _for_strangers(settings: Settings, stack: AsyncExitStack, slots: Slots) -> SafeFetch:

@@ -28,6 +28,7 @@ from tempest_pds.plugins import PluginManager
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.tid import TidClock
+from tempest_pds.remote.lexicon_resolver import LexiconResolver
 from tempest_pds.remote.relays import Relays
 from tempest_pds.selected_adapters import SelectedAdapters
 from tempest_pds.services.account_listing import AccountListing
@@ -39,6 +40,7 @@ from tempest_pds.services.commit_log import CommitLog, Frames
 from tempest_pds.services.firehose import Firehose
 from tempest_pds.services.handle_availability import HandleAvailability
 from tempest_pds.services.hosting import Hosting
+from tempest_pds.services.lexicon_resolution import LexiconResolution, own_proofs
 from tempest_pds.services.mail_report import mail_report
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
@@ -166,6 +168,13 @@ async def open_services(
     revs = TidClock()
     repos = OpenRepos(data.stores, data.keys, unfit=replayed.broken)
     sync = SyncReads(data.stores, repos)
+    published = LexiconResolver(
+        network.look_ups,
+        network.dids,
+        look_up_txt=network.names.texts,
+        own=own_proofs(hosting, sync, settings.public_url),
+    )
+    stack.push_async_callback(published.close)
     blobs = Blobs(
         temporary=data.directory.tmp,
         stores=data.stores,
@@ -292,6 +301,7 @@ async def open_services(
         service_auth=service_auth,
         identities=accounts.identities,
         resolution=accounts.resolution,
+        lexicon_resolution=LexiconResolution(published),
         records=records,
         repos=whole_repos,
         administration=office.administration,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.identities import Identities
     from tempest_pds.services.identity_resolution import IdentityResolution
     from tempest_pds.services.invites import Invites
+    from tempest_pds.services.lexicon_resolution import LexiconResolution
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
@@ -106,6 +107,7 @@ class Services:
     plc_operations: PlcOperations
     handle_availability: HandleAvailability
     resolution: IdentityResolution
+    lexicon_resolution: LexiconResolution
     hosting: Hosting
     records: Records
     repos: Repos

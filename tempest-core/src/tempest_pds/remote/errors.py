@@ -51,5 +51,9 @@ class HandleUnreachable(RemoteError):
     """A handle that leads to no DID as far as could be asked; one of the methods did not answer."""
 
 
+class LexiconNotFound(NotFound):
+    """An NSID that leads to no Lexicon document, or to one that is none."""
+
+
 class OperationRefused(RemoteError):
     """The PLC directory did not take an operation; the text is its own."""

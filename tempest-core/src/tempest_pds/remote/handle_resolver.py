@@ -7,7 +7,7 @@ anybody believes it.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.syntax.did import Did
@@ -23,6 +23,7 @@ from tempest_pds.remote.errors import (
     Unreachable,
 )
 from tempest_pds.remote.safe_fetch import SafeFetch
+from tempest_pds.remote.txt_dids import TxtLookup, dids_in
 
 STALE_SECONDS = 10 * 60.0
 HARD_SECONDS = 60 * 60.0
@@ -30,8 +31,6 @@ _WELL_KNOWN_SECONDS = 5.0
 _WELL_KNOWN_BYTES = 2048
 # From the bare domain to `www`, say; the reference server follows them too.
 _WELL_KNOWN_REDIRECTS = 3
-
-TxtLookup = Callable[[str], Awaitable[list[str]]]
 
 
 class _Ambiguous(HandleNotFound):
@@ -107,13 +106,12 @@ class HandleResolver:
 
     async def _by_dns(self, handle: Handle) -> Did:
         texts = await self._look_up_txt(f"_atproto.{handle}.")
-        claims = {text.removeprefix("did=").strip() for text in texts if text.startswith("did=")}
-        valid = [Did.parse(claim) for claim in claims if Did.is_valid(claim)]
-        if len(valid) > 1:
-            raise _Ambiguous(f"The TXT records of {handle} name {len(valid)} DIDs")
-        if not valid:
+        dids = dids_in(texts)
+        if len(dids) > 1:
+            raise _Ambiguous(f"The TXT records of {handle} name {len(dids)} DIDs")
+        if not dids:
             raise HandleNotFound(f"No DID in the DNS of {handle}")
-        return valid[0]
+        return dids.pop()
 
     async def _by_http(self, handle: Handle) -> Did:
         try:

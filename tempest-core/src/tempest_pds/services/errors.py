@@ -165,6 +165,10 @@ class MethodNotImplemented(ServiceError):
     """A method that this server does not have, and that nobody else is asked for."""
 
 
+class LexiconNotFound(InvalidRequest):
+    """An NSID under which nobody has published a valid Lexicon document."""
+
+
 class UnknownFeed(InvalidRequest):
     """A feed whose generator cannot be found."""
 

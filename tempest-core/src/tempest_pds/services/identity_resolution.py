@@ -18,8 +18,7 @@ say where a handle leads, and for all others DNS and their hosts do, also for ac
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,10 +34,10 @@ from tempest_pds.services.errors import (
     DidNotFound,
     HandleNotFound,
     InvalidHandle,
-    NotEnoughResources,
     UpstreamFailure,
 )
 from tempest_pds.services.handle_rules import HandleRules
+from tempest_pds.services.outside_questions import OutsideQuestions
 from tempest_pds.stores.account.account_store import AccountStore
 
 MAX_OUTSIDE: Final = 64
@@ -62,7 +61,7 @@ class IdentityResolution:
         self._dids = dids
         self._handles = handles
         self._rules = rules
-        self._outside = 0
+        self._outside = OutsideQuestions(MAX_OUTSIDE, "identities")
 
     async def resolve_handle(self, text: str) -> Did:
         """Find the DID that a handle leads to: an account here, or anybody's.
@@ -138,7 +137,7 @@ class IdentityResolution:
                 raise HandleNotFound("Unable to resolve handle")
             return account.did
         try:
-            async with self._asking(known=not fresh and self._handles.knows(handle)):
+            async with self._outside.asking(known=not fresh and self._handles.knows(handle)):
                 return await self._handles.resolve(handle, refresh=fresh)
         except remote.NotFound as error:
             raise HandleNotFound("Unable to resolve handle") from error
@@ -148,7 +147,7 @@ class IdentityResolution:
     async def _document(self, did: Did, *, fresh: bool = False) -> DidDocument:
         hosted = self._store.accounts.get(did) is not None
         try:
-            async with self._asking(known=hosted or (not fresh and self._dids.knows(did))):
+            async with self._outside.asking(known=hosted or (not fresh and self._dids.knows(did))):
                 return await self._dids.resolve(did, max_age=0 if fresh else None)
         except remote.DidDeactivated as error:
             raise DidDeactivated(f"DID was deactivated: {did}") from error
@@ -165,17 +164,3 @@ class IdentityResolution:
             return handle if await self._lead(handle, fresh=fresh) == document.did else INVALID_HANDLE
         except (HandleNotFound, UpstreamFailure):
             return INVALID_HANDLE
-
-    @asynccontextmanager
-    async def _asking(self, *, known: bool) -> AsyncIterator[None]:
-        """Count a question that goes out, unless the answer is known; too many are refused."""
-        if known:
-            yield
-            return
-        if self._outside >= MAX_OUTSIDE:
-            raise NotEnoughResources("Too many identities are being looked up, try again in a moment")
-        self._outside += 1
-        try:
-            yield
-        finally:
-            self._outside -= 1

@@ -10,10 +10,10 @@ inputs are completed with their defaults.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from tempest_pds.protocol.lexicon.containers import compile_array, compile_object, compile_record, compile_union
-from tempest_pds.protocol.lexicon.documents import Documents
+from tempest_pds.protocol.lexicon.documents import Document
 from tempest_pds.protocol.lexicon.errors import BrokenLexicon
 from tempest_pds.protocol.lexicon.failure import wrong_type, wrong_value
 from tempest_pds.protocol.lexicon.scalars import (
@@ -39,10 +39,18 @@ def type_name(definition: str) -> str:
     return definition.removesuffix("#main")
 
 
+class DocumentSource(Protocol):
+    """Anything that finds a document by its NSID."""
+
+    def get(self, nsid: str, /) -> Document | None:
+        """Return a document, or None when there is none."""
+        ...
+
+
 class Compiler:
     """Turns definitions into checks, and keeps them."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: DocumentSource) -> None:
         """Take the documents to find definitions in."""
         self._documents = documents
         self._checks: dict[tuple[str, bool], Check] = {}

@@ -18,7 +18,7 @@ from tempest_pds.protocol.syntax.nsid import Nsid
 _SHIPPED: Final = Path(__file__).with_name("data")
 _KEPT: Final = 32
 # Only the main definition of a document may be one of these, because nothing but its NSID can name them.
-_MAIN_ONLY: Final = {"record", "query", "procedure", "subscription", "permission-set"}
+MAIN_ONLY: Final = {"record", "query", "procedure", "subscription", "permission-set"}
 
 Document = dict[str, Any]
 
@@ -71,6 +71,23 @@ def _read_shipped(nsid: str) -> Document:
     return document
 
 
+def check_document(document: object) -> Document:
+    """Take parsed JSON as a document whose definitions have a type; raise BrokenLexicon."""
+    if not isinstance(document, dict) or document.get("lexicon") != 1:
+        raise BrokenLexicon('not a Lexicon document: it lacks "lexicon": 1')
+    nsid, definitions = document.get("id"), document.get("defs")
+    if not isinstance(nsid, str) or not Nsid.is_valid(nsid):
+        raise BrokenLexicon('"id" is not an NSID')
+    if not isinstance(definitions, dict) or not definitions:
+        raise BrokenLexicon('"defs" holds no definitions')
+    for name, definition in definitions.items():
+        if not isinstance(definition, dict) or not isinstance(definition.get("type"), str):
+            raise BrokenLexicon(f"{nsid}#{name} has no type")
+        if name != "main" and definition["type"] in MAIN_ONLY:
+            raise BrokenLexicon(f"{nsid}#{name} is a {definition['type']}, which only the main definition may be")
+    return document
+
+
 def _read_added(path: Path) -> Document:
     try:
         document = json.loads(path.read_bytes())
@@ -78,18 +95,7 @@ def _read_added(path: Path) -> Document:
         raise BrokenLexicon(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise BrokenLexicon(f"{path}: not JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("lexicon") != 1:
-        raise BrokenLexicon(f'{path}: not a Lexicon document: it lacks "lexicon": 1')
-    nsid, definitions = document.get("id"), document.get("defs")
-    if not isinstance(nsid, str) or not Nsid.is_valid(nsid):
-        raise BrokenLexicon(f'{path}: "id" is not an NSID')
-    if not isinstance(definitions, dict) or not definitions:
-        raise BrokenLexicon(f'{path}: "defs" holds no definitions')
-    for name, definition in definitions.items():
-        if not isinstance(definition, dict) or not isinstance(definition.get("type"), str):
-            raise BrokenLexicon(f"{path}: {nsid}#{name} has no type")
-        if name != "main" and definition["type"] in _MAIN_ONLY:
-            raise BrokenLexicon(
-                f"{path}: {nsid}#{name} is a {definition['type']}, which only the main definition may be"
-            )
-    return document
+    try:
+        return check_document(document)
+    except BrokenLexicon as error:
+        raise BrokenLexicon(f"{path}: {error}") from error

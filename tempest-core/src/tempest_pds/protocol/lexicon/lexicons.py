@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tempest_pds.protocol.lexicon.compiler import Compiler, full_name
-from tempest_pds.protocol.lexicon.documents import Document, Documents
+from tempest_pds.protocol.lexicon.documents import MAIN_ONLY, Document, Documents
 from tempest_pds.protocol.lexicon.errors import BrokenLexicon, UnknownLexicon
 from tempest_pds.protocol.lexicon.methods import MethodSchema, compile_method
 from tempest_pds.protocol.lexicon.records import RecordSchema, compile_record_schema
@@ -86,7 +86,7 @@ class Lexicons:
         self.record(nsid)
         self.method(nsid)
         for name, definition in document["defs"].items():
-            if definition["type"] not in {"record", "query", "procedure", "subscription", "permission-set"}:
+            if definition["type"] not in MAIN_ONLY:
                 self._compiler.definition(f"{nsid}#{name}", with_defaults=False)
             self._follow_references(nsid, definition)
 
