@@ -27,6 +27,8 @@ from tempest_pds.telemetry import INSTRUMENTS, Instrument
 from tempest_pds_backup_s3.settings import S3Settings as BackupS3Settings
 from tempest_pds_blob_s3.settings import S3Settings as BlobS3Settings
 from tempest_pds_otel.settings import OtlpSettings, ResourceSettings
+from tempest_pds_plugins import hookspecs
+from tempest_pds_plugins.markers import PROJECT
 from tempest_pds_plugins.settings import declared
 from tempest_pds_smtp.settings import SmtpSettings
 
@@ -91,6 +93,14 @@ def test_an_adapter_s_page_lists_its_settings(folder: str, settings: type) -> No
         default = "required" if setting.default is None else f"`{setting.default}`" if setting.default else "none"
         secret = ", secret" if setting.secret else ""
         assert f"| `{setting.name}` | {default}{secret} | {setting.help} |\n" in page
+
+
+@pytest.mark.parametrize("name", [name for name, hook in vars(hookspecs).items() if hasattr(hook, f"{PROJECT}_spec")])
+def test_a_hook_has_its_row(name: str) -> None:
+    told = (FOLDER / "plugins.md").read_text().partition("\n## Hooks\n")[2]
+    [row] = [line for line in told.splitlines() if line.startswith("| `") and f"`{name}`" in line.split("|")[1]]
+    arguments = " ".join(f"`{argument}`" for argument in inspect.signature(getattr(hookspecs, name)).parameters)
+    assert row.split("|")[2].strip() == arguments
 
 
 def test_the_contract_s_page_shows_a_plugin_that_works() -> None:

@@ -34,6 +34,7 @@ async def main():
     plugins.notify("server_started", hostname="pds.test", public_url="", version="1")
     changes = (RecordChange("create", "app.bsky.feed.post", "3k", "bafy"),)
     plugins.notify("record_committed", did="did:plc:a", rev="3l", commit="bafy", changes=changes)
+    plugins.notify("signed_in", did="did:plc:a", handle="a.test", client_ip="192.0.2.1", method="app_password")
     policy = dict(email=None, invite_code=None, client_ip=None)
     print(json.dumps({
         "store": type(store).__name__, "blob": (await streams.collect(await store.get("public/bafk", 6))).decode(),
@@ -139,7 +140,7 @@ def test_example_stores_observes_and_refuses(installed: Environment, tmp_path: P
         "refusals": ["This handle is not given out.", None],
     }
     journal = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
-    assert [entry["happened"] for entry in journal] == ["started", "create"]
+    assert [entry["happened"] for entry in journal] == ["started", "create", "sign-in"]
     assert any((tmp_path / "blobs").rglob("*bafk*"))
 
 
@@ -165,7 +166,8 @@ def test_a_server_from_its_wheel_uses_the_example(installed: Environment, tmp_pa
         with pytest.raises(urllib.error.HTTPError, match="400"):
             call("com.atproto.server.createAccount", {**account, "handle": "root.test"})
         session = call("com.atproto.server.createAccount", {**account, "handle": "alice.test"})
-        call.token = session["accessJwt"]
+        login = {"identifier": "alice.test", "password": account["password"]}
+        call.token = call("com.atproto.server.createSession", login)["accessJwt"]
         blob = call("com.atproto.repo.uploadBlob", b"hello world")["blob"]
         post = {"$type": "com.example.note", "createdAt": "2026-01-01T00:00:00Z", "attached": blob}
         call(
@@ -179,7 +181,13 @@ def test_a_server_from_its_wheel_uses_the_example(installed: Environment, tmp_pa
         _, errors = server.communicate(timeout=30)
     assert "Traceback" not in errors
     journal = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
-    assert [entry["happened"] for entry in journal] == ["started", "blob", "create"]
+    assert [entry["happened"] for entry in journal] == ["started", "sign-in", "blob", "create"]
+    assert journal[1] == {
+        "happened": "sign-in",
+        "did": session["did"],
+        "client_ip": "127.0.0.1",
+        "method": "password",
+    }
     assert any(path.read_bytes() == b"hello world" for path in (tmp_path / "blobs").rglob("*") if path.is_file())
     assert not any((tmp_path / "data" / "blobs").iterdir())
 

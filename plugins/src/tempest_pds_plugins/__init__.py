@@ -21,7 +21,7 @@ from tempest_pds_plugins.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from tempest_pds_plugins.hookspecs import AccountChange, RecordAction, RecordChange
+from tempest_pds_plugins.hookspecs import AccountChange, RecordAction, RecordChange, SignInMethod
 from tempest_pds_plugins.keys import check_key, check_name
 from tempest_pds_plugins.mailer import Mail, Mailer
 from tempest_pds_plugins.markers import ENTRY_POINT_GROUP, hookimpl
@@ -55,6 +55,7 @@ __all__ = [
     "RecordChange",
     "ServiceIdentity",
     "Setting",
+    "SignInMethod",
     "StoreFull",
     "StoreUnavailable",
     "TelemetryExporter",

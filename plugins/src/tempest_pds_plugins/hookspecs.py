@@ -36,6 +36,8 @@ AccountChange = Literal[
     "email",
     "password",
 ]
+SignInMethod = Literal["password", "app_password"]
+"""What somebody signed in with: the account's own password, or an app password. More may be added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,11 @@ def account_changed(did: str, handle: str | None, change: AccountChange) -> None
 
 
 @hookspec
+def signed_in(did: str, handle: str | None, client_ip: str | None, method: SignInMethod) -> None:
+    """A session of an account was opened by a password. The one that comes with a new account is not told of here."""
+
+
+@hookspec
 def blob_stored(did: str, cid: str, mime_type: str, size: int) -> None:
     """An account's upload is stored, still temporary until a record refers to it."""
 
@@ -108,6 +115,15 @@ def blob_stored(did: str, cid: str, mime_type: str, size: int) -> None:
 @hookspec
 def check_sign_up(handle: str, email: str | None, invite_code: str | None, client_ip: str | None) -> str | None:
     """Somebody wants an account with this handle."""
+
+
+@hookspec
+def check_sign_in(did: str, handle: str | None, client_ip: str | None, method: SignInMethod) -> str | None:
+    """Somebody has given an account's password, or an app password of it, and gets a session unless refused.
+
+    Only who knows the password is refused here, so a reason may speak of the account. A session that is open already
+    goes on: this is not asked again when its tokens are replaced.
+    """
 
 
 @hookspec

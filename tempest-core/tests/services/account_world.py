@@ -72,13 +72,18 @@ class Hooks:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.sign_ins: list[dict[str, object]] = []
+        self.asked: list[tuple[str, dict[str, object]]] = []
         self.refusal: str | None = None
 
     def notify(self, hook_name: str, **kwargs: object) -> None:
-        self.told.append(f"{kwargs['handle']} {kwargs['change']}")
+        if hook_name == "signed_in":
+            self.sign_ins.append(kwargs)
+        else:
+            self.told.append(f"{kwargs['handle']} {kwargs['change']}")
 
     def first_refusal(self, hook_name: str, **kwargs: object) -> str | None:
-        assert set(kwargs) == {"handle", "email", "invite_code", "client_ip"}
+        self.asked.append((hook_name, kwargs))
         return self.refusal
 
 
@@ -121,7 +126,7 @@ class World:
         self.migrant_document: dict[str, Any] | None = None
         handles = HandleResolver(self.fetch, look_up_txt=self.look_up_txt)
         tokens = Tokens(b"s" * 32, SERVER, self.clock)
-        self.sessions = Sessions(self.store, self.writer, tokens, self.passwords, self.dids, self.clock)
+        self.sessions = Sessions(self.store, self.writer, tokens, self.passwords, self.dids, self.hooks, self.clock)
         self.app_passwords = AppPasswords(self.store, self.writer)
         self.invites = Invites(self.store, self.writer, "pds.example.com")
         self.announcer = Announcer(self.store, self.writer, self.log, self.sequencer.has_commit)

@@ -147,6 +147,8 @@ async def test_a_policy_may_refuse(world: World) -> None:
     world.hooks.refusal = "Not today"
     with pytest.raises(InvalidRequest, match="Not today"):
         await world.create()
+    given = {"handle": "alice.test", "email": "alice@example.com", "invite_code": None, "client_ip": "192.0.2.1"}
+    assert world.hooks.asked == [("check_sign_up", given)]
 
 
 async def test_a_recovery_key_stands_above_the_server(world: World) -> None:

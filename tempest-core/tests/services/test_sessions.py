@@ -15,6 +15,7 @@ from tempest_pds.services.errors import (
     AuthenticationRequired,
     DuplicateCreate,
     ExpiredToken,
+    Forbidden,
 )
 from tempest_pds.services.tokens import REFRESH_SECONDS
 
@@ -75,6 +76,43 @@ async def test_a_login_that_was_under_way_does_not_outlive_the_end_of_its_passwo
     monkeypatch.setattr(world.sessions, "_check_password", slow)
     with pytest.raises(AuthenticationRequired):
         await world.sessions.create("alice.test", password)
+
+
+@pytest.mark.parametrize("method", ["password", "app_password"])
+async def test_plugins_are_asked_and_told_who_logs_in_from_where_and_how_but_not_the_password(
+    world: World, method: str
+) -> None:
+    did = (await world.create()).account.did
+    app_password = (await world.app_passwords.create(did, "app")).password
+    assert app_password is not None
+    world.hooks.asked.clear()
+    password = PASSWORD if method == "password" else app_password
+    session = await world.sessions.create("alice@example.com", password, client_ip="192.0.2.7")
+    await world.sessions.refresh(refresh_credentials(world, session))
+    given = {"did": did, "handle": "alice.test", "client_ip": "192.0.2.7", "method": method}
+    assert world.hooks.asked == [("check_sign_in", given)]
+    assert world.hooks.sign_ins == [given]
+    assert {type(world.hooks.sign_ins[0][name]) for name in given} == {str}
+
+
+async def test_a_login_that_a_policy_refuses_opens_nothing(world: World) -> None:
+    did = (await world.create()).account.did
+    before = world.store.refresh_tokens.sessions(did)
+    world.hooks.refusal = "Not from there"
+    with pytest.raises(Forbidden, match=r"^Not from there$"):
+        await world.sessions.create("alice.test", PASSWORD)
+    assert world.store.refresh_tokens.sessions(did) == before
+    assert world.hooks.sign_ins == []
+
+
+@pytest.mark.parametrize(("identifier", "password"), [("alice.test", "wrong password"), ("bob.test", PASSWORD)])
+async def test_a_policy_is_not_asked_about_a_login_that_fails(world: World, identifier: str, password: str) -> None:
+    await world.create()
+    world.hooks.asked.clear()
+    world.hooks.refusal = "Not from there"
+    with pytest.raises(AuthenticationRequired, match=r"^Invalid identifier or password$"):
+        await world.sessions.create(identifier, password)
+    assert (world.hooks.asked, world.hooks.sign_ins) == ([], [])
 
 
 async def test_a_deactivated_account_may_log_in(world: World) -> None:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 
 from tempest_pds_folder.settings import JournalSettings
-from tempest_pds_plugins import RecordChange, hookimpl
+from tempest_pds_plugins import RecordChange, SignInMethod, hookimpl
 from tempest_pds_plugins.settings import read
 
 
@@ -20,6 +20,12 @@ def record_committed(did: str, rev: str, changes: Sequence[RecordChange]) -> Non
     """Note each record that a commit changed."""
     for change in changes:
         _note(happened=change.action, did=did, rev=rev, record=f"{change.collection}/{change.rkey}")
+
+
+@hookimpl
+def signed_in(did: str, client_ip: str | None, method: SignInMethod) -> None:
+    """Note who signed in, from where, and with which kind of password."""
+    _note(happened="sign-in", did=did, client_ip=client_ip, method=method)
 
 
 @hookimpl

@@ -67,7 +67,7 @@ def make_accounts(
     """Make the services; nothing is opened."""
     texts = MailTexts(settings.hostname, settings.contact_email)
     tokens = Tokens(_token_secret(settings, data.keys), Did.parse(settings.service_did))
-    sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids)
+    sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids, hooks)
     invites = Invites(data.accounts, writer, settings.hostname)
     identities = Identities(
         store=data.accounts,

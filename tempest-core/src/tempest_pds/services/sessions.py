@@ -18,15 +18,17 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import INVALID_HANDLE
 from tempest_pds.remote.did_resolver import DidResolver
 from tempest_pds.remote.errors import RemoteError
+from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.credentials import Credentials, Scope
-from tempest_pds.services.errors import AuthenticationRequired, ExpiredToken, InvalidRequest
+from tempest_pds.services.errors import AuthenticationRequired, ExpiredToken, Forbidden, InvalidRequest
 from tempest_pds.services.hosting import account_takedown
 from tempest_pds.services.passwords import MAX_LOGIN_LENGTH, Passwords, hash_app_password
 from tempest_pds.services.tokens import REFRESH_SECONDS, RefreshClaims, TokenPair, Tokens, new_refresh_id
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account, AccountStatus
 from tempest_pds.stores.account.app_passwords import AppPassword
+from tempest_pds_plugins.hookspecs import SignInMethod
 
 _SECOND: Final = 1_000_000
 _DOCUMENT_SECONDS: Final = 3.0
@@ -66,6 +68,7 @@ class Sessions:
         tokens: Tokens,
         passwords: Passwords,
         dids: DidResolver,
+        hooks: AccountHooks,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -73,6 +76,7 @@ class Sessions:
         self._tokens = tokens
         self._passwords = passwords
         self._dids = dids
+        self._hooks = hooks
         self._clock = clock
 
     def verify_access(self, token: str) -> Credentials:
@@ -83,12 +87,15 @@ class Sessions:
         """Check a refresh token; raise ExpiredToken or InvalidToken."""
         return self._tokens.verify_refresh(token, allow_expired=allow_expired)
 
-    async def create(self, identifier: str, password: str, *, allow_takendown: bool = False) -> Session:
+    async def create(
+        self, identifier: str, password: str, *, allow_takendown: bool = False, client_ip: str | None = None
+    ) -> Session:
         """Log in with a handle, DID or e-mail address, and the account's password or an app password.
 
         Raises:
             AuthenticationRequired: no account of that name, or not its password; which of the two is not told.
             AccountTakedown: the account was taken down, and no narrow session was asked for.
+            Forbidden: a plugin's policy is against it. It is asked after the password, lest strangers hear of accounts.
             NotEnoughResources: too many logins at once.
         """
         if len(password) > MAX_LOGIN_LENGTH:
@@ -100,12 +107,17 @@ class Sessions:
         scope, app_password = opened
         if scope is Scope.TAKENDOWN and not allow_takendown:
             raise account_takedown(account.status)
+        sign_in = _sign_in(account, client_ip, app_password)
+        refusal = self._hooks.first_refusal("check_sign_in", **sign_in)
+        if refusal is not None:
+            raise Forbidden(refusal)
         tokens = self._tokens.issue(account.did, scope)
         document = asyncio.ensure_future(self.document(account.did))
         try:
             if scope is not Scope.TAKENDOWN:
                 # Without its row a refresh token is worth nothing: a narrow session ends after two hours.
                 await self._writer.run(self._open, account, scope, tokens, app_password)
+            self._hooks.notify("signed_in", **sign_in)
             return Session(account, await document, tokens)
         finally:
             document.cancel()
@@ -230,6 +242,13 @@ class Sessions:
 
     def _now(self) -> int:
         return int(self._clock()) * _SECOND
+
+
+def _sign_in(account: Account, client_ip: str | None, app_password: AppPassword | None) -> dict[str, object]:
+    """Say to plugins who signs in; the password itself is none of it."""
+    method: SignInMethod = "password" if app_password is None else "app_password"
+    handle = None if account.handle is None else str(account.handle)
+    return {"did": str(account.did), "handle": handle, "client_ip": client_ip, "method": method}
 
 
 def is_blocked(account: Account) -> bool:

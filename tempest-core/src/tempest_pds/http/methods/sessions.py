@@ -32,7 +32,10 @@ async def createsession_view(call: Call) -> Answer:
     """Log in."""
     given = call.input
     session = await call.services.sessions.create(
-        given["identifier"], given["password"], allow_takendown=given.get("allowTakendown", False)
+        given["identifier"],
+        given["password"],
+        allow_takendown=given.get("allowTakendown", False),
+        client_ip=call.client_ip,
     )
     return session_view(session)
 
