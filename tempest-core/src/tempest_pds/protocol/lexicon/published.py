@@ -13,7 +13,7 @@ from tempest_pds.protocol.lexicon.documents import MAIN_ONLY, Document, check_do
 from tempest_pds.protocol.lexicon.errors import BrokenLexicon
 from tempest_pds.protocol.lexicon.methods import compile_method
 from tempest_pds.protocol.lexicon.records import compile_record_schema
-from tempest_pds.protocol.lexicon.schema import Schema, optional, part
+from tempest_pds.protocol.lexicon.schema import Schema, part
 from tempest_pds.protocol.syntax.language import Language
 from tempest_pds.protocol.syntax.nsid import Nsid
 
@@ -29,6 +29,8 @@ def read_published(nsid: Nsid, value: object) -> Document:
     if not isinstance(value, dict) or value.get("$type") != SCHEMA_COLLECTION:
         raise BrokenLexicon(f"not a record of the type {SCHEMA_COLLECTION}")
     document = check_document(value)
+    if type(document["lexicon"]) is not int or type(document.get("revision", 0)) is not int:
+        raise BrokenLexicon("the version of the language and the revision must be numbers")
     if document["id"] != nsid:
         raise BrokenLexicon(f"this is the document of {document['id']}")
     compiler = Compiler(_Alone(nsid, document))
@@ -64,20 +66,24 @@ def _check_definition(nsid: str, name: str, definition: Schema, compiler: Compil
 
 def _check_permission_set(schema: Schema) -> None:
     for text in ("title", "detail", "description"):
-        optional(schema, text, str)
+        if not isinstance(schema.get(text, ""), str):
+            raise BrokenLexicon(f"permission-set: {text} must be a text")
     for texts in ("title:lang", "detail:lang"):
-        for language, text in (optional(schema, texts, dict) or {}).items():
-            if not Language.is_valid(language) or not isinstance(text, str):
-                raise BrokenLexicon(f"permission-set: {texts} must hold texts by language")
+        found = schema.get(texts, {})
+        if not isinstance(found, dict) or not all(
+            Language.is_valid(language) and isinstance(text, str) for language, text in found.items()
+        ):
+            raise BrokenLexicon(f"permission-set: {texts} must hold texts by language")
     for permission in part(schema, "permissions", list):
         if not isinstance(permission, dict) or permission.get("type") != "permission":
             raise BrokenLexicon("permission-set: permissions must hold permissions")
         if not part(permission, "resource", str):
             raise BrokenLexicon("permission: resource is empty")
         if not all(_is_param(value) for value in permission.values()):
-            raise BrokenLexicon("permission: a value must be a text, a number, true or false, or a list of such")
+            raise BrokenLexicon("permission: a value must be a text, a number, true or false, or a list of one of them")
 
 
 def _is_param(value: Any) -> bool:
     values = value if isinstance(value, list) else [value]
-    return all(isinstance(item, str | int | bool) for item in values)
+    kinds = {type(item) for item in values}
+    return kinds <= {str} or kinds <= {int} or kinds <= {bool}
