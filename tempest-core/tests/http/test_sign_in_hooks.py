@@ -1,12 +1,14 @@
 """What clients see of the plugins that are asked about sign-ins and told of them."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from whole_server import PASSWORD, verdict, whole_server
 
 from tempest_pds.plugin_hooks import POLICY_FAILED
+from tempest_pds.plugin_loading import installed_entry_points
 
 SERVER = "com.atproto.server"
 DOORKEEPER = """
@@ -26,7 +28,7 @@ def signed_in(did, handle, client_ip, method):
 
 
 @pytest.fixture
-def doorkeeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def doorkeeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Install a plugin, and give its folder."""
     folder = tmp_path / "site"
     metadata = folder / "doorkeeper-1.0.dist-info"
@@ -35,7 +37,10 @@ def doorkeeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (metadata / "entry_points.txt").write_text("[tempest_pds.plugins]\ndoorkeeper = doorkeeper_of_a_test\n")
     (folder / "doorkeeper_of_a_test.py").write_text(DOORKEEPER)
     monkeypatch.syspath_prepend(folder)
-    return folder
+    # A process looks once for what is installed.
+    installed_entry_points.cache_clear()
+    yield folder
+    installed_entry_points.cache_clear()
 
 
 async def test_a_policy_s_reason_reaches_whoever_knows_the_password_and_nobody_else(
