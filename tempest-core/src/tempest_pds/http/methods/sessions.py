@@ -28,7 +28,7 @@ LOGINS_PER_DAY: Final = Limit("login-day", 300, DAY, _by_identifier)
 
 
 @procedure("com.atproto.server.createSession", auth=NONE, limits=(LOGINS_PER_DAY, LOGINS))
-async def createsession_view(call: Call) -> Answer:
+async def create_session(call: Call) -> Answer:
     """Log in."""
     given = call.input
     session = await call.services.sessions.create(
@@ -41,19 +41,19 @@ async def createsession_view(call: Call) -> Answer:
 
 
 @procedure("com.atproto.server.refreshSession", auth=REFRESH)
-async def refreshsession_view(call: Call) -> Answer:
+async def refresh_session(call: Call) -> Answer:
     """Exchange a refresh token for new tokens."""
     return session_view(await call.services.sessions.refresh(call.caller))
 
 
 @procedure("com.atproto.server.deleteSession", auth=REFRESH_EVEN_EXPIRED)
-async def deletesession_view(call: Call) -> Answer:
+async def delete_session(call: Call) -> Answer:
     """Log out."""
     await call.services.sessions.delete(call.caller)
     return None
 
 
 @query("com.atproto.server.getSession", auth=ACCESS.also(Scope.SIGNUP_QUEUED))
-async def getsession_view(call: Call) -> Answer:
+async def get_session(call: Call) -> Answer:
     """Tell a client whose session it has."""
     return session_view(await call.services.sessions.get(call.caller))
