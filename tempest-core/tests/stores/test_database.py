@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, insert, select
 
-from tempest_pds.stores.account.tables import SCHEMA as ACCOUNT_SCHEMA
+from tempest_pds.stores.account.account_schema import SCHEMA as ACCOUNT_SCHEMA
 from tempest_pds.stores.actor.tables import SCHEMA as REPO_SCHEMA
 from tempest_pds.stores.database import Database
 from tempest_pds.stores.migrations.runner import alembic_config, upgrade

@@ -12,7 +12,7 @@ import pytest
 from alembic.config import Config
 
 from tempest_pds.protocol.errors import TempestError
-from tempest_pds.stores.account.tables import SCHEMA as ACCOUNT_SCHEMA
+from tempest_pds.stores.account.account_schema import SCHEMA as ACCOUNT_SCHEMA
 from tempest_pds.stores.actor.tables import SCHEMA as REPO_SCHEMA
 from tempest_pds.stores.database import Database
 from tempest_pds.stores.migrations import runner

@@ -13,6 +13,7 @@ from typing import Final
 
 from tempest_pds.protocol.errors import ProtocolError, TempestError
 from tempest_pds.protocol.lexicon.errors import BrokenLexicon, InvalidOutput
+from tempest_pds.protocol.oauth.errors import ScopeMissing
 from tempest_pds.remote.errors import RemoteError, TimedOut
 from tempest_pds.repo.errors import (
     CommitTooLarge,
@@ -80,6 +81,7 @@ _TABLE: Final[dict[type[BaseException], tuple[int, str | None]]] = {
     BlobTooLarge: (413, "PayloadTooLarge"),
     AuthenticationRequired: (401, None),
     Forbidden: (403, None),
+    ScopeMissing: (403, "ScopeMissingError"),
     AccountMissing: (403, "AccountNotFound"),
     MethodNotImplemented: (501, "MethodNotImplemented"),
     NotEnoughResources: (503, "NotEnoughResources"),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
 
 
@@ -25,6 +26,7 @@ class Kind(StrEnum):
     SERVICE = "service"
     MODERATOR = "moderator"
     ADMIN = "admin"
+    OAUTH = "oauth"
 
 
 FULL = frozenset({Scope.ACCESS})
@@ -41,6 +43,8 @@ class Credentials:
         scope: of a session token; None for every other kind.
         token_id: of a refresh token (`jti`), the key of its row.
         issued_at: when an access token was made, in seconds since the epoch.
+        permissions: of an OAuth token; None for every other kind.
+        client_id: of the app that an OAuth token was given to.
     """
 
     did: Did | None
@@ -48,6 +52,8 @@ class Credentials:
     kind: Kind
     token_id: str | None = None
     issued_at: float | None = None
+    permissions: ScopeSet | None = None
+    client_id: str | None = None
 
     @property
     def is_full(self) -> bool:

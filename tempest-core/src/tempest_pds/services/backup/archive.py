@@ -23,8 +23,8 @@ from tempest_pds.services.backup.manifest import MANIFEST, ArchivedFile, Manifes
 from tempest_pds.services.blobs import Blobs
 from tempest_pds.services.finishing import in_thread
 from tempest_pds.services.progress import Progress
+from tempest_pds.stores.account.account_schema import SCHEMA as ACCOUNT_SCHEMA
 from tempest_pds.stores.account.account_store import AccountStore
-from tempest_pds.stores.account.tables import SCHEMA as ACCOUNT_SCHEMA
 from tempest_pds.stores.actor.blobs import COUNT_STORED
 from tempest_pds.stores.actor.stores import ActorStores, RepoNotFound
 from tempest_pds.stores.actor.tables import SCHEMA as REPO_SCHEMA

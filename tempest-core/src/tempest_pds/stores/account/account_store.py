@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tempest_pds.stores.account.account_deletions import AccountDeletions
+from tempest_pds.stores.account.account_schema import SCHEMA
 from tempest_pds.stores.account.accounts import Accounts
 from tempest_pds.stores.account.app_passwords import AppPasswords
 from tempest_pds.stores.account.email_tokens import EmailTokens
@@ -14,7 +15,6 @@ from tempest_pds.stores.account.pending_events import PendingEvents
 from tempest_pds.stores.account.refresh_tokens import RefreshTokens
 from tempest_pds.stores.account.repo_heads import RepoHeads
 from tempest_pds.stores.account.reserved_handles import ReservedHandles
-from tempest_pds.stores.account.tables import SCHEMA
 from tempest_pds.stores.database import Database, QueryObserver, Synchronous, Transaction
 
 

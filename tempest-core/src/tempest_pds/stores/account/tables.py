@@ -6,14 +6,13 @@ from typing import Final
 
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
-from tempest_pds.stores.schema import Schema
-
 METADATA: Final = MetaData()
 
 
-def _of_account(*, primary_key: bool = False) -> Column[str]:
-    """A DID column whose rows go when the account goes."""
-    return Column("did", Text, ForeignKey("account.did", ondelete="CASCADE"), primary_key=primary_key, nullable=False)
+def of_account(*, primary_key: bool = False, nullable: bool = False) -> Column[str]:
+    """Make a DID column whose rows go when the account goes."""
+    key = ForeignKey("account.did", ondelete="CASCADE")
+    return Column("did", Text, key, primary_key=primary_key, nullable=nullable)
 
 
 ACCOUNT: Final = Table(
@@ -42,7 +41,7 @@ REFRESH_TOKEN: Final = Table(
     "refresh_token",
     METADATA,
     Column("id", Text, primary_key=True, nullable=False),
-    _of_account(),
+    of_account(),
     Column("session_id", Text, nullable=False),
     Column("scope", Text, nullable=False),
     Column("app_password_name", Text),
@@ -58,7 +57,7 @@ REFRESH_TOKEN: Final = Table(
 APP_PASSWORD: Final = Table(
     "app_password",
     METADATA,
-    _of_account(primary_key=True),
+    of_account(primary_key=True),
     Column("name", Text, primary_key=True, nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("privileged", Boolean(create_constraint=False), nullable=False),
@@ -93,7 +92,7 @@ INVITE_USE: Final = Table(
 EMAIL_TOKEN: Final = Table(
     "email_token",
     METADATA,
-    _of_account(primary_key=True),
+    of_account(primary_key=True),
     Column("purpose", Text, primary_key=True, nullable=False),
     Column("token_hash", LargeBinary, nullable=False),
     Column("created_at", Integer, nullable=False),
@@ -124,7 +123,7 @@ PENDING_EVENT: Final = Table(
 REPO_HEAD: Final = Table(
     "repo_head",
     METADATA,
-    _of_account(primary_key=True),
+    of_account(primary_key=True),
     Column("commit_cid", LargeBinary, nullable=False),
     Column("rev", Text, nullable=False),
     sqlite_with_rowid=False,
@@ -155,5 +154,3 @@ MAIL_OUTBOX: Final = Table(
     Index("mail_outbox_by_next_attempt", "next_attempt_at", "posted_at"),
     sqlite_with_rowid=False,
 )
-
-SCHEMA: Final = Schema("account", METADATA, head="account_0004")
