@@ -25,6 +25,7 @@ from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.password_reset import PasswordReset
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.plc_operations import PlcOperations
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.sign_up import SignUp, SignUpRules
 from tempest_pds.services.tokens import Tokens
@@ -48,6 +49,7 @@ class AccountServices:
     password_reset: PasswordReset
     plc_operations: PlcOperations
     sign_up: SignUp
+    security_events: SecurityEvents
 
 
 def make_accounts(
@@ -67,7 +69,8 @@ def make_accounts(
     """Make the services; nothing is opened."""
     texts = MailTexts(settings.hostname, settings.contact_email)
     tokens = Tokens(_token_secret(settings, data.keys), Did.parse(settings.service_did))
-    sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids, hooks)
+    events = SecurityEvents(data.accounts, writer)
+    sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids, hooks, events)
     invites = Invites(data.accounts, writer, settings.hostname)
     identities = Identities(
         store=data.accounts,
@@ -163,6 +166,7 @@ def make_accounts(
         password_reset=password_reset,
         plc_operations=plc_operations,
         sign_up=sign_up,
+        security_events=events,
         resolution=IdentityResolution(data.accounts, network.dids, network.handles, network.rules),
     )
 

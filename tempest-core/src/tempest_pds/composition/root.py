@@ -254,6 +254,7 @@ async def open_services(
         blobs=blobs,
         sessions=accounts.sessions,
         email_codes=accounts.email_codes,
+        security_events=accounts.security_events,
         quarantine=office.quarantine,
         deletions=office.deletion,
         keys=data.keys,
@@ -329,6 +330,7 @@ async def open_services(
         proxy=Forwarding(proxy, read_after_write),
         backups=backups.maker,
         account_listing=AccountListing(data.accounts, data.stores),
+        security_events=accounts.security_events,
         status=make_status(
             settings,
             data,
