@@ -11,6 +11,7 @@ from tempest_pds.protocol.syntax.tid import TidClock
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
+from tempest_pds.services.address_notices import AddressNotices
 from tempest_pds.services.announcer import Announcer
 from tempest_pds.services.app_passwords import AppPasswords
 from tempest_pds.services.email_addresses import EmailAddresses
@@ -50,6 +51,7 @@ class AccountServices:
     plc_operations: PlcOperations
     sign_up: SignUp
     security_events: SecurityEvents
+    address_notices: AddressNotices
 
 
 def make_accounts(
@@ -83,9 +85,16 @@ def make_accounts(
         documents=network.documents,
         announcer=announcer,
         hooks=hooks,
+        events=events,
         public_url=settings.public_url,
     )
     emails = EmailRules(settings.email_blocked_domains, settings.email_allowed_domains)
+    email_codes = EmailCodes(
+        store=data.accounts, writer=writer, outbox=outbox, texts=texts, mail_goes_out=mail_goes_out
+    )
+    notices = AddressNotices(
+        store=data.accounts, writer=writer, codes=email_codes, outbox=outbox, texts=texts, events=events
+    )
     sign_up = SignUp(
         store=data.accounts,
         writer=writer,
@@ -98,6 +107,8 @@ def make_accounts(
         passwords=passwords,
         invites=invites,
         announcer=announcer,
+        notices=notices,
+        events=events,
         hooks=hooks,
         revs=revs,
         rules=SignUpRules(
@@ -120,9 +131,7 @@ def make_accounts(
         writers=writers,
         outbox=outbox,
         texts=texts,
-    )
-    email_codes = EmailCodes(
-        store=data.accounts, writer=writer, outbox=outbox, texts=texts, mail_goes_out=mail_goes_out
+        events=events,
     )
     email_addresses = EmailAddresses(
         store=data.accounts,
@@ -132,6 +141,8 @@ def make_accounts(
         texts=texts,
         rules=emails,
         hooks=hooks,
+        notices=notices,
+        events=events,
     )
     password_reset = PasswordReset(
         store=data.accounts,
@@ -141,6 +152,7 @@ def make_accounts(
         outbox=outbox,
         texts=texts,
         hooks=hooks,
+        events=events,
     )
     plc_operations = PlcOperations(
         store=data.accounts,
@@ -151,13 +163,14 @@ def make_accounts(
         email_codes=email_codes,
         announcer=announcer,
         hooks=hooks,
+        events=events,
         public_url=settings.public_url,
         operator_key=settings.plc_recovery_key,
     )
     return AccountServices(
         accounts=accounts,
         sessions=sessions,
-        app_passwords=AppPasswords(data.accounts, writer),
+        app_passwords=AppPasswords(data.accounts, writer, events),
         invites=invites,
         identities=identities,
         mail_texts=texts,
@@ -167,6 +180,7 @@ def make_accounts(
         plc_operations=plc_operations,
         sign_up=sign_up,
         security_events=events,
+        address_notices=notices,
         resolution=IdentityResolution(data.accounts, network.dids, network.handles, network.rules),
     )
 

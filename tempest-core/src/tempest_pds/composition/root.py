@@ -216,6 +216,7 @@ async def open_services(
         mail_goes_out=settings.is_local or sends_mail,
     )
     stack.push_async_callback(accounts.password_reset.close)
+    stack.push_async_callback(accounts.address_notices.close)
     whole_repos = Repos(
         stores=data.stores,
         repos=repos,
@@ -245,6 +246,7 @@ async def open_services(
         outbox=mail,
         texts=accounts.mail_texts,
         codes=accounts.email_codes,
+        events=accounts.security_events,
     )
     upkeep = Upkeep(
         log=log,

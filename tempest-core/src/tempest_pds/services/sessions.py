@@ -21,6 +21,7 @@ from tempest_pds.remote.errors import RemoteError
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.credentials import Credentials, Scope
+from tempest_pds.services.email_codes import NOBODY
 from tempest_pds.services.errors import AuthenticationRequired, ExpiredToken, InvalidRequest
 from tempest_pds.services.hosting import account_takedown
 from tempest_pds.services.origin import NOWHERE, Origin
@@ -35,8 +36,6 @@ from tempest_pds.stores.account.app_passwords import AppPassword
 
 _SECOND: Final = 1_000_000
 _DOCUMENT_SECONDS: Final = 3.0
-# Stands in for an account that is not here, so that looking for its app passwords takes as long.
-_NOBODY: Final = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
 _log = structlog.get_logger("tempest_pds.sessions")
 
 
@@ -208,7 +207,7 @@ class Sessions:
 
     async def _check_password(self, account: Account | None, password: str) -> tuple[Scope, AppPassword | None] | None:
         """Tell what a password opens, and the app password that it is; None when it opens nothing."""
-        did = _NOBODY if account is None else account.did
+        did = (account or NOBODY).did
         # Looked at first: the bots that use them log in often, and a look-up costs nothing.
         found = self._store.app_passwords.with_hash(did, hash_app_password(did, password))
         if account is not None and found is not None and not is_blocked(account):

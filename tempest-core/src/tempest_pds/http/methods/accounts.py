@@ -55,14 +55,14 @@ async def check_account_status(call: Call) -> Answer:
 @procedure("com.atproto.server.activateAccount", auth=FULL, limits=(ACTIVATIONS,))
 async def activate_account(call: Call) -> Answer:
     """Activate an account whose DID points here."""
-    await call.services.accounts.activate(call.caller.account)
+    await call.services.accounts.activate(call.caller.account, call.origin)
     return None
 
 
 @procedure("com.atproto.server.deactivateAccount", auth=FULL.also(Scope.TAKENDOWN), limits=(DEACTIVATIONS,))
 async def deactivate_account(call: Call) -> Answer:
     """Take an account off the network, to come back or to move; `deleteAfter` deletes it, after a day at least."""
-    await call.services.accounts.deactivate(call.caller.account, call.input.get("deleteAfter"))
+    await call.services.accounts.deactivate(call.caller.account, call.input.get("deleteAfter"), call.origin)
     return None
 
 
@@ -73,7 +73,7 @@ async def deactivate_account(call: Call) -> Answer:
 )
 async def request_account_delete(call: Call) -> Answer:
     """Mail the account's owner the code that a deletion takes."""
-    await call.services.owner_deletion.request(call.caller.account)
+    await call.services.owner_deletion.request(call.caller.account, call.origin)
     return None
 
 

@@ -12,7 +12,10 @@ from tempest_pds.http.xrpc import procedure, query
 async def create_app_password(call: Call) -> Answer:
     """Make a password for one app."""
     made = await call.services.app_passwords.create(
-        call.caller.account, call.input["name"], privileged=call.input.get("privileged", False)
+        call.caller.account,
+        call.input["name"],
+        privileged=call.input.get("privileged", False),
+        origin=call.origin,
     )
     return {
         "name": made.name,
@@ -34,5 +37,5 @@ async def list_app_passwords(call: Call) -> Answer:
 @procedure("com.atproto.server.revokeAppPassword", auth=ACCESS)
 async def revoke_app_password(call: Call) -> Answer:
     """Revoke an app password by its name, and end the sessions made with it."""
-    await call.services.app_passwords.revoke(call.caller.account, call.input["name"])
+    await call.services.app_passwords.revoke(call.caller.account, call.input["name"], call.origin)
     return None

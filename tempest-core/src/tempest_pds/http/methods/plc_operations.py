@@ -49,7 +49,7 @@ async def sign_plc_operation(call: Call) -> Answer:
     """Sign a change of the account's DID, for its owner to submit here or where the account moves to."""
     given = call.input
     signed = await call.services.plc_operations.sign(
-        call.caller.account, given.get("token"), PlcChanges.from_input(given)
+        call.caller.account, given.get("token"), PlcChanges.from_input(given), call.origin
     )
     return {"operation": signed}
 
@@ -57,5 +57,5 @@ async def sign_plc_operation(call: Call) -> Answer:
 @procedure("com.atproto.identity.submitPlcOperation", auth=ACCESS, limits=(SUBMISSIONS,))
 async def submit_plc_operation(call: Call) -> Answer:
     """Publish a signed change of the account's DID that leaves the account working."""
-    await call.services.plc_operations.submit(call.caller.account, call.input["operation"])
+    await call.services.plc_operations.submit(call.caller.account, call.input["operation"], call.origin)
     return None
