@@ -143,7 +143,7 @@ class TestExtract:
 class TestNames:
     @given(
         st.from_regex(r"[a-z0-9]{1,60}(\.[a-z0-9]{1,60}){0,3}", fullmatch=True),
-        st.datetimes(min_value=datetime.min.replace(year=1000)),
+        st.datetimes(min_value=datetime(1000, 1, 1, tzinfo=UTC).replace(tzinfo=None)),
         st.booleans(),
     )
     def test_a_name_tells_its_moment(self, hostname: str, moment: datetime, is_encrypted: bool) -> None:
