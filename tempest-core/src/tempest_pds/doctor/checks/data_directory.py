@@ -121,17 +121,23 @@ def _permissions(directory: DataDirectory) -> list[Finding]:
     return [
         failure(
             f"{open_ones[0]}{more} can be read by other users of this machine, who could then act as your accounts",
-            f"chmod -R go-rwx {directory.keys}; if others may have read it, change the keys"
-            if open_ones[0].name != "control.json"
-            else f"chmod 600 {open_ones[0]}, and start the server again for a new token",
+            _how_to_close(open_ones[0], directory),
         )
     ]
 
 
+def _how_to_close(path: Path, directory: DataDirectory) -> str:
+    if path == directory.oauth_keys:
+        return f"chmod 600 {path}; if others may have read it, run `tempest oauth rotate-keys --now`"
+    if path.name == "control.json":
+        return f"chmod 600 {path}, and start the server again for a new token"
+    return f"chmod -R go-rwx {directory.keys}; if others may have read it, change the keys"
+
+
 def _secrets(directory: DataDirectory) -> Iterator[Path]:
-    control = directory.root / "control.json"
-    if control.exists():
-        yield control
+    for path in (directory.root / "control.json", directory.oauth_keys):
+        if path.exists():
+            yield path
     if directory.keys.is_dir():
         yield directory.keys
         # What is inside a folder that only its owner may enter needs no look, but files are moved about.
