@@ -127,7 +127,7 @@ class RawClient:
         """Post a form to an endpoint of the authorization server, answering one challenge for a nonce.
 
         Args:
-            proof: a proof to send instead of a good one; False for none at all.
+            proof: a proof to send instead of a good one; an empty one is not sent.
         """
         url = self.endpoint(endpoint)
         form = {"client_id": self.client_id, **fields}
@@ -136,12 +136,12 @@ class RawClient:
         given = {name: value for name, value in form.items() if value is not None}
         for attempt in (1, 2):
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            if proof is not False:
-                headers["DPoP"] = self.proof("POST", url, **changes) if proof is True else proof
+            if proof != "":
+                headers["DPoP"] = proof or self.proof("POST", url, **changes)
             answer = self.http.post(url, content=urlencode(given), headers=headers)
             self.nonce = answer.headers.get("dpop-nonce", self.nonce)
             asked = answer.status_code == 400 and answer.json().get("error") == "use_dpop_nonce"
-            if attempt == 2 or not asked or proof is not True or "nonce" in changes:
+            if attempt == 2 or not asked or proof is not None or "nonce" in changes:
                 break
             if self.assertion_key is not None:
                 given["client_assertion"] = self.assertion()
@@ -224,13 +224,11 @@ class RawClient:
         method = "GET" if body is None else "POST"
         for attempt in (1, 2):
             headers = {"Authorization": f"{scheme} {access}"}
-            if proof is not False:
-                headers["DPoP"] = self.proof(method, url, access, **changes) if proof is True else proof
-            answer = self.http.request(
-                method, url, headers=headers, params=params, **({} if body is None else {"json": body})
-            )
+            if proof != "":
+                headers["DPoP"] = proof or self.proof(method, url, access, **changes)
+            answer = self.http.request(method, url, headers=headers, params=params, json=body)
             self.nonce = answer.headers.get("dpop-nonce", self.nonce)
             challenged = 'error="use_dpop_nonce"' in answer.headers.get("www-authenticate", "")
-            if attempt == 2 or not challenged or proof is not True or "nonce" in changes:
+            if attempt == 2 or not challenged or proof is not None or "nonce" in changes:
                 break
         return answer
