@@ -86,7 +86,9 @@ class RefreshGrant:
             await self._writer.run(self._store.oauth_sessions.delete, session.id)
             raise
 
-    async def _check(self, session: OAuthSession, client: Client, client_auth: ClientAuth, dpop_thumbprint: str) -> None:
+    async def _check(
+        self, session: OAuthSession, client: Client, client_auth: ClientAuth, dpop_thumbprint: str
+    ) -> None:
         if session.client_id != client.client_id:
             raise InvalidGrant("Token was not issued to this client")
         if session.dpop_jkt != dpop_thumbprint:
