@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.account_listing import AccountListing
     from tempest_pds.services.accounts import Accounts
     from tempest_pds.services.administration import Administration
+    from tempest_pds.services.api_sessions import ApiSessions
     from tempest_pds.services.app_passwords import AppPasswords
     from tempest_pds.services.backup.maker import BackupMaker
     from tempest_pds.services.blobs import Blobs
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.moderation import Moderation
     from tempest_pds.services.oauth.signing_keys import SigningKeys
     from tempest_pds.services.owner_deletion import OwnerDeletion
+    from tempest_pds.services.password_change import PasswordChange
     from tempest_pds.services.password_reset import PasswordReset
     from tempest_pds.services.plc_operations import PlcOperations
     from tempest_pds.services.preferences import Preferences
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.server_status import ServerStatus
     from tempest_pds.services.service_auth import ServiceAuth
     from tempest_pds.services.sessions import Sessions
+    from tempest_pds.services.sign_in import SignIn
     from tempest_pds.services.sync_reads import SyncReads
 
 
@@ -103,10 +106,13 @@ class Services:
     sessions: Sessions
     app_passwords: AppPasswords
     browsers: Browsers
+    api_sessions: ApiSessions
+    sign_in: SignIn
     invites: Invites
     email_codes: EmailCodes
     email_addresses: EmailAddresses
     password_reset: PasswordReset
+    password_change: PasswordChange
     service_auth: ServiceAuth
     identities: Identities
     plc_operations: PlcOperations
