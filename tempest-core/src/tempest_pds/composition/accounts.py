@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 
 from tempest_pds.composition.data import OpenedData
 from tempest_pds.composition.network import Network
+from tempest_pds.http.client_address import limit_key
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.tid import TidClock
 from tempest_pds.services.account_hooks import AccountHooks
@@ -13,6 +15,7 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
 from tempest_pds.services.announcer import Announcer
 from tempest_pds.services.app_passwords import AppPasswords
+from tempest_pds.services.browsers import Browsers
 from tempest_pds.services.email_addresses import EmailAddresses
 from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.email_rules import EmailRules
@@ -25,20 +28,38 @@ from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.password_reset import PasswordReset
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.plc_operations import PlcOperations
+from tempest_pds.services.second_factor.enrolment import Enrolment
+from tempest_pds.services.second_factor.guesses import Guesses
+from tempest_pds.services.second_factor.passkeys import PasskeyCeremonies
+from tempest_pds.services.second_factor.second_factors import SecondFactors
+from tempest_pds.services.second_factor.step_up import StepUp
+from tempest_pds.services.second_factor.tickets import Tickets
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Sessions
+from tempest_pds.services.sign_in import SignIn
 from tempest_pds.services.sign_up import SignUp, SignUpRules
 from tempest_pds.services.tokens import Tokens
 from tempest_pds.settings import Settings
+from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.key_files import KeyFiles
 
 
 @dataclass(frozen=True, slots=True)
 class AccountServices:
-    """The services of those who have an account, or want one."""
+    """The services of those who have an account, or want one.
+
+    Attributes:
+        page_key: what the forms of the pages are sealed with.
+    """
 
     accounts: Accounts
+    sign_in: SignIn
+    second_factors: SecondFactors
+    enrolment: Enrolment
+    step_up: StepUp
     sessions: Sessions
     app_passwords: AppPasswords
+    browsers: Browsers
     invites: Invites
     identities: Identities
     resolution: IdentityResolution
@@ -48,6 +69,8 @@ class AccountServices:
     password_reset: PasswordReset
     plc_operations: PlcOperations
     sign_up: SignUp
+    page_key: bytes
+    security_events: SecurityEvents
 
 
 def make_accounts(
@@ -66,8 +89,11 @@ def make_accounts(
 ) -> AccountServices:
     """Make the services; nothing is opened."""
     texts = MailTexts(settings.hostname, settings.contact_email)
-    tokens = Tokens(_token_secret(settings, data.keys), Did.parse(settings.service_did))
-    sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids, hooks)
+    secret = _token_secret(settings, data.keys)
+    tokens = Tokens(secret, Did.parse(settings.service_did))
+    events = SecurityEvents(data.accounts, writer)
+    doors = _make_doors(settings, data.accounts, writer, passwords, hooks, events, secret)
+    sessions = Sessions(data.accounts, writer, tokens, doors.sign_in, network.dids, events)
     invites = Invites(data.accounts, writer, settings.hostname)
     identities = Identities(
         store=data.accounts,
@@ -153,8 +179,13 @@ def make_accounts(
     )
     return AccountServices(
         accounts=accounts,
+        sign_in=doors.sign_in,
+        second_factors=doors.factors,
+        enrolment=doors.enrolment,
+        step_up=StepUp(doors.factors),
         sessions=sessions,
         app_passwords=AppPasswords(data.accounts, writer),
+        browsers=Browsers(data.accounts, writer),
         invites=invites,
         identities=identities,
         mail_texts=texts,
@@ -163,7 +194,47 @@ def make_accounts(
         password_reset=password_reset,
         plc_operations=plc_operations,
         sign_up=sign_up,
+        page_key=hmac.new(secret, b"pages for people", "sha256").digest(),
+        security_events=events,
         resolution=IdentityResolution(data.accounts, network.dids, network.handles, network.rules),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """What takes passwords and second factors."""
+
+    sign_in: SignIn
+    factors: SecondFactors
+    enrolment: Enrolment
+
+
+def _make_doors(
+    settings: Settings,
+    store: AccountStore,
+    writer: AccountWriter,
+    passwords: Passwords,
+    hooks: AccountHooks,
+    events: SecurityEvents,
+    secret: bytes,
+) -> _Doors:
+    passkeys = PasskeyCeremonies(settings.public_url)
+    tickets = Tickets(secret)
+    factors = SecondFactors(
+        store=store, writer=writer, passkeys=passkeys, events=events, guesses=Guesses(), address_key=limit_key
+    )
+    return _Doors(
+        sign_in=SignIn(store=store, passwords=passwords, factors=factors, tickets=tickets, hooks=hooks, events=events),
+        factors=factors,
+        enrolment=Enrolment(
+            store=store,
+            writer=writer,
+            factors=factors,
+            passkeys=passkeys,
+            tickets=tickets,
+            events=events,
+            server=settings.hostname,
+        ),
     )
 
 

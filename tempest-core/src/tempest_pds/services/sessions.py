@@ -20,14 +20,17 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.credentials import Credentials, Scope
 from tempest_pds.services.errors import AuthenticationRequired, ExpiredToken, InvalidRequest
 from tempest_pds.services.hosting import account_takedown, is_blocked
-from tempest_pds.services.sign_in import Entry, SignIn
+from tempest_pds.services.second_factor.visitor import Visitor
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
+from tempest_pds.services.sign_in import Entry, SignIn, described
 from tempest_pds.services.tokens import REFRESH_SECONDS, RefreshClaims, TokenPair, Tokens, new_refresh_id
-from tempest_pds.services.visitor import Visitor
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 
 _SECOND: Final = 1_000_000
 _DOCUMENT_SECONDS: Final = 3.0
+_NOBODY_KNOWN: Final = Visitor(surface="api")
 _log = structlog.get_logger("tempest_pds.sessions")
 
 
@@ -64,6 +67,7 @@ class Sessions:
         tokens: Tokens,
         sign_in: SignIn,
         dids: DidResolver,
+        events: SecurityEvents,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -71,6 +75,7 @@ class Sessions:
         self._tokens = tokens
         self._sign_in = sign_in
         self._dids = dids
+        self._events = events
         self._clock = clock
 
     def verify_access(self, token: str) -> Credentials:
@@ -88,14 +93,14 @@ class Sessions:
         *,
         code: str | None = None,
         allow_takendown: bool = False,
-        client_ip: str | None = None,
-        user_agent: str | None = None,
+        visitor: Visitor = _NOBODY_KNOWN,
     ) -> Session:
         """Log in with a handle, DID or e-mail address, and the account's password or an app password.
 
+        Neither the answer nor the work behind it tells a wrong password from an account that is not here.
+
         Raises as `SignIn.for_session`, which takes the same.
         """
-        visitor = Visitor(client_ip=client_ip, user_agent=user_agent)
         entry = await self._sign_in.for_session(
             identifier, password, visitor, code=code, allow_takendown=allow_takendown
         )
@@ -105,7 +110,7 @@ class Sessions:
         try:
             if entry.scope is not Scope.TAKENDOWN:
                 # Without its row a refresh token is worth nothing: a narrow session ends after two hours.
-                await self._writer.run(self._open, entry, tokens)
+                await self._writer.run(self._open, entry, tokens, visitor)
             self._sign_in.tell(entry, visitor)
             return Session(account, await document, tokens)
         finally:
@@ -171,18 +176,18 @@ class Sessions:
             _log.warning("session.did_document_missing", did=did, error=str(error))
             return None
 
-    def _open(self, entry: Entry, tokens: TokenPair) -> None:
-        app_password = entry.app_password
+    def _open(self, entry: Entry, tokens: TokenPair, visitor: Visitor) -> None:
+        did, app_password = entry.account.did, entry.app_password
         with self._store.transaction():
             if not self._sign_in.still_opens(entry):
                 raise AuthenticationRequired("Invalid identifier or password")
-            self._add(
-                entry.account.did,
-                entry.scope,
-                tokens,
-                None if app_password is None else app_password.name,
-                factor_at=entry.factor_at,
-            )
+            name = None if app_password is None else app_password.name
+            self._add(did, entry.scope, tokens, name, factor_at=entry.factor_at)
+            if name is None:
+                self._events.add(did, EventKind.SIGNED_IN, visitor, **described(entry, visitor.surface))
+            else:
+                # A bot may log in every minute.
+                self._events.add_once_a_day(did, EventKind.APP_PASSWORD_USED, visitor, name=name)
 
     def _rotate(self, did: Did, token_id: str) -> TokenPair | None:
         now = self._now()

@@ -8,8 +8,7 @@ for only once the password was right.
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,22 +17,32 @@ from tempest_pds.protocol.syntax.at_identifier import parse_at_identifier
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.credentials import Scope
-from tempest_pds.services.errors import AuthenticationRequired, AuthFactorTokenRequired, Forbidden, InvalidToken
+from tempest_pds.services.errors import AuthenticationRequired, AuthFactorTokenRequired, InvalidToken
 from tempest_pds.services.hosting import account_takedown, is_blocked
 from tempest_pds.services.passwords import MAX_LOGIN_LENGTH, Passwords, hash_app_password
+from tempest_pds.services.policies import SigningIn, check_sign_in, tell_signed_in
 from tempest_pds.services.second_factor.factor import FactorAnswer, FactorKind
 from tempest_pds.services.second_factor.second_factors import SecondFactors
 from tempest_pds.services.second_factor.tickets import Tickets, TicketUse
+from tempest_pds.services.second_factor.visitor import Visitor
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import now_us
-from tempest_pds.services.visitor import Visitor
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.account.app_passwords import AppPassword
-from tempest_pds_plugins.hookspecs import SignInMethod
+from tempest_pds_plugins.hookspecs import SecondFactor, SignInSurface
 
-__all__ = ["Entry", "FactorAnswer", "FactorKind", "FactorNeeded", "SignIn", "Visitor"]
+__all__ = ["Entry", "FactorAnswer", "FactorKind", "FactorNeeded", "SignIn", "Visitor", "described"]
 
 _REFUSED: Final = "Invalid identifier or password"
+# Stands in for an account that is not here, so that looking for its app passwords takes as long.
+_NOBODY: Final = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
+_FACTORS: Final[Mapping[FactorKind, SecondFactor]] = {
+    FactorKind.TOTP: "totp",
+    FactorKind.RECOVERY_CODE: "recovery_code",
+    FactorKind.PASSKEY: "passkey",
+}
 
 
 class FactorNeeded(TempestError):
@@ -88,6 +97,7 @@ class SignIn:
         factors: SecondFactors,
         tickets: Tickets,
         hooks: AccountHooks,
+        events: SecurityEvents,
         now: Callable[[], int] = now_us,
     ) -> None:
         self._store = store
@@ -95,25 +105,22 @@ class SignIn:
         self._factors = factors
         self._tickets = tickets
         self._hooks = hooks
+        self._events = events
         self._now = now
 
     async def with_password(self, identifier: str, password: str, visitor: Visitor) -> Account:
         """Check a password; app passwords are none here. Raises FactorNeeded when that is not enough."""
-        account = await self._prove(self._find(identifier), password, _REFUSED)
+        account = await self._prove(self._find(identifier), password, visitor)
         if is_blocked(account):
             raise account_takedown(account.status)
         self._ask_for_factor(account, TicketUse.SIGN_IN, visitor)
-        entry = Entry(account=account, scope=Scope.ACCESS)
-        self._ask_policies(entry, visitor)
-        self.tell(entry, visitor)
+        await self._let_in(Entry(account=account, scope=Scope.ACCESS), visitor)
         return account
 
     async def with_factor(self, ticket: str, answer: FactorAnswer, visitor: Visitor) -> Account:
         """Finish what FactorNeeded began; raise AuthenticationRequired for a wrong answer or a ticket past its time."""
         account, factor = await self._take_factor(ticket, TicketUse.SIGN_IN, answer, visitor)
-        entry = Entry(account=account, scope=Scope.ACCESS, factor=factor, factor_at=self._now())
-        self._ask_policies(entry, visitor)
-        self.tell(entry, visitor)
+        await self._let_in(Entry(account=account, scope=Scope.ACCESS, factor=factor, factor_at=self._now()), visitor)
         return account
 
     def ask_again(self, ticket: str, visitor: Visitor) -> FactorNeeded:
@@ -124,7 +131,7 @@ class SignIn:
 
     async def confirm(self, did: Did, password: str, visitor: Visitor) -> None:
         """Check the password of somebody who is signed in already; raises FactorNeeded as `with_password` does."""
-        account = await self._prove(self._store.accounts.get(did), password, "That is not the password")
+        account = await self.own_password(did, password, visitor, "That is not the password")
         self._ask_for_factor(account, TicketUse.CONFIRM, visitor)
 
     async def confirm_with_factor(self, did: Did, ticket: str, answer: FactorAnswer, visitor: Visitor) -> None:
@@ -152,15 +159,19 @@ class SignIn:
             TooManyTries: there were too many wrong codes.
             AccountTakedown: the account was taken down, and no narrow session was asked for.
         """
-        entry = await self._open(self._find(identifier), password)
+        entry = await self._open(self._find(identifier), password, visitor)
         if entry.scope is Scope.TAKENDOWN and not allow_takendown:
             raise account_takedown(entry.account.status)
         if entry.app_password is None:
             factor = await self.require_code(entry.account.did, code, visitor)
             if factor is not None:
                 entry = Entry(account=entry.account, scope=entry.scope, factor=factor, factor_at=self._now())
-        self._ask_policies(entry, visitor)
+        check_sign_in(self._hooks, _signing_in(entry, visitor))
         return entry
+
+    async def own_password(self, did: Did, password: str, visitor: Visitor, refusal: str) -> Account:
+        """Check an account's own password and nothing more; AuthenticationRequired is raised with the words given."""
+        return await self._prove(self._store.accounts.get(did), password, visitor, refusal)
 
     async def require_code(self, did: Did, code: str | None, visitor: Visitor) -> FactorKind | None:
         """Take the code of an account that has a second factor, after its password; None for one that has none.
@@ -190,13 +201,19 @@ class SignIn:
 
     def tell(self, entry: Entry, visitor: Visitor) -> None:
         """Tell plugins of a sign-in that succeeded."""
-        self._hooks.notify("signed_in", **_described(entry, visitor))
+        tell_signed_in(self._hooks, _signing_in(entry, visitor))
 
-    def _ask_policies(self, entry: Entry, visitor: Visitor) -> None:
-        # Asked last, lest strangers hear of accounts.
-        refusal = self._hooks.first_refusal("check_sign_in", **_described(entry, visitor))
-        if refusal is not None:
-            raise Forbidden(refusal)
+    async def _let_in(self, entry: Entry, visitor: Visitor) -> None:
+        check_sign_in(self._hooks, _signing_in(entry, visitor))
+        told = described(entry, visitor.surface)
+        await self._events.note(
+            entry.account.did,
+            EventKind.SIGNED_IN,
+            client_ip=visitor.client_ip,
+            user_agent=visitor.user_agent,
+            **told,
+        )
+        self.tell(entry, visitor)
 
     def _ask_for_factor(self, account: Account, use: TicketUse, visitor: Visitor) -> None:
         kinds = self._factors.kinds(account.did)
@@ -225,32 +242,48 @@ class SignIn:
             return None
         return self._store.accounts.get(name) if isinstance(name, Did) else self._store.accounts.by_handle(name)
 
-    async def _open(self, account: Account | None, password: str) -> Entry:
-        if account is not None and len(password) <= MAX_LOGIN_LENGTH and not is_blocked(account):
-            # Looked at first: the bots that use them log in often, and a look-up costs nothing.
-            found = self._store.app_passwords.with_hash(account.did, hash_app_password(account.did, password))
-            if found is not None:
-                scope = Scope.APP_PASS_PRIVILEGED if found.privileged else Scope.APP_PASS
-                return Entry(account=account, scope=scope, app_password=found)
-        account = await self._prove(account, password, _REFUSED)
+    async def _open(self, account: Account | None, password: str, visitor: Visitor) -> Entry:
+        _check_length(password)
+        did = _NOBODY if account is None else account.did
+        # Looked at first: the bots that use them log in often, and a look-up costs nothing.
+        found = self._store.app_passwords.with_hash(did, hash_app_password(did, password))
+        if account is not None and found is not None and not is_blocked(account):
+            scope = Scope.APP_PASS_PRIVILEGED if found.privileged else Scope.APP_PASS
+            return Entry(account=account, scope=scope, app_password=found)
+        account = await self._prove(account, password, visitor)
         return Entry(account=account, scope=Scope.TAKENDOWN if is_blocked(account) else Scope.ACCESS)
 
-    async def _prove(self, account: Account | None, password: str, refusal: str) -> Account:
-        """Check an account's own password."""
-        if len(password) > MAX_LOGIN_LENGTH:
-            raise AuthenticationRequired("Password too long. Consider resetting your password.")
+    async def _prove(
+        self, account: Account | None, password: str, visitor: Visitor, refusal: str = _REFUSED
+    ) -> Account:
+        _check_length(password)
         proven = None if account is None else account.password_hash
         is_right = await self._passwords.verify(proven, password)
         # Looked up anew: while it was checked the password may have been changed, which ends what the old one opens.
-        now = None if account is None else self._store.accounts.get(account.did)
-        if not is_right or now is None or not hmac.compare_digest(now.password_hash or "", proven or ""):
-            raise AuthenticationRequired(refusal)
-        return now
+        now = self._store.accounts.get(_NOBODY if account is None else account.did)
+        if is_right and now is not None and now.password_hash == proven:
+            return now
+        if account is not None:
+            self._events.count_failure(account.did, EventKind.SIGN_IN_FAILED, visitor)
+        raise AuthenticationRequired(refusal)
 
 
-def _described(entry: Entry, visitor: Visitor) -> dict[str, object]:
-    """Say to plugins who signs in; the password itself is none of it."""
-    method: SignInMethod = "password" if entry.app_password is None else "app_password"
-    account = entry.account
-    handle = None if account.handle is None else str(account.handle)
-    return {"did": str(account.did), "handle": handle, "client_ip": visitor.client_ip, "method": method}
+def _check_length(password: str) -> None:
+    if len(password) > MAX_LOGIN_LENGTH:
+        raise AuthenticationRequired("Password too long. Consider resetting your password.")
+
+
+def described(entry: Entry, door: SignInSurface) -> dict[str, str]:
+    """Give what is noted of a sign-in among the security events."""
+    return {"door": door} if entry.factor is None else {"door": door, "factor": entry.factor.value}
+
+
+def _signing_in(entry: Entry, visitor: Visitor) -> SigningIn:
+    return SigningIn(
+        account=entry.account,
+        client_ip=visitor.client_ip,
+        method="password" if entry.app_password is None else "app_password",
+        surface=visitor.surface,
+        second_factor=None if entry.factor is None else _FACTORS[entry.factor],
+        client_id=visitor.client_id,
+    )

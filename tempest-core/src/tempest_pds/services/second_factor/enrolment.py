@@ -12,10 +12,12 @@ from tempest_pds.services.errors import AccountMissing, AuthenticationRequired, 
 from tempest_pds.services.second_factor import recovery_codes, totp
 from tempest_pds.services.second_factor.factor import FactorKind
 from tempest_pds.services.second_factor.passkeys import NewKey, PasskeyCeremonies
-from tempest_pds.services.second_factor.second_factors import SecondFactors, SecurityNotes
+from tempest_pds.services.second_factor.second_factors import SecondFactors
 from tempest_pds.services.second_factor.tickets import Tickets, TicketUse
+from tempest_pds.services.second_factor.visitor import Visitor
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import now_us
-from tempest_pds.services.visitor import Visitor
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.account.passkeys import Passkey, PasskeyExists
@@ -83,7 +85,7 @@ class Enrolment:
         factors: SecondFactors,
         passkeys: PasskeyCeremonies,
         tickets: Tickets,
-        events: SecurityNotes,
+        events: SecurityEvents,
         server: str,
         now: Callable[[], int] = now_us,
     ) -> None:
@@ -126,13 +128,13 @@ class Enrolment:
             InvalidRequest: there is nothing to confirm.
         """
         codes = await self._writer.run(self._confirm_secret, did, "".join(code.split()))
-        await self._note(did, "factor_added", visitor, factor=FactorKind.TOTP)
+        await self._note(did, EventKind.SECOND_FACTOR_ADDED, visitor, factor=FactorKind.TOTP)
         return codes
 
     async def remove_app(self, did: Did, visitor: Visitor) -> None:
         """Remove the authenticator app. That it is gone already is no error."""
         if await self._writer.run(self._remove, did, self._store.totp_secrets.delete):
-            await self._note(did, "factor_removed", visitor, factor=FactorKind.TOTP)
+            await self._note(did, EventKind.SECOND_FACTOR_REMOVED, visitor, factor=FactorKind.TOTP)
 
     # Passkeys
 
@@ -160,7 +162,7 @@ class Enrolment:
             raise InvalidRequest("The passkey's answer could not be read. Try again.")
         name = _checked_name(name)
         codes = await self._writer.run(self._store_passkey, did, name, key)
-        await self._note(did, "factor_added", visitor, factor=FactorKind.PASSKEY, name=name)
+        await self._note(did, EventKind.SECOND_FACTOR_ADDED, visitor, factor=FactorKind.PASSKEY, name=name)
         return codes
 
     async def rename_passkey(self, did: Did, credential_id: bytes, name: str) -> None:
@@ -176,24 +178,26 @@ class Enrolment:
             return self._store.passkeys.delete(owner, credential_id)
 
         if passkey is not None and await self._writer.run(self._remove, did, remove):
-            await self._note(did, "factor_removed", visitor, factor=FactorKind.PASSKEY, name=passkey.name)
+            await self._note(
+                did, EventKind.SECOND_FACTOR_REMOVED, visitor, factor=FactorKind.PASSKEY, name=passkey.name
+            )
 
     # Recovery codes, and all of it
 
     async def renew_codes(self, did: Did, visitor: Visitor) -> list[str]:
         """Make new recovery codes, which end the old ones; raise InvalidRequest without a second factor."""
         codes = await self._writer.run(self._renew_codes, did)
-        await self._note(did, "recovery_codes_made", visitor)
+        await self._note(did, EventKind.RECOVERY_CODES_MADE, visitor)
         return codes
 
     async def turn_off(self, did: Did) -> bool:
         """Remove every second factor, for an owner who has lost them all; tell whether there was one."""
         was_on = await self._writer.run(self._remove_all, did)
         if was_on:
-            await self._events.note(did, "factor_removed", factor="all", by="operator")
+            await self._events.note(did, EventKind.SECOND_FACTOR_REMOVED, factor="all", by="operator")
         return was_on
 
-    async def _note(self, did: Did, kind: str, visitor: Visitor, **detail: str) -> None:
+    async def _note(self, did: Did, kind: EventKind, visitor: Visitor, **detail: str) -> None:
         await self._events.note(did, kind, client_ip=visitor.client_ip, user_agent=visitor.user_agent, **detail)
 
     def _account(self, did: Did) -> Account:

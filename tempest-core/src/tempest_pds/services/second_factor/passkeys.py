@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from tempest_pds.protocol.syntax.did import Did
@@ -142,7 +142,7 @@ def _credential(passkey: Passkey) -> AttestedCredentialData:
     from fido2.cose import CoseKey
     from fido2.webauthn import AttestedCredentialData
 
-    key = CoseKey.parse(cbor.decode(passkey.public_key))
+    key = CoseKey.parse(cast("Mapping[int, Any]", cbor.decode(passkey.public_key)))
     return AttestedCredentialData.create(_NO_MODEL, passkey.credential_id, key)
 
 

@@ -8,7 +8,7 @@ accepts it: a time step, a recovery code, and a passkey's answer, by the moment 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
@@ -23,8 +23,10 @@ from tempest_pds.services.second_factor.guesses import (
     Guesses,
     Window,
 )
+from tempest_pds.services.second_factor.visitor import Visitor
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import now_us
-from tempest_pds.services.visitor import Visitor
 from tempest_pds.stores.account.account_store import AccountStore
 
 if TYPE_CHECKING:
@@ -33,16 +35,6 @@ if TYPE_CHECKING:
 
 _SECOND: Final = 1_000_000
 _LONGEST: Final = 100
-
-
-class SecurityNotes(Protocol):
-    """Where it is noted what happened to the safety of an account: `security_events.SecurityEvents`."""
-
-    async def note(
-        self, did: Did, kind: str, *, client_ip: str | None = None, user_agent: str | None = None, **detail: str
-    ) -> None:
-        """Note an event."""
-        ...
 
 
 class SecondFactors:
@@ -59,7 +51,7 @@ class SecondFactors:
         store: AccountStore,
         writer: AccountWriter,
         passkeys: PasskeyCeremonies,
-        events: SecurityNotes,
+        events: SecurityEvents,
         guesses: Guesses,
         address_key: Callable[[str], str],
         now: Callable[[], int] = now_us,
@@ -94,9 +86,7 @@ class SecondFactors:
         passkeys = self._store.passkeys.list(ticket.did)
         return self._passkeys.request(passkeys, ticket.challenge) if passkeys else None
 
-    async def check(
-        self, did: Did, answer: FactorAnswer, visitor: Visitor, ticket: Ticket | None = None
-    ) -> FactorKind:
+    async def check(self, did: Did, answer: FactorAnswer, visitor: Visitor, ticket: Ticket | None = None) -> FactorKind:
         """Take a second factor, and use it up; give its kind.
 
         Args:
@@ -122,19 +112,14 @@ class SecondFactors:
         elif kind is FactorKind.TOTP:
             is_right = await self._writer.run(self._use_totp, did, code)
         else:
-            is_right = await self._writer.run(self._use_recovery_code, did, code)
+            is_right = await self._writer.run(self._use_recovery_code, did, code, visitor)
         if not is_right:
-            await self._note(did, "factor_refused", visitor, factor=kind)
+            self._events.count_failure(did, EventKind.SECOND_FACTOR_FAILED, visitor)
             raise _wrong()
         self._guesses.give_back(counted)
-        if kind is FactorKind.RECOVERY_CODE:
-            left = self._store.recovery_codes.count(did)
-            await self._note(did, "recovery_code_used", visitor, left=str(left))
         return kind
 
-    def _counted(
-        self, did: Did, kind: FactorKind, visitor: Visitor, ticket: Ticket | None
-    ) -> list[tuple[Window, str]]:
+    def _counted(self, did: Did, kind: FactorKind, visitor: Visitor, ticket: Ticket | None) -> list[tuple[Window, str]]:
         counted: list[tuple[Window, str]] = []
         if ticket is not None:
             counted.append((BY_TICKET, ticket.id))
@@ -143,9 +128,6 @@ class SecondFactors:
         if kind is FactorKind.TOTP:
             counted += [(BY_ACCOUNT, did), (BY_ACCOUNT_PER_DAY, did)]
         return counted
-
-    async def _note(self, did: Did, kind: str, visitor: Visitor, **detail: str) -> None:
-        await self._events.note(did, kind, client_ip=visitor.client_ip, user_agent=visitor.user_agent, **detail)
 
     # In the thread that writes accounts
 
@@ -160,9 +142,13 @@ class SecondFactors:
                 self._store.totp_secrets.use(did, confirmed_at=secret.confirmed_at, step=step)
         return step is not None
 
-    def _use_recovery_code(self, did: Did, code: str) -> bool:
+    def _use_recovery_code(self, did: Did, code: str, visitor: Visitor) -> bool:
+        codes = self._store.recovery_codes
         with self._store.transaction():
-            return self._store.recovery_codes.use(did, recovery_codes.hash_code(did, code))
+            is_right = codes.use(did, recovery_codes.hash_code(did, code))
+            if is_right:
+                self._events.add(did, EventKind.RECOVERY_CODE_USED, visitor, left=str(codes.count(did)))
+        return is_right
 
     def _use_passkey(self, did: Did, answer: str, ticket: Ticket) -> bool:
         with self._store.transaction():

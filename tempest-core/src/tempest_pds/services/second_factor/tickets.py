@@ -67,9 +67,7 @@ class Tickets:
         identifier, now = secrets.token_urlsafe(12), self._now()
         claims = {"sub": account.did, "use": use, "at": now, "jti": identifier, "bound_to": _bound_to(account, browser)}
         text = jwt.encode_hs256({"typ": _TYPE}, claims, self._signing)
-        return text, Ticket(
-            id=identifier, did=account.did, use=use, issued_at=now, challenge=self._challenge(text)
-        )
+        return text, Ticket(id=identifier, did=account.did, use=use, issued_at=now, challenge=self._challenge(text))
 
     def check(
         self, text: str, uses: Collection[TicketUse], browser: bytes, find: Callable[[Did], Account | None]

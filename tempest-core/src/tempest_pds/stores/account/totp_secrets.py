@@ -62,6 +62,4 @@ class TotpSecrets:
 
 
 def _totp_secret(row: Row) -> TotpSecret:
-    return TotpSecret(
-        did=Did(row[0]), secret=bytes(row[1]), created_at=row[2], confirmed_at=row[3], last_step=row[4]
-    )
+    return TotpSecret(did=Did(row[0]), secret=bytes(row[1]), created_at=row[2], confirmed_at=row[3], last_step=row[4])
