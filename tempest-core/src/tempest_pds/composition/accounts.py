@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tempest_pds.composition.data import OpenedData
 from tempest_pds.composition.network import Network
+from tempest_pds.http.client_address import limit_key
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.tid import TidClock
 from tempest_pds.services.account_hooks import AccountHooks
@@ -29,11 +30,19 @@ from tempest_pds.services.password_change import PasswordChange
 from tempest_pds.services.password_reset import PasswordReset
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.plc_operations import PlcOperations
+from tempest_pds.services.second_factor.enrolment import Enrolment
+from tempest_pds.services.second_factor.guesses import Guesses
+from tempest_pds.services.second_factor.passkeys import PasskeyCeremonies
+from tempest_pds.services.second_factor.second_factors import SecondFactors
+from tempest_pds.services.second_factor.step_up import StepUp
+from tempest_pds.services.second_factor.tickets import Tickets
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Sessions
+from tempest_pds.services.sign_in import SignIn
 from tempest_pds.services.sign_up import SignUp, SignUpRules
 from tempest_pds.services.tokens import Tokens
 from tempest_pds.settings import Settings
+from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.key_files import KeyFiles
 
 
@@ -46,6 +55,10 @@ class AccountServices:
     """
 
     accounts: Accounts
+    sign_in: SignIn
+    second_factors: SecondFactors
+    enrolment: Enrolment
+    step_up: StepUp
     sessions: Sessions
     app_passwords: AppPasswords
     browsers: Browsers
@@ -83,7 +96,8 @@ def make_accounts(
     secret = _token_secret(settings, data.keys)
     tokens = Tokens(secret, Did.parse(settings.service_did))
     events = SecurityEvents(data.accounts, writer)
-    sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids, hooks, events)
+    doors = _make_doors(settings, data.accounts, writer, passwords, hooks, events, secret)
+    sessions = Sessions(data.accounts, writer, tokens, doors.sign_in, network.dids, events)
     invites = Invites(data.accounts, writer, settings.hostname)
     identities = Identities(
         store=data.accounts,
@@ -172,6 +186,10 @@ def make_accounts(
     )
     return AccountServices(
         accounts=accounts,
+        sign_in=doors.sign_in,
+        second_factors=doors.factors,
+        enrolment=doors.enrolment,
+        step_up=StepUp(doors.factors),
         sessions=sessions,
         app_passwords=AppPasswords(data.accounts, writer),
         browsers=Browsers(data.accounts, writer),
@@ -188,6 +206,44 @@ def make_accounts(
         page_key=hmac.new(secret, b"pages for people", "sha256").digest(),
         security_events=events,
         resolution=IdentityResolution(data.accounts, network.dids, network.handles, network.rules),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """What takes passwords and second factors."""
+
+    sign_in: SignIn
+    factors: SecondFactors
+    enrolment: Enrolment
+
+
+def _make_doors(
+    settings: Settings,
+    store: AccountStore,
+    writer: AccountWriter,
+    passwords: Passwords,
+    hooks: AccountHooks,
+    events: SecurityEvents,
+    secret: bytes,
+) -> _Doors:
+    passkeys = PasskeyCeremonies(settings.public_url)
+    tickets = Tickets(secret)
+    factors = SecondFactors(
+        store=store, writer=writer, passkeys=passkeys, events=events, guesses=Guesses(), address_key=limit_key
+    )
+    return _Doors(
+        sign_in=SignIn(store=store, passwords=passwords, factors=factors, tickets=tickets, hooks=hooks, events=events),
+        factors=factors,
+        enrolment=Enrolment(
+            store=store,
+            writer=writer,
+            factors=factors,
+            passkeys=passkeys,
+            tickets=tickets,
+            events=events,
+            server=settings.hostname,
+        ),
     )
 
 

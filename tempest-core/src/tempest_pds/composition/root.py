@@ -247,6 +247,7 @@ async def open_services(
         outbox=mail,
         texts=accounts.mail_texts,
         codes=accounts.email_codes,
+        sign_in=accounts.sign_in,
     )
     upkeep = Upkeep(
         log=log,
@@ -297,6 +298,10 @@ async def open_services(
         lexicons=lexicons,
         hosting=hosting,
         accounts=accounts.accounts,
+        sign_in=accounts.sign_in,
+        second_factors=accounts.second_factors,
+        enrolment=accounts.enrolment,
+        step_up=accounts.step_up,
         sessions=accounts.sessions,
         app_passwords=accounts.app_passwords,
         browsers=accounts.browsers,

@@ -10,6 +10,7 @@ from tempest_pds.http.errors import XrpcError
 from tempest_pds.services.credentials import Credentials
 from tempest_pds.services.errors import MethodNotImplemented
 from tempest_pds.services.origin import Origin
+from tempest_pds.services.second_factor.visitor import Visitor
 
 if TYPE_CHECKING:
     from tempest_pds.http.answers import Stream
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
     from tempest_pds.services.repos import Repos
+    from tempest_pds.services.second_factor.enrolment import Enrolment
+    from tempest_pds.services.second_factor.second_factors import SecondFactors
+    from tempest_pds.services.second_factor.step_up import StepUp
     from tempest_pds.services.security_events import SecurityEvents
     from tempest_pds.services.server_status import ServerStatus
     from tempest_pds.services.service_auth import ServiceAuth
@@ -103,6 +107,10 @@ class Services:
     server: ServerInfo
     lexicons: Lexicons
     accounts: Accounts
+    sign_in: SignIn
+    second_factors: SecondFactors
+    enrolment: Enrolment
+    step_up: StepUp
     sessions: Sessions
     app_passwords: AppPasswords
     browsers: Browsers
@@ -202,6 +210,12 @@ class Call:
         """Where the call comes from."""
         agent = self.headers.get(b"user-agent")
         return Origin(client_ip=self.client_ip, user_agent=None if agent is None else agent.decode("utf-8", "replace"))
+
+    @property
+    def visitor(self) -> Visitor:
+        """Who calls, as those are told it who take passwords."""
+        origin = self.origin
+        return Visitor(client_ip=origin.client_ip, user_agent=origin.user_agent, surface="api")
 
     @property
     def views(self) -> Proxy:
