@@ -77,6 +77,7 @@ class Opened:
     admin_tokens: AdminTokens
     hosting: Hosting
     directory: Directory
+    page_key: bytes
     plugins: PluginManager
     measurements: TelemetryExporter | None = None
 
@@ -253,6 +254,7 @@ async def open_services(
         repo_list=repo_list,
         blobs=blobs,
         sessions=accounts.sessions,
+        browsers=accounts.browsers,
         email_codes=accounts.email_codes,
         quarantine=office.quarantine,
         deletions=office.deletion,
@@ -293,6 +295,7 @@ async def open_services(
         accounts=accounts.accounts,
         sessions=accounts.sessions,
         app_passwords=accounts.app_passwords,
+        browsers=accounts.browsers,
         invites=accounts.invites,
         email_codes=accounts.email_codes,
         email_addresses=accounts.email_addresses,
@@ -350,6 +353,7 @@ async def open_services(
         admin_tokens=_admin_token(settings, data.keys, passwords, control_token),
         hosting=hosting,
         directory=HostedDirectory(data.accounts, network.documents),
+        page_key=accounts.page_key,
         plugins=plugins,
         measurements=adapters.measurements(),
     )

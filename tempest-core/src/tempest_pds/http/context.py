@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.app_passwords import AppPasswords
     from tempest_pds.services.backup.maker import BackupMaker
     from tempest_pds.services.blobs import Blobs
+    from tempest_pds.services.browsers import Browsers
     from tempest_pds.services.email_addresses import EmailAddresses
     from tempest_pds.services.email_codes import EmailCodes
     from tempest_pds.services.firehose import Firehose
@@ -98,6 +99,7 @@ class Services:
     accounts: Accounts
     sessions: Sessions
     app_passwords: AppPasswords
+    browsers: Browsers
     invites: Invites
     email_codes: EmailCodes
     email_addresses: EmailAddresses

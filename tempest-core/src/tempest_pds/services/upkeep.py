@@ -12,6 +12,7 @@ import structlog
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_deletion import AccountDeletion
 from tempest_pds.services.blobs import Blobs
+from tempest_pds.services.browsers import Browsers
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.due_deletions import DueDeletions
 from tempest_pds.services.email_codes import EmailCodes
@@ -54,6 +55,7 @@ class Upkeep:
         repo_list: RepoList,
         blobs: Blobs,
         sessions: Sessions,
+        browsers: Browsers,
         email_codes: EmailCodes,
         quarantine: Quarantine,
         deletions: AccountDeletion,
@@ -67,6 +69,7 @@ class Upkeep:
         self._repo_list = repo_list
         self._blobs = blobs
         self._sessions = sessions
+        self._browsers = browsers
         self._email_codes = email_codes
         self._quarantine = quarantine
         self._deletions = deletions
@@ -102,10 +105,11 @@ class Upkeep:
         await self._due_deletions.run()
 
     async def sweep(self) -> None:
-        """Forget events, sessions, codes and reserved keys past their time, and remove blobs unused for a day."""
+        """Forget events, sessions, sign-ins, codes and keys past their time, and remove blobs unused for a day."""
         before = int((time.time() - self._retention) * 1_000_000)
         await self._log.call(lambda: self._sequencer.prune_before(before))
         await self._sessions.forget_expired()
+        await self._browsers.forget_expired()
         await self._email_codes.forget_expired()
         await self._deletions.resume()
         await asyncio.to_thread(self._keys.forget_unclaimed_keys, time.time())

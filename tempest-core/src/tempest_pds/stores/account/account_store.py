@@ -8,6 +8,7 @@ from tempest_pds.stores.account.account_deletions import AccountDeletions
 from tempest_pds.stores.account.account_schema import SCHEMA
 from tempest_pds.stores.account.accounts import Accounts
 from tempest_pds.stores.account.app_passwords import AppPasswords
+from tempest_pds.stores.account.browsers import Browsers
 from tempest_pds.stores.account.email_tokens import EmailTokens
 from tempest_pds.stores.account.invite_codes import InviteCodes
 from tempest_pds.stores.account.mail_outbox import WaitingMails
@@ -31,6 +32,7 @@ class AccountStore:
         self.account_deletions = AccountDeletions(self.database)
         self.refresh_tokens = RefreshTokens(self.database)
         self.app_passwords = AppPasswords(self.database, self.refresh_tokens)
+        self.browsers = Browsers(self.database)
         self.invite_codes = InviteCodes(self.database)
         self.email_tokens = EmailTokens(self.database)
         self.reserved_handles = ReservedHandles(self.database)
