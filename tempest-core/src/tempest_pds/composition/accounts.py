@@ -27,6 +27,7 @@ from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.password_reset import PasswordReset
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.plc_operations import PlcOperations
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.sign_up import SignUp, SignUpRules
 from tempest_pds.services.tokens import Tokens
@@ -56,6 +57,7 @@ class AccountServices:
     plc_operations: PlcOperations
     sign_up: SignUp
     page_key: bytes
+    security_events: SecurityEvents
 
 
 def make_accounts(
@@ -76,7 +78,8 @@ def make_accounts(
     texts = MailTexts(settings.hostname, settings.contact_email)
     secret = _token_secret(settings, data.keys)
     tokens = Tokens(secret, Did.parse(settings.service_did))
-    sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids, hooks)
+    events = SecurityEvents(data.accounts, writer)
+    sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids, hooks, events)
     invites = Invites(data.accounts, writer, settings.hostname)
     identities = Identities(
         store=data.accounts,
@@ -174,6 +177,7 @@ def make_accounts(
         plc_operations=plc_operations,
         sign_up=sign_up,
         page_key=hmac.new(secret, b"pages for people", "sha256").digest(),
+        security_events=events,
         resolution=IdentityResolution(data.accounts, network.dids, network.handles, network.rules),
     )
 

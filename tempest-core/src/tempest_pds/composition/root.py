@@ -257,6 +257,7 @@ async def open_services(
         sessions=accounts.sessions,
         browsers=accounts.browsers,
         email_codes=accounts.email_codes,
+        security_events=accounts.security_events,
         quarantine=office.quarantine,
         deletions=office.deletion,
         keys=data.keys,
@@ -336,6 +337,7 @@ async def open_services(
         proxy=Forwarding(proxy, read_after_write),
         backups=backups.maker,
         account_listing=AccountListing(data.accounts, data.stores),
+        security_events=accounts.security_events,
         status=make_status(
             settings,
             data,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tempest_pds.http.errors import XrpcError
 from tempest_pds.services.credentials import Credentials
 from tempest_pds.services.errors import MethodNotImplemented
+from tempest_pds.services.origin import Origin
 
 if TYPE_CHECKING:
     from tempest_pds.http.answers import Stream
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
     from tempest_pds.services.repos import Repos
+    from tempest_pds.services.security_events import SecurityEvents
     from tempest_pds.services.server_status import ServerStatus
     from tempest_pds.services.service_auth import ServiceAuth
     from tempest_pds.services.sessions import Sessions
@@ -128,6 +130,7 @@ class Services:
     owner_deletion: OwnerDeletion
     status: ServerStatus
     account_listing: AccountListing
+    security_events: SecurityEvents
     mail: MailOutbox
     signing_keys: SigningKeys
     proxy: Proxy | None = None
@@ -187,6 +190,12 @@ class Call:
         """The credentials of a method that takes no anonymous calls."""
         assert self.credentials is not None, "the method's declared kind of authorisation guarantees a caller"
         return self.credentials
+
+    @property
+    def origin(self) -> Origin:
+        """Where the call comes from."""
+        agent = self.headers.get(b"user-agent")
+        return Origin(client_ip=self.client_ip, user_agent=None if agent is None else agent.decode("utf-8", "replace"))
 
     @property
     def views(self) -> Proxy:

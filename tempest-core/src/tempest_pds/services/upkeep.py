@@ -20,6 +20,7 @@ from tempest_pds.services.errors import NotFound
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repo_errors import RepoNotFound
 from tempest_pds.services.repo_list import RepoList
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.actor.stores import ActorStores
@@ -57,6 +58,7 @@ class Upkeep:
         sessions: Sessions,
         browsers: Browsers,
         email_codes: EmailCodes,
+        security_events: SecurityEvents,
         quarantine: Quarantine,
         deletions: AccountDeletion,
         keys: KeyFiles,
@@ -71,6 +73,7 @@ class Upkeep:
         self._sessions = sessions
         self._browsers = browsers
         self._email_codes = email_codes
+        self._security_events = security_events
         self._quarantine = quarantine
         self._deletions = deletions
         self._keys = keys
@@ -95,10 +98,11 @@ class Upkeep:
         await self.settle()
 
     async def settle(self) -> None:
-        """Put the repositories' files on the disk, so that a start has less to replay."""
+        """Put the repositories' files on the disk, so that a start has less to replay, and note failed sign-ins."""
         # The heads first: what changes after them is replayed at start, and noted then.
         await self._repo_list.flush()
         await self._log.settle()
+        await self._security_events.write_failures()
 
     async def delete_due(self) -> None:
         """Delete the accounts that their owners wanted deleted by now."""
@@ -111,6 +115,7 @@ class Upkeep:
         await self._sessions.forget_expired()
         await self._browsers.forget_expired()
         await self._email_codes.forget_expired()
+        await self._security_events.forget_old()
         await self._deletions.resume()
         await asyncio.to_thread(self._keys.forget_unclaimed_keys, time.time())
         for did in await asyncio.to_thread(lambda: list(self._stores.dids())):

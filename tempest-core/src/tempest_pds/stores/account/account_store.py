@@ -16,6 +16,7 @@ from tempest_pds.stores.account.pending_events import PendingEvents
 from tempest_pds.stores.account.refresh_tokens import RefreshTokens
 from tempest_pds.stores.account.repo_heads import RepoHeads
 from tempest_pds.stores.account.reserved_handles import ReservedHandles
+from tempest_pds.stores.account.security_events import SecurityEvents
 from tempest_pds.stores.database import Database, QueryObserver, Synchronous, Transaction
 
 
@@ -39,6 +40,7 @@ class AccountStore:
         self.pending_events = PendingEvents(self.database)
         self.waiting_mails = WaitingMails(self.database)
         self.repo_heads = RepoHeads(self.database)
+        self.security_events = SecurityEvents(self.database)
 
     def transaction(self) -> Transaction:
         """Make everything written in the `with` block happen together or not at all."""
