@@ -39,14 +39,15 @@ def authorize_page(http_method: Literal["GET", "POST"], segment: str) -> Callabl
             request_id = (visit.form if http_method == "POST" else visit.query).get("request", "")
             if http_method == "POST":
                 visit.here = with_query(f"{AUTHORIZE}/resume", {"request": request_id})
-            return await answered(visit, provider(visit).requests.resume(request_id, visit.browser), handler)
+            request = provider(visit).requests.resume(request_id, visit.browser)
+            return await answered(visit, request, handler, is_begun=True)
 
         return PeoplePage(http_method, f"{AUTHORIZE}/{segment}", resume)
 
     return declare
 
 
-async def answered(visit: Visit, request: Awaitable[OpenRequest], handler: Handler) -> Response:
+async def answered(visit: Visit, request: Awaitable[OpenRequest], handler: Handler, *, is_begun: bool) -> Response:
     """Answer for a request, be it with a refusal: to the client where it may hear of it, else to the person."""
     try:
         found = await request
@@ -55,7 +56,7 @@ async def answered(visit: Visit, request: Awaitable[OpenRequest], handler: Handl
     except RequestRefused as error:
         return carry(visit, error.response)
     except OAuthError as error:
-        return problem_page(visit, error)
+        return problem_page(visit, error, is_begun=is_begun)
 
 
 def provider(visit: Visit) -> Provider:

@@ -21,7 +21,8 @@ from tempest_pds.services.oauth.requests import OpenRequest
 @people_page("GET", AUTHORIZE)
 async def start(visit: Visit) -> Response:
     """Take a request, and go to the first page about it. Opening it again, as a reload does, is harmless."""
-    return await answered(visit, provider(visit).requests.open(visit.query, visit.browser), _begin)
+    request = provider(visit).requests.open(visit.query, visit.browser)
+    return await answered(visit, request, _begin, is_begun="request_uri" in visit.query)
 
 
 async def _begin(visit: Visit, request: OpenRequest) -> Response:
