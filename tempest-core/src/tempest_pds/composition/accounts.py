@@ -93,7 +93,7 @@ def make_accounts(
 ) -> AccountServices:
     """Make the services; nothing is opened."""
     texts = MailTexts(settings.hostname, settings.contact_email)
-    secret = _token_secret(settings, data.keys)
+    secret = token_secret(settings, data.keys)
     tokens = Tokens(secret, Did.parse(settings.service_did))
     events = SecurityEvents(data.accounts, writer)
     doors = _make_doors(settings, data.accounts, writer, passwords, hooks, events, secret)
@@ -247,7 +247,8 @@ def _make_doors(
     )
 
 
-def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:
+def token_secret(settings: Settings, keys: KeyFiles) -> bytes:
+    """Give the secret that tokens of sessions are made with; it is not in the database."""
     if settings.secret_key_base is not None:
         return settings.secret_key_base.encode()
     return keys.load_or_create("secret_key_base")

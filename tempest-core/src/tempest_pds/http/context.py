@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
-    from tempest_pds.services.oauth.signing_keys import SigningKeys
+    from tempest_pds.services.oauth.provider import Provider
     from tempest_pds.services.owner_deletion import OwnerDeletion
     from tempest_pds.services.password_change import PasswordChange
     from tempest_pds.services.password_reset import PasswordReset
@@ -146,7 +146,7 @@ class Services:
     account_listing: AccountListing
     security_events: SecurityEvents
     mail: MailOutbox
-    signing_keys: SigningKeys
+    oauth: Provider
     proxy: Proxy | None = None
 
 
