@@ -190,7 +190,7 @@ def test_the_methods_of_one_service_are_one_entry() -> None:
             for method in ("app.bsky.feed.getTimeline", "app.bsky.feed.getFeed", "com.example.a")
         )
     )
-    assert entry.lines == ("For: posts and feeds, your timeline too", "For requests named com.example.a")
+    assert entry.lines == ("For: posts, feeds and your timeline", "For requests named com.example.a")
     assert len(entry.values) == 3
 
 
@@ -213,9 +213,8 @@ def test_what_another_entry_allows_as_well_is_marked() -> None:
 def test_a_set_is_told_by_its_title_with_its_publisher_and_what_it_contains() -> None:
     known = permission_set(title="Notes", detail="Keep your notes.", permissions=CONTENTS)
     entry = entry_of(f"include:com.example.authBasic?aud={BLUESKY}", known)
-    assert (entry.title, entry.publisher) == ("Notes", "example.com")
+    assert (entry.title, entry.publisher, entry.detail) == ("Notes", "example.com", "Keep your notes.")
     assert entry.lines == (
-        "Keep your notes.",
         "Create, change and delete data of the kind com.example.note",
         "Use Bluesky (api.bsky.app) in your name",
         "For requests named com.example.getNotes",

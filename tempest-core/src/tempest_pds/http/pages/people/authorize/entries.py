@@ -38,7 +38,7 @@ class Entry:
         values: the scope values, in the client's spelling, that are granted or not together.
         fixed: whether it cannot be refused by itself.
         is_covered: whether all of it would be allowed by other entries as well.
-        publisher: the domain whose owner wrote the title, where that is a stranger; None for our own words.
+        publisher: the domain whose owner wrote the title and `detail`, where that is a stranger; None for our words.
     """
 
     group: str
@@ -50,6 +50,7 @@ class Entry:
     fixed: bool = False
     is_covered: bool = False
     publisher: str | None = None
+    detail: str | None = None
 
     @property
     def field(self) -> str:

@@ -77,7 +77,7 @@ class _Description:
         yield say("Everything at once")
         yield say("What you publish")
         yield say("Other services, in your name")
-        yield say("Sets of permissions")
+        yield say("Sets that others have put together")
         yield say("Your account")
         yield say("Your identity")
 
@@ -217,7 +217,7 @@ class _Description:
         say = self._say
         known = dict.fromkeys(words for words in map(method_words, methods) if words is not None)
         if known:
-            yield say("For: {subjects}", subjects=self._list([say(words) for words in known]))
+            yield say("For: {subjects}", subjects="; ".join(map(say, known)))
         unknown = list(dict.fromkeys(method for method in methods if method_words(method) is None))
         if unknown:
             yield say("For requests named {names}", names=self._list(unknown))
@@ -280,7 +280,7 @@ class _Description:
     def _include(self, include: IncludeScope, values: tuple[str, ...]) -> Entry:
         say = self._say
         publisher = ".".join(reversed(include.nsid.split(".")[:-1]))
-        group = say("Sets of permissions")
+        group = say("Sets that others have put together")
         known = self._sets.get(include.nsid)
         if known is None:
             return Entry(
@@ -298,14 +298,12 @@ class _Description:
         return Entry(
             group=group,
             title=title or say("The set of permissions {name}", name=include.nsid),
-            lines=(
-                *([detail] if detail else []),
-                *(lines or [say("There is nothing in it that can be allowed here.")]),
-            ),
+            lines=tuple(lines or [say("There is nothing in it that can be allowed here.")]),
             warning=next((entry.warning for entry in contained if entry.warning), None),
             values=values,
             danger=max((entry.danger for entry in contained), default=Danger.ORDINARY),
             publisher=publisher,
+            detail=detail or None,
         )
 
     def _contained(self, known: PermissionSet, include: IncludeScope) -> list[Entry]:
