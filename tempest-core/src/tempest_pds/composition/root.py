@@ -249,6 +249,7 @@ async def open_services(
         outbox=mail,
         texts=accounts.mail_texts,
         codes=accounts.email_codes,
+        sign_in=accounts.sign_in,
     )
     oauth_clients = make_oauth_clients(settings, data, network, stack)
     oauth = make_oauth(settings, data, writer, oauth_clients, PermissionSets())
@@ -301,13 +302,19 @@ async def open_services(
         lexicons=lexicons,
         hosting=hosting,
         accounts=accounts.accounts,
+        sign_in=accounts.sign_in,
+        second_factors=accounts.second_factors,
+        enrolment=accounts.enrolment,
+        step_up=accounts.step_up,
         sessions=accounts.sessions,
         app_passwords=accounts.app_passwords,
         browsers=accounts.browsers,
+        api_sessions=accounts.api_sessions,
         invites=accounts.invites,
         email_codes=accounts.email_codes,
         email_addresses=accounts.email_addresses,
         password_reset=accounts.password_reset,
+        password_change=accounts.password_change,
         plc_operations=accounts.plc_operations,
         service_auth=service_auth,
         identities=accounts.identities,

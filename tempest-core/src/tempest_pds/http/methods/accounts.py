@@ -12,6 +12,7 @@ from tempest_pds.http.rate_limits import DAY, HOUR, MINUTE, Limit, by_account
 from tempest_pds.http.xrpc import procedure, query
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.credentials import Scope
+from tempest_pds.services.errors import InvalidRequest
 from tempest_pds.services.sign_up import NewAccount
 
 SIGN_UPS: Final = Limit("sign-up", 100, 5 * MINUTE)
@@ -62,6 +63,8 @@ async def activate_account(call: Call) -> Answer:
 @procedure("com.atproto.server.deactivateAccount", auth=FULL.also(Scope.TAKENDOWN), limits=(DEACTIVATIONS,))
 async def deactivate_account(call: Call) -> Answer:
     """Take an account off the network, to come back or to move; `deleteAfter` deletes it, after a day at least."""
+    if call.input.get("deleteAfter") is not None:
+        call.services.step_up.check(call.caller)
     await call.services.accounts.deactivate(call.caller.account, call.input.get("deleteAfter"))
     return None
 
@@ -73,15 +76,22 @@ async def deactivate_account(call: Call) -> Answer:
 )
 async def request_account_delete(call: Call) -> Answer:
     """Mail the account's owner the code that a deletion takes."""
+    call.services.step_up.check(call.caller)
     await call.services.owner_deletion.request(call.caller.account)
     return None
 
 
 @procedure("com.atproto.server.deleteAccount", auth=NONE, limits=(DELETIONS,))
 async def delete_account(call: Call) -> Answer:
-    """Delete an account and all that it has, for good: with its password and a mailed code."""
-    did = Did(call.input["did"])
-    await call.services.owner_deletion.delete(did, call.input["password"], call.input["token"])
+    """Delete an account and all that it has, for good: with its password, a mailed code, and its second factor."""
+    given = call.input
+    # Not in the lexicon, which knows of a second factor at createSession alone.
+    factor_code = given.get("authFactorToken")
+    if factor_code is not None and not isinstance(factor_code, str):
+        raise InvalidRequest("Input/authFactorToken must be a string")
+    await call.services.owner_deletion.delete(
+        Did(given["did"]), given["password"], given["token"], call.visitor, factor_code
+    )
     return None
 
 

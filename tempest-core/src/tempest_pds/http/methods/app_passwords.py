@@ -11,6 +11,7 @@ from tempest_pds.http.xrpc import procedure, query
 @procedure("com.atproto.server.createAppPassword", auth=FULL.refusing_takendown())
 async def create_app_password(call: Call) -> Answer:
     """Make a password for one app."""
+    call.services.step_up.check(call.caller)
     made = await call.services.app_passwords.create(
         call.caller.account, call.input["name"], privileged=call.input.get("privileged", False)
     )

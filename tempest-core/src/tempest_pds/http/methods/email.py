@@ -41,12 +41,14 @@ async def confirm_email(call: Call) -> Answer:
 @procedure("com.atproto.server.requestEmailUpdate", auth=FULL.refusing_takendown(), limits=UPDATE_REQUESTS)
 async def request_email_update(call: Call) -> Answer:
     """Mail the code that a change of address takes, if it takes one."""
+    call.services.step_up.check(call.caller)
     return {"tokenRequired": await call.services.email_addresses.request_change(call.caller.account)}
 
 
 @procedure("com.atproto.server.updateEmail", auth=FULL.refusing_takendown(), limits=(UPDATES,))
 async def update_email(call: Call) -> Answer:
     """Give the account another address."""
+    call.services.step_up.check(call.caller)
     given = call.input
     await call.services.email_addresses.change(call.caller.account, given["email"], given.get("token"))
     return None

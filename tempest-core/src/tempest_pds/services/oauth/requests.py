@@ -73,7 +73,7 @@ class OpenRequest:
     Attributes:
         id: names the request to the browser at work on it; a secret between the two.
         scopes: what was asked for, as far as it is understood here.
-        expires_at: in microseconds since 1970.
+        created_at: when the client asked, in microseconds since 1970; `expires_at` likewise.
     """
 
     id: str
@@ -81,6 +81,7 @@ class OpenRequest:
     client_auth: ClientAuth
     parameters: AuthorizationParameters
     scopes: ScopeSet
+    created_at: int
     expires_at: int
 
 
