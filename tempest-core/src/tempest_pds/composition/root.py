@@ -220,6 +220,7 @@ async def open_services(
         mail_goes_out=settings.is_local or sends_mail,
     )
     stack.push_async_callback(accounts.password_reset.close)
+    stack.push_async_callback(accounts.address_notices.close)
     whole_repos = Repos(
         stores=data.stores,
         repos=repos,
@@ -250,6 +251,7 @@ async def open_services(
         texts=accounts.mail_texts,
         codes=accounts.email_codes,
         sign_in=accounts.sign_in,
+        events=accounts.security_events,
     )
     oauth_clients = make_oauth_clients(settings, data, network, stack)
     oauth = make_oauth(settings, data, writer, oauth_clients, PermissionSets())

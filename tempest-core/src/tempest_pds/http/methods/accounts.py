@@ -56,7 +56,7 @@ async def check_account_status(call: Call) -> Answer:
 @procedure("com.atproto.server.activateAccount", auth=FULL, limits=(ACTIVATIONS,))
 async def activate_account(call: Call) -> Answer:
     """Activate an account whose DID points here."""
-    await call.services.accounts.activate(call.caller.account)
+    await call.services.accounts.activate(call.caller.account, call.origin)
     return None
 
 
@@ -65,7 +65,7 @@ async def deactivate_account(call: Call) -> Answer:
     """Take an account off the network, to come back or to move; `deleteAfter` deletes it, after a day at least."""
     if call.input.get("deleteAfter") is not None:
         call.services.step_up.check(call.caller)
-    await call.services.accounts.deactivate(call.caller.account, call.input.get("deleteAfter"))
+    await call.services.accounts.deactivate(call.caller.account, call.input.get("deleteAfter"), call.origin)
     return None
 
 
@@ -77,7 +77,7 @@ async def deactivate_account(call: Call) -> Answer:
 async def request_account_delete(call: Call) -> Answer:
     """Mail the account's owner the code that a deletion takes."""
     call.services.step_up.check(call.caller)
-    await call.services.owner_deletion.request(call.caller.account)
+    await call.services.owner_deletion.request(call.caller.account, call.origin)
     return None
 
 

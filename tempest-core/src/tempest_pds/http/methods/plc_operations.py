@@ -51,7 +51,7 @@ async def sign_plc_operation(call: Call) -> Answer:
     given = call.input
     call.services.step_up.check(call.caller)
     signed = await call.services.plc_operations.sign(
-        call.caller.account, given.get("token"), PlcChanges.from_input(given)
+        call.caller.account, given.get("token"), PlcChanges.from_input(given), call.origin
     )
     return {"operation": signed}
 
@@ -60,5 +60,5 @@ async def sign_plc_operation(call: Call) -> Answer:
 async def submit_plc_operation(call: Call) -> Answer:
     """Publish a signed change of the account's DID that leaves the account working."""
     call.services.step_up.check(call.caller)
-    await call.services.plc_operations.submit(call.caller.account, call.input["operation"])
+    await call.services.plc_operations.submit(call.caller.account, call.input["operation"], call.origin)
     return None
