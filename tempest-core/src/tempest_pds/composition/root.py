@@ -18,6 +18,7 @@ from tempest_pds.composition.hosted_directory import HostedDirectory
 from tempest_pds.composition.mail import open_mail
 from tempest_pds.composition.maintenance import make_maintenance
 from tempest_pds.composition.network import open_network
+from tempest_pds.composition.oauth_clients import make_oauth_clients
 from tempest_pds.composition.office import make_office
 from tempest_pds.composition.status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
@@ -278,6 +279,8 @@ async def open_services(
         ImageUrls(settings.public_url, settings.appview_cdn_url_pattern),
     )
 
+    oauth_clients = make_oauth_clients(settings, data, network, stack)
+
     await announcer.announce_pending()
     await office.deletion.resume_at_start()
     stack.push_async_callback(office.deletion.close)
@@ -326,6 +329,7 @@ async def open_services(
             revs=revs,
         ),
         mail=mail,
+        signing_keys=oauth_clients.keys,
         proxy=Forwarding(proxy, read_after_write),
         backups=backups.maker,
         account_listing=AccountListing(data.accounts, data.stores),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
+    from tempest_pds.services.oauth.signing_keys import SigningKeys
     from tempest_pds.services.owner_deletion import OwnerDeletion
     from tempest_pds.services.password_reset import PasswordReset
     from tempest_pds.services.plc_operations import PlcOperations
@@ -130,6 +131,7 @@ class Services:
     status: ServerStatus
     account_listing: AccountListing
     mail: MailOutbox
+    signing_keys: SigningKeys
     proxy: Proxy | None = None
 
 
