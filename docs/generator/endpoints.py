@@ -34,9 +34,9 @@ Methods lie below `/xrpc/`, as in `GET /xrpc/com.atproto.server.describeServer`.
 password; *by the account's password* leaves app passwords out. A *service token* is one that an account's own server
 has signed for this server and method. An *app* has an OAuth token, sent as `Authorization: DPoP` with a proof; beside
 `atproto` it needs the scope that is named, or a `transition:` scope that stands for it, where *any app* needs no more.
-A query or procedure of another service needs `rpc:` with the method and that service. The *administrator* gives the token whose hash is `TEMPEST_ADMIN_TOKEN_HASH`,
-as `Authorization: Basic` with the user name `admin`, or as `Bearer`. *Also* names callers who may do or see more than
-anybody.
+A query or procedure of another service needs `rpc:` with the method and that service. The *administrator* gives the
+token whose hash is `TEMPEST_ADMIN_TOKEN_HASH`, as `Authorization: Basic` with the user name `admin`, or as `Bearer`.
+*Also* names callers who may do or see more than anybody.
 
 **What it costs.** Every request counts against {GLOBAL.points:,} in 5 minutes for an address. *Points* count against
 {WRITES_PER_HOUR.points:,} an hour and {WRITES_PER_DAY.points:,} a day for an account. Whatever else a method counts

@@ -57,7 +57,7 @@ class DpopScheme:
         self._tokens = tokens
 
     def authenticate(self, call: Call, token: str) -> tuple[Credentials, ScopeSet]:
-        """Give the credentials of an app, and what it was granted; raise XrpcError with what the client needs to try again."""
+        """Give the credentials of an app, and what it was granted; raise XrpcError as clients understand it."""
         call.response_headers.append((b"dpop-nonce", self._proofs.nonce().encode("ascii")))
         try:
             grant = self._grant(call, token)
