@@ -136,12 +136,18 @@ def deployment(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield deploy(tmp_path_factory.mktemp("deployed"), node, stack, "the-administrator's-token-of-the-tests")
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """Where Chromium is."""
     executable = find_chromium()
     if executable is None:
         if os.environ.get("CI") == "true":
             pytest.fail("Chromium is not installed")
         pytest.skip("Chromium is not installed")
-    with Chromium(executable, tmp_path_factory.mktemp("profile")) as browser:
+    return executable
+
+
+@pytest.fixture(scope="module")
+def browser(browser_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium(browser_path, tmp_path_factory.mktemp("profile")) as browser:
         yield browser

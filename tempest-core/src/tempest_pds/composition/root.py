@@ -78,6 +78,7 @@ class Opened:
     admin_tokens: AdminTokens
     hosting: Hosting
     directory: Directory
+    page_key: bytes
     plugins: PluginManager
     measurements: TelemetryExporter | None = None
 
@@ -254,7 +255,9 @@ async def open_services(
         repo_list=repo_list,
         blobs=blobs,
         sessions=accounts.sessions,
+        browsers=accounts.browsers,
         email_codes=accounts.email_codes,
+        security_events=accounts.security_events,
         quarantine=office.quarantine,
         deletions=office.deletion,
         keys=data.keys,
@@ -296,6 +299,7 @@ async def open_services(
         accounts=accounts.accounts,
         sessions=accounts.sessions,
         app_passwords=accounts.app_passwords,
+        browsers=accounts.browsers,
         invites=accounts.invites,
         email_codes=accounts.email_codes,
         email_addresses=accounts.email_addresses,
@@ -333,6 +337,7 @@ async def open_services(
         proxy=Forwarding(proxy, read_after_write),
         backups=backups.maker,
         account_listing=AccountListing(data.accounts, data.stores),
+        security_events=accounts.security_events,
         status=make_status(
             settings,
             data,
@@ -354,6 +359,7 @@ async def open_services(
         admin_tokens=_admin_token(settings, data.keys, passwords, control_token),
         hosting=hosting,
         directory=HostedDirectory(data.accounts, network.documents),
+        page_key=accounts.page_key,
         plugins=plugins,
         measurements=adapters.measurements(),
     )
