@@ -24,6 +24,7 @@ from tempest_pds.composition.office import make_office
 from tempest_pds.composition.status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
+from tempest_pds.http.dpop_scheme import AccessTokens, Proofs
 from tempest_pds.http.forwarding import Forwarding
 from tempest_pds.http.pages.service import Directory
 from tempest_pds.plugins import PluginManager
@@ -78,10 +79,12 @@ class Opened:
     sessions: SessionTokens
     service_tokens: ServiceTokens
     admin_tokens: AdminTokens
+    proofs: Proofs
     hosting: Hosting
     directory: Directory
     page_key: bytes
     plugins: PluginManager
+    access_tokens: AccessTokens | None = None
     measurements: TelemetryExporter | None = None
 
 
@@ -370,6 +373,7 @@ async def open_services(
         sessions=accounts.sessions,
         service_tokens=service_auth,
         admin_tokens=_admin_token(settings, data.keys, passwords, control_token),
+        proofs=oauth_clients.proofs,
         hosting=hosting,
         directory=HostedDirectory(data.accounts, network.documents),
         page_key=accounts.page_key,
