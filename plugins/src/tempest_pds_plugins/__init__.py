@@ -21,7 +21,14 @@ from tempest_pds_plugins.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from tempest_pds_plugins.hookspecs import AccountChange, RecordAction, RecordChange, SignInMethod
+from tempest_pds_plugins.hookspecs import (
+    AccountChange,
+    RecordAction,
+    RecordChange,
+    SecondFactor,
+    SignInMethod,
+    SignInSurface,
+)
 from tempest_pds_plugins.keys import check_key, check_name
 from tempest_pds_plugins.mailer import Mail, Mailer
 from tempest_pds_plugins.markers import ENTRY_POINT_GROUP, hookimpl
@@ -53,9 +60,11 @@ __all__ = [
     "PluginError",
     "RecordAction",
     "RecordChange",
+    "SecondFactor",
     "ServiceIdentity",
     "Setting",
     "SignInMethod",
+    "SignInSurface",
     "StoreFull",
     "StoreUnavailable",
     "TelemetryExporter",

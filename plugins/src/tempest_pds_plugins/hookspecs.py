@@ -38,6 +38,10 @@ AccountChange = Literal[
 ]
 SignInMethod = Literal["password", "app_password"]
 """What somebody signed in with: the account's own password, or an app password. More may be added."""
+SecondFactor = Literal["totp", "recovery_code", "passkey"]
+"""What was asked for beside the password: a code of an authenticator app, a recovery code, a passkey."""
+SignInSurface = Literal["api", "pages", "authorize"]
+"""Where somebody signs in: by createSession, on the account pages, or on the pages where an app is allowed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,36 @@ def account_changed(did: str, handle: str | None, change: AccountChange) -> None
 
 
 @hookspec
-def signed_in(did: str, handle: str | None, client_ip: str | None, method: SignInMethod) -> None:
-    """A session of an account was opened by a password. The one that comes with a new account is not told of here."""
+def signed_in(
+    did: str,
+    handle: str | None,
+    client_ip: str | None,
+    method: SignInMethod,
+    second_factor: SecondFactor | None,
+    surface: SignInSurface,
+    client_id: str | None,
+) -> None:
+    """A session of an account was opened by a password. The one that comes with a new account is not told of here.
+
+    `client_id` is that of the app which somebody was sent by to the pages; None when none did.
+    """
+
+
+@hookspec
+def app_authorized(
+    did: str,
+    handle: str | None,
+    client_id: str,
+    client_name: str | None,
+    scopes: tuple[str, ...],
+    client_ip: str | None,
+) -> None:
+    """Somebody has let an app do with an account what `scopes` say."""
+
+
+@hookspec
+def app_revoked(did: str, handle: str | None, client_id: str) -> None:
+    """An app may do nothing any more with an account: its owner has said so."""
 
 
 @hookspec
@@ -118,11 +150,35 @@ def check_sign_up(handle: str, email: str | None, invite_code: str | None, clien
 
 
 @hookspec
-def check_sign_in(did: str, handle: str | None, client_ip: str | None, method: SignInMethod) -> str | None:
-    """Somebody has given an account's password, or an app password of it, and gets a session unless refused.
+def check_sign_in(
+    did: str,
+    handle: str | None,
+    client_ip: str | None,
+    method: SignInMethod,
+    second_factor: SecondFactor | None,
+    surface: SignInSurface,
+    client_id: str | None,
+) -> str | None:
+    """Somebody has given all that an account takes, and gets a session unless refused.
 
-    Only who knows the password is refused here, so a reason may speak of the account. A session that is open already
-    goes on: this is not asked again when its tokens are replaced.
+    That is its password, or an app password of it, and the second factor where it has one: only who knows them is
+    refused here, so a reason may speak of the account. A session that is open already goes on: this is not asked again
+    when its tokens are replaced. `client_id` is as in `signed_in`.
+    """
+
+
+@hookspec
+def check_consent(
+    did: str,
+    handle: str | None,
+    client_id: str,
+    client_name: str | None,
+    scopes: tuple[str, ...],
+    client_ip: str | None,
+) -> str | None:
+    """Somebody is about to let an app do with an account what `scopes` say.
+
+    `client_id` is the address of a document that the app's server gave; `client_name` is the app's own word for itself.
     """
 
 

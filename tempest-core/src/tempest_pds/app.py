@@ -98,6 +98,7 @@ class Tempest:
                 authenticator=authenticator,
                 limiter=limiter,
                 directory=opened.directory,
+                page_key=opened.page_key,
                 instruments=instruments,
                 measurements=opened.measurements,
                 metrics_token=settings.metrics_token,

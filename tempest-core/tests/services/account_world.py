@@ -26,6 +26,7 @@ from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Session, Sessions
 from tempest_pds.services.sign_up import NewAccount, SignUp, SignUpRules
 from tempest_pds.services.tokens import Tokens
@@ -126,7 +127,10 @@ class World:
         self.migrant_document: dict[str, Any] | None = None
         handles = HandleResolver(self.fetch, look_up_txt=self.look_up_txt)
         tokens = Tokens(b"s" * 32, SERVER, self.clock)
-        self.sessions = Sessions(self.store, self.writer, tokens, self.passwords, self.dids, self.hooks, self.clock)
+        self.events = SecurityEvents(self.store, self.writer)
+        self.sessions = Sessions(
+            self.store, self.writer, tokens, self.passwords, self.dids, self.hooks, self.events, self.clock
+        )
         self.app_passwords = AppPasswords(self.store, self.writer)
         self.invites = Invites(self.store, self.writer, "pds.example.com")
         self.announcer = Announcer(self.store, self.writer, self.log, self.sequencer.has_commit)

@@ -17,6 +17,7 @@ from tempest_pds.services.errors import (
     ExpiredToken,
     Forbidden,
 )
+from tempest_pds.services.origin import Origin
 from tempest_pds.services.tokens import REFRESH_SECONDS
 
 
@@ -87,12 +88,13 @@ async def test_plugins_are_asked_and_told_who_logs_in_from_where_and_how_but_not
     assert app_password is not None
     world.hooks.asked.clear()
     password = PASSWORD if method == "password" else app_password
-    session = await world.sessions.create("alice@example.com", password, client_ip="192.0.2.7")
+    session = await world.sessions.create("alice@example.com", password, origin=Origin(client_ip="192.0.2.7"))
     await world.sessions.refresh(refresh_credentials(world, session))
-    given = {"did": did, "handle": "alice.test", "client_ip": "192.0.2.7", "method": method}
+    given = {"did": did, "handle": "alice.test", "client_ip": "192.0.2.7", "method": method, "surface": "api"}
+    given |= {"second_factor": None, "client_id": None}
     assert world.hooks.asked == [("check_sign_in", given)]
     assert world.hooks.sign_ins == [given]
-    assert {type(world.hooks.sign_ins[0][name]) for name in given} == {str}
+    assert {type(value) for value in world.hooks.sign_ins[0].values()} == {str, type(None)}
 
 
 async def test_a_login_that_a_policy_refuses_opens_nothing(world: World) -> None:

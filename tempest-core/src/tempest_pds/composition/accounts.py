@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 
 from tempest_pds.composition.data import OpenedData
@@ -13,6 +14,7 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
 from tempest_pds.services.announcer import Announcer
 from tempest_pds.services.app_passwords import AppPasswords
+from tempest_pds.services.browsers import Browsers
 from tempest_pds.services.email_addresses import EmailAddresses
 from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.email_rules import EmailRules
@@ -25,6 +27,7 @@ from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.password_reset import PasswordReset
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.plc_operations import PlcOperations
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.sign_up import SignUp, SignUpRules
 from tempest_pds.services.tokens import Tokens
@@ -34,11 +37,16 @@ from tempest_pds.stores.key_files import KeyFiles
 
 @dataclass(frozen=True, slots=True)
 class AccountServices:
-    """The services of those who have an account, or want one."""
+    """The services of those who have an account, or want one.
+
+    Attributes:
+        page_key: what the forms of the pages are sealed with.
+    """
 
     accounts: Accounts
     sessions: Sessions
     app_passwords: AppPasswords
+    browsers: Browsers
     invites: Invites
     identities: Identities
     resolution: IdentityResolution
@@ -48,6 +56,8 @@ class AccountServices:
     password_reset: PasswordReset
     plc_operations: PlcOperations
     sign_up: SignUp
+    page_key: bytes
+    security_events: SecurityEvents
 
 
 def make_accounts(
@@ -66,8 +76,10 @@ def make_accounts(
 ) -> AccountServices:
     """Make the services; nothing is opened."""
     texts = MailTexts(settings.hostname, settings.contact_email)
-    tokens = Tokens(_token_secret(settings, data.keys), Did.parse(settings.service_did))
-    sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids, hooks)
+    secret = _token_secret(settings, data.keys)
+    tokens = Tokens(secret, Did.parse(settings.service_did))
+    events = SecurityEvents(data.accounts, writer)
+    sessions = Sessions(data.accounts, writer, tokens, passwords, network.dids, hooks, events)
     invites = Invites(data.accounts, writer, settings.hostname)
     identities = Identities(
         store=data.accounts,
@@ -155,6 +167,7 @@ def make_accounts(
         accounts=accounts,
         sessions=sessions,
         app_passwords=AppPasswords(data.accounts, writer),
+        browsers=Browsers(data.accounts, writer),
         invites=invites,
         identities=identities,
         mail_texts=texts,
@@ -163,6 +176,8 @@ def make_accounts(
         password_reset=password_reset,
         plc_operations=plc_operations,
         sign_up=sign_up,
+        page_key=hmac.new(secret, b"pages for people", "sha256").digest(),
+        security_events=events,
         resolution=IdentityResolution(data.accounts, network.dids, network.handles, network.rules),
     )
 

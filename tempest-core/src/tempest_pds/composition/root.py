@@ -18,6 +18,7 @@ from tempest_pds.composition.hosted_directory import HostedDirectory
 from tempest_pds.composition.mail import open_mail
 from tempest_pds.composition.maintenance import make_maintenance
 from tempest_pds.composition.network import open_network
+from tempest_pds.composition.oauth_clients import make_oauth_clients
 from tempest_pds.composition.office import make_office
 from tempest_pds.composition.status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
@@ -77,6 +78,7 @@ class Opened:
     admin_tokens: AdminTokens
     hosting: Hosting
     directory: Directory
+    page_key: bytes
     plugins: PluginManager
     measurements: TelemetryExporter | None = None
 
@@ -253,7 +255,9 @@ async def open_services(
         repo_list=repo_list,
         blobs=blobs,
         sessions=accounts.sessions,
+        browsers=accounts.browsers,
         email_codes=accounts.email_codes,
+        security_events=accounts.security_events,
         quarantine=office.quarantine,
         deletions=office.deletion,
         keys=data.keys,
@@ -278,6 +282,8 @@ async def open_services(
         ImageUrls(settings.public_url, settings.appview_cdn_url_pattern),
     )
 
+    oauth_clients = make_oauth_clients(settings, data, network, stack)
+
     await announcer.announce_pending()
     await office.deletion.resume_at_start()
     stack.push_async_callback(office.deletion.close)
@@ -293,6 +299,7 @@ async def open_services(
         accounts=accounts.accounts,
         sessions=accounts.sessions,
         app_passwords=accounts.app_passwords,
+        browsers=accounts.browsers,
         invites=accounts.invites,
         email_codes=accounts.email_codes,
         email_addresses=accounts.email_addresses,
@@ -326,9 +333,11 @@ async def open_services(
             revs=revs,
         ),
         mail=mail,
+        signing_keys=oauth_clients.keys,
         proxy=Forwarding(proxy, read_after_write),
         backups=backups.maker,
         account_listing=AccountListing(data.accounts, data.stores),
+        security_events=accounts.security_events,
         status=make_status(
             settings,
             data,
@@ -350,6 +359,7 @@ async def open_services(
         admin_tokens=_admin_token(settings, data.keys, passwords, control_token),
         hosting=hosting,
         directory=HostedDirectory(data.accounts, network.documents),
+        page_key=accounts.page_key,
         plugins=plugins,
         measurements=adapters.measurements(),
     )

@@ -5,6 +5,7 @@ Annotations are real objects here: BlackSheep wraps every handler that it does n
 
 import inspect
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -24,6 +25,8 @@ from tempest_pds.http.pages.admin_pages import PAGES
 from tempest_pds.http.pages.admin_sessions import AdminSessions
 from tempest_pds.http.pages.admin_site import SITE, AdminSite
 from tempest_pds.http.pages.metrics import Measurements, MetricsPage
+from tempest_pds.http.pages.people.all_pages import PAGES as PEOPLE_PAGES
+from tempest_pds.http.pages.people.site import PeopleSite, is_for_people
 from tempest_pds.http.pages.rendering import Templates
 from tempest_pds.http.pages.service import Directory, Page, ServicePages
 from tempest_pds.http.rate_limits import RateLimiter
@@ -43,6 +46,7 @@ def build_application(
     sockets: SocketServer,
     pages: Mapping[str, Page],
     admin_site: AdminSite,
+    people_site: PeopleSite,
 ) -> Application:
     """Make the application.
 
@@ -52,6 +56,7 @@ def build_application(
         sockets: answers WebSockets there.
         pages: handlers of GET and HEAD by exact path.
         admin_site: answers what is at /admin and below.
+        people_site: answers what is below /account and /oauth/authorize.
     """
     with _without_app_variables(), _without_source_lines():
         router = Router()
@@ -83,6 +88,8 @@ def build_application(
             return await below_xrpc(request)
         if path == SITE or path.startswith(SITE + b"/"):
             return await admin_site.handle(request)
+        if is_for_people(path):
+            return await people_site.handle(request)
         if path.decode("latin-1") in pages:
             return error_response(
                 ErrorAnswer(405, "InvalidRequest", "Method Not Allowed", ((b"allow", b"GET, HEAD, OPTIONS"),)), []
@@ -146,13 +153,17 @@ def build_edge(
     instruments: Instruments,
     measurements: Measurements | None = None,
     metrics_token: str | None = None,
+    page_key: bytes | None = None,
     request_log: RequestLog | None = None,
     admin_sessions: AdminSessions | None = None,
     trusted_proxies: int = 0,
     json_max_bytes: int = 1_048_576,
     validate_responses: bool = False,
 ) -> tuple[Application, Edge]:
-    """Assemble all of the HTTP layer: BlackSheep's application, to be started, and the ASGI app around it."""
+    """Assemble all of the HTTP layer: BlackSheep's application, to be started, and the ASGI app around it.
+
+    Without `page_key` the forms of the pages for people are good until this process ends.
+    """
     dispatcher = Dispatcher(
         services=services,
         methods=methods,
@@ -172,10 +183,17 @@ def build_edge(
         pages=PAGES + ACTIONS,
         sessions=admin_sessions or AdminSessions(),
     )
+    people = PeopleSite(
+        services=services,
+        templates=templates,
+        limiter=limiter,
+        pages=PEOPLE_PAGES,
+        key=page_key or secrets.token_bytes(32),
+    )
     pages = {**ServicePages(services.server, directory, templates).routes()}
     if measurements is not None:
         metrics = MetricsPage(measurements, services=services, authenticator=authenticator, token=metrics_token)
         pages.update(metrics.routes())
-    application = build_application(dispatcher, admin, sockets, pages, site)
+    application = build_application(dispatcher, admin, sockets, pages, site, people)
     edge = Edge(application, instruments=instruments, request_log=request_log, trusted_proxies=trusted_proxies)
     return application, edge

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tempest_pds.http.errors import XrpcError
 from tempest_pds.services.credentials import Credentials
 from tempest_pds.services.errors import MethodNotImplemented
+from tempest_pds.services.origin import Origin
 
 if TYPE_CHECKING:
     from tempest_pds.http.answers import Stream
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.app_passwords import AppPasswords
     from tempest_pds.services.backup.maker import BackupMaker
     from tempest_pds.services.blobs import Blobs
+    from tempest_pds.services.browsers import Browsers
     from tempest_pds.services.email_addresses import EmailAddresses
     from tempest_pds.services.email_codes import EmailCodes
     from tempest_pds.services.firehose import Firehose
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
+    from tempest_pds.services.oauth.signing_keys import SigningKeys
     from tempest_pds.services.owner_deletion import OwnerDeletion
     from tempest_pds.services.password_reset import PasswordReset
     from tempest_pds.services.plc_operations import PlcOperations
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
     from tempest_pds.services.repos import Repos
+    from tempest_pds.services.security_events import SecurityEvents
     from tempest_pds.services.server_status import ServerStatus
     from tempest_pds.services.service_auth import ServiceAuth
     from tempest_pds.services.sessions import Sessions
@@ -98,6 +102,7 @@ class Services:
     accounts: Accounts
     sessions: Sessions
     app_passwords: AppPasswords
+    browsers: Browsers
     invites: Invites
     email_codes: EmailCodes
     email_addresses: EmailAddresses
@@ -125,7 +130,9 @@ class Services:
     owner_deletion: OwnerDeletion
     status: ServerStatus
     account_listing: AccountListing
+    security_events: SecurityEvents
     mail: MailOutbox
+    signing_keys: SigningKeys
     proxy: Proxy | None = None
 
 
@@ -183,6 +190,12 @@ class Call:
         """The credentials of a method that takes no anonymous calls."""
         assert self.credentials is not None, "the method's declared kind of authorisation guarantees a caller"
         return self.credentials
+
+    @property
+    def origin(self) -> Origin:
+        """Where the call comes from."""
+        agent = self.headers.get(b"user-agent")
+        return Origin(client_ip=self.client_ip, user_agent=None if agent is None else agent.decode("utf-8", "replace"))
 
     @property
     def views(self) -> Proxy:

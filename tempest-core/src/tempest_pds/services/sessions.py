@@ -21,17 +21,22 @@ from tempest_pds.remote.errors import RemoteError
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.credentials import Credentials, Scope
-from tempest_pds.services.errors import AuthenticationRequired, ExpiredToken, Forbidden, InvalidRequest
+from tempest_pds.services.errors import AuthenticationRequired, ExpiredToken, InvalidRequest
 from tempest_pds.services.hosting import account_takedown
+from tempest_pds.services.origin import NOWHERE, Origin
 from tempest_pds.services.passwords import MAX_LOGIN_LENGTH, Passwords, hash_app_password
+from tempest_pds.services.policies import SigningIn, check_sign_in, tell_signed_in
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.tokens import REFRESH_SECONDS, RefreshClaims, TokenPair, Tokens, new_refresh_id
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account, AccountStatus
 from tempest_pds.stores.account.app_passwords import AppPassword
-from tempest_pds_plugins.hookspecs import SignInMethod
 
 _SECOND: Final = 1_000_000
 _DOCUMENT_SECONDS: Final = 3.0
+# Stands in for an account that is not here, so that looking for its app passwords takes as long.
+_NOBODY: Final = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
 _log = structlog.get_logger("tempest_pds.sessions")
 
 
@@ -69,6 +74,7 @@ class Sessions:
         passwords: Passwords,
         dids: DidResolver,
         hooks: AccountHooks,
+        events: SecurityEvents,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -77,6 +83,7 @@ class Sessions:
         self._passwords = passwords
         self._dids = dids
         self._hooks = hooks
+        self._events = events
         self._clock = clock
 
     def verify_access(self, token: str) -> Credentials:
@@ -88,9 +95,11 @@ class Sessions:
         return self._tokens.verify_refresh(token, allow_expired=allow_expired)
 
     async def create(
-        self, identifier: str, password: str, *, allow_takendown: bool = False, client_ip: str | None = None
+        self, identifier: str, password: str, *, allow_takendown: bool = False, origin: Origin = NOWHERE
     ) -> Session:
         """Log in with a handle, DID or e-mail address, and the account's password or an app password.
+
+        Neither the answer nor the work behind it tells a wrong password from an account that is not here.
 
         Raises:
             AuthenticationRequired: no account of that name, or not its password; which of the two is not told.
@@ -103,21 +112,26 @@ class Sessions:
         account = self._find(identifier)
         opened = await self._check_password(account, password)
         if account is None or opened is None:
+            if account is not None:
+                self._events.count_failure(account.did, EventKind.SIGN_IN_FAILED, origin)
             raise AuthenticationRequired("Invalid identifier or password")
         scope, app_password = opened
         if scope is Scope.TAKENDOWN and not allow_takendown:
             raise account_takedown(account.status)
-        sign_in = _sign_in(account, client_ip, app_password)
-        refusal = self._hooks.first_refusal("check_sign_in", **sign_in)
-        if refusal is not None:
-            raise Forbidden(refusal)
+        signing_in = SigningIn(
+            account=account,
+            client_ip=origin.client_ip,
+            method="password" if app_password is None else "app_password",
+            surface="api",
+        )
+        check_sign_in(self._hooks, signing_in)
         tokens = self._tokens.issue(account.did, scope)
         document = asyncio.ensure_future(self.document(account.did))
         try:
             if scope is not Scope.TAKENDOWN:
                 # Without its row a refresh token is worth nothing: a narrow session ends after two hours.
-                await self._writer.run(self._open, account, scope, tokens, app_password)
-            self._hooks.notify("signed_in", **sign_in)
+                await self._writer.run(self._open, account, scope, tokens, app_password, origin)
+            tell_signed_in(self._hooks, signing_in)
             return Session(account, await document, tokens)
         finally:
             document.cancel()
@@ -194,23 +208,29 @@ class Sessions:
 
     async def _check_password(self, account: Account | None, password: str) -> tuple[Scope, AppPassword | None] | None:
         """Tell what a password opens, and the app password that it is; None when it opens nothing."""
-        if account is None:
-            await self._passwords.verify(None, password)
-            return None
-        if not is_blocked(account):
-            # Looked at first: the bots that use them log in often, and a look-up costs nothing.
-            found = self._store.app_passwords.with_hash(account.did, hash_app_password(account.did, password))
-            if found is not None:
-                return (Scope.APP_PASS_PRIVILEGED if found.privileged else Scope.APP_PASS), found
-        if not await self._passwords.verify(account.password_hash, password):
+        did = _NOBODY if account is None else account.did
+        # Looked at first: the bots that use them log in often, and a look-up costs nothing.
+        found = self._store.app_passwords.with_hash(did, hash_app_password(did, password))
+        if account is not None and found is not None and not is_blocked(account):
+            return (Scope.APP_PASS_PRIVILEGED if found.privileged else Scope.APP_PASS), found
+        right = await self._passwords.verify(None if account is None else account.password_hash, password)
+        if account is None or not right:
             return None
         return (Scope.TAKENDOWN if is_blocked(account) else Scope.ACCESS), None
 
-    def _open(self, account: Account, scope: Scope, tokens: TokenPair, app_password: AppPassword | None) -> None:
+    def _open(
+        self, account: Account, scope: Scope, tokens: TokenPair, app_password: AppPassword | None, origin: Origin
+    ) -> None:
         with self._store.transaction():
             if not self._still_opens(account, app_password):
                 raise AuthenticationRequired("Invalid identifier or password")
             self._add(account.did, scope, tokens, None if app_password is None else app_password.name)
+            if app_password is None:
+                self._events.add(account.did, EventKind.SIGNED_IN, origin, door="api")
+            else:
+                # A bot may log in every minute.
+                kind = EventKind.APP_PASSWORD_USED
+                self._events.add_once_a_day(account.did, kind, origin, name=app_password.name)
 
     def _still_opens(self, account: Account, app_password: AppPassword | None) -> bool:
         """Tell whether the password was not changed or revoked while it was checked, which ends what it has opened."""
@@ -242,13 +262,6 @@ class Sessions:
 
     def _now(self) -> int:
         return int(self._clock()) * _SECOND
-
-
-def _sign_in(account: Account, client_ip: str | None, app_password: AppPassword | None) -> dict[str, object]:
-    """Say to plugins who signs in; the password itself is none of it."""
-    method: SignInMethod = "password" if app_password is None else "app_password"
-    handle = None if account.handle is None else str(account.handle)
-    return {"did": str(account.did), "handle": handle, "client_ip": client_ip, "method": method}
 
 
 def is_blocked(account: Account) -> bool:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.origin import Origin
 from tempest_pds.stores.account.accounts import Account
 
 
@@ -19,15 +20,13 @@ class FactorKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visitor:
+class Visitor(Origin):
     """Who is at the door: what is told to policies, and noted among the security events.
 
     Attributes:
         browser: the SHA-256 of the cookie that a half-finished sign-in is bound to; empty for API clients.
     """
 
-    client_ip: str | None
-    user_agent: str | None = None
     browser: bytes = b""
 
 

@@ -12,6 +12,7 @@ import structlog
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_deletion import AccountDeletion
 from tempest_pds.services.blobs import Blobs
+from tempest_pds.services.browsers import Browsers
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.due_deletions import DueDeletions
 from tempest_pds.services.email_codes import EmailCodes
@@ -19,6 +20,7 @@ from tempest_pds.services.errors import NotFound
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repo_errors import RepoNotFound
 from tempest_pds.services.repo_list import RepoList
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.actor.stores import ActorStores
@@ -54,7 +56,9 @@ class Upkeep:
         repo_list: RepoList,
         blobs: Blobs,
         sessions: Sessions,
+        browsers: Browsers,
         email_codes: EmailCodes,
+        security_events: SecurityEvents,
         quarantine: Quarantine,
         deletions: AccountDeletion,
         keys: KeyFiles,
@@ -67,7 +71,9 @@ class Upkeep:
         self._repo_list = repo_list
         self._blobs = blobs
         self._sessions = sessions
+        self._browsers = browsers
         self._email_codes = email_codes
+        self._security_events = security_events
         self._quarantine = quarantine
         self._deletions = deletions
         self._keys = keys
@@ -92,21 +98,24 @@ class Upkeep:
         await self.settle()
 
     async def settle(self) -> None:
-        """Put the repositories' files on the disk, so that a start has less to replay."""
+        """Put the repositories' files on the disk, so that a start has less to replay, and note failed sign-ins."""
         # The heads first: what changes after them is replayed at start, and noted then.
         await self._repo_list.flush()
         await self._log.settle()
+        await self._security_events.write_failures()
 
     async def delete_due(self) -> None:
         """Delete the accounts that their owners wanted deleted by now."""
         await self._due_deletions.run()
 
     async def sweep(self) -> None:
-        """Forget events, sessions, codes and reserved keys past their time, and remove blobs unused for a day."""
+        """Forget events, sessions, sign-ins, codes and keys past their time, and remove blobs unused for a day."""
         before = int((time.time() - self._retention) * 1_000_000)
         await self._log.call(lambda: self._sequencer.prune_before(before))
         await self._sessions.forget_expired()
+        await self._browsers.forget_expired()
         await self._email_codes.forget_expired()
+        await self._security_events.forget_old()
         await self._deletions.resume()
         await asyncio.to_thread(self._keys.forget_unclaimed_keys, time.time())
         for did in await asyncio.to_thread(lambda: list(self._stores.dids())):

@@ -35,7 +35,7 @@ async def create_session(call: Call) -> Answer:
         given["identifier"],
         given["password"],
         allow_takendown=given.get("allowTakendown", False),
-        client_ip=call.client_ip,
+        origin=call.origin,
     )
     return session_view(session)
 

@@ -98,6 +98,12 @@ class InvalidCodeVerifier(OAuthError):
     code = "invalid_grant"
 
 
+class InvalidGrant(OAuthError):
+    """A code, a refresh token or a session that is over, or that is not this client's."""
+
+    code = "invalid_grant"
+
+
 # Proof of possession
 
 

@@ -8,6 +8,7 @@ from tempest_pds.stores.account.account_deletions import AccountDeletions
 from tempest_pds.stores.account.account_schema import SCHEMA
 from tempest_pds.stores.account.accounts import Accounts
 from tempest_pds.stores.account.app_passwords import AppPasswords
+from tempest_pds.stores.account.browsers import Browsers
 from tempest_pds.stores.account.email_tokens import EmailTokens
 from tempest_pds.stores.account.invite_codes import InviteCodes
 from tempest_pds.stores.account.mail_outbox import WaitingMails
@@ -15,6 +16,7 @@ from tempest_pds.stores.account.pending_events import PendingEvents
 from tempest_pds.stores.account.refresh_tokens import RefreshTokens
 from tempest_pds.stores.account.repo_heads import RepoHeads
 from tempest_pds.stores.account.reserved_handles import ReservedHandles
+from tempest_pds.stores.account.security_events import SecurityEvents
 from tempest_pds.stores.database import Database, QueryObserver, Synchronous, Transaction
 
 
@@ -31,12 +33,14 @@ class AccountStore:
         self.account_deletions = AccountDeletions(self.database)
         self.refresh_tokens = RefreshTokens(self.database)
         self.app_passwords = AppPasswords(self.database, self.refresh_tokens)
+        self.browsers = Browsers(self.database)
         self.invite_codes = InviteCodes(self.database)
         self.email_tokens = EmailTokens(self.database)
         self.reserved_handles = ReservedHandles(self.database)
         self.pending_events = PendingEvents(self.database)
         self.waiting_mails = WaitingMails(self.database)
         self.repo_heads = RepoHeads(self.database)
+        self.security_events = SecurityEvents(self.database)
 
     def transaction(self) -> Transaction:
         """Make everything written in the `with` block happen together or not at all."""

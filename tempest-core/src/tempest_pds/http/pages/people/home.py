@@ -1,0 +1,36 @@
+"""/account: who is signed in in this browser; signing out; and the choice of the language."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from blacksheep import Response
+
+from tempest_pds.http.pages.people.own_paths import HOME, SIGN_IN, own_path
+from tempest_pds.http.pages.people.page import PeoplePage, people_page
+from tempest_pds.http.pages.people.visit import Visit
+
+
+@people_page("GET", HOME)
+async def choose_account(visit: Visit) -> Response:
+    """Show the accounts to choose from, or ask a stranger to sign in."""
+    if not visit.accounts:
+        return visit.redirect(SIGN_IN)
+    return visit.page("people/home.html")
+
+
+@people_page("POST", "/account/*/sign-out")
+async def sign_out(visit: Visit) -> Response:
+    """Take an account out of this browser."""
+    await visit.services.browsers.sign_out(visit.secret, visit.did)
+    return visit.redirect(HOME, notice="You are signed out.")
+
+
+@people_page("POST", "/account/language")
+async def choose_language(visit: Visit) -> Response:
+    """Remember the language that the person chose, and go back to the page."""
+    visit.choose_language(visit.form.get("language", ""))
+    return visit.redirect(own_path(visit.form.get("next", HOME)))
+
+
+PAGES: Final[tuple[PeoplePage, ...]] = (choose_account, sign_out, choose_language)
