@@ -44,7 +44,7 @@ def read(request: str) -> dict[str, Any]:
     return claims
 
 
-def hour_ago() -> dict[str, int]:
+def hour_ago() -> dict[str, Any]:
     return {"iat": int(time.time()) - 3600, "exp": int(time.time()) - 3570}
 
 
