@@ -59,15 +59,8 @@ def hour_ago() -> dict[str, Any]:
         lambda client: signed(client, client_id=f"{client.client_id}x"),
         lambda client: signed(client, redirect_uri="https://elsewhere.example.edu/"),
         lambda client: "no.request.object",
-        lambda client: jwt.encode(
-            jwt.decode(signed(client), options={"verify_signature": False}),
-            None,
-            "none",
-            {"typ": "oauth-authz-req+jwt"},
-        ),
-        lambda client: jwt.encode(
-            jwt.decode(signed(client), options={"verify_signature": False}), bytes(32), "HS256", {"kid": "one"}
-        ),
+        lambda client: jwt.encode(read(signed(client)), "", "none", {"typ": "oauth-authz-req+jwt"}),
+        lambda client: jwt.encode(read(signed(client)), bytes(32), "HS256", {"kid": "one"}),
     ],
     ids=["key", "kid", "old", "aud", "iss", "client", "redirect", "no JWT", "unsigned", "symmetric"],
 )
