@@ -252,7 +252,9 @@ async def open_services(
         sign_in=accounts.sign_in,
     )
     oauth_clients = make_oauth_clients(settings, data, network, stack)
-    oauth = make_oauth(settings, data, writer, oauth_clients, PermissionSets())
+    oauth = make_oauth(
+        settings, data, writer, oauth_clients, PermissionSets(), plugins, accounts.security_events
+    )
     upkeep = Upkeep(
         log=log,
         sequencer=data.sequencer,

@@ -115,7 +115,6 @@ class Services:
     app_passwords: AppPasswords
     browsers: Browsers
     api_sessions: ApiSessions
-    sign_in: SignIn
     invites: Invites
     email_codes: EmailCodes
     email_addresses: EmailAddresses

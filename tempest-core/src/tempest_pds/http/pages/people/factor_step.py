@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from blacksheep import Response
@@ -21,6 +21,7 @@ def ask_for_factor(
     *,
     action: str,
     hidden: Mapping[str, str],
+    form_targets: Sequence[str] = (),
     message: str | None = None,
     status: int = 200,
 ) -> Response:
@@ -29,12 +30,14 @@ def ask_for_factor(
     Args:
         action: the path that the answer is posted to.
         hidden: what the form carries on.
+        form_targets: addresses elsewhere that the answer may lead to.
         message: what was wrong with the answer before, in the visitor's language.
     """
     has_passkey = FactorKind.PASSKEY in needed.kinds and needed.passkey_request is not None
     return visit.page(
         "people/factor.html",
         status=status,
+        form_targets=form_targets,
         script=_SCRIPT if has_passkey else None,
         action=action,
         hidden=dict(hidden),
