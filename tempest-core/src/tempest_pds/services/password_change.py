@@ -66,8 +66,7 @@ class PasswordChange:
             if account is None:
                 raise AccountNotFound("Account not found")
             self._store.accounts.set_password(did, password_hash, self._now())
-            self._store.refresh_tokens.revoke_all(did)
-            self._store.browsers.remove_everywhere(did)
+            self._store.end_sessions(did)
             told = self._texts.password_reset(account)
             if told is not None:
                 self._outbox.add(told)

@@ -11,7 +11,6 @@ from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.services.sign_in import FactorAnswer, FactorKind, FactorNeeded
 
 _SCRIPT: Final = "people/passkey.js"
-_MAX_REQUEST: Final = 8_192
 _CODES: Final = frozenset({FactorKind.TOTP, FactorKind.RECOVERY_CODE})
 
 
@@ -42,7 +41,6 @@ def ask_for_factor(
         action=action,
         hidden=dict(hidden),
         ticket=needed.ticket,
-        kinds=" ".join(sorted(needed.kinds)),
         takes_codes=bool(needed.kinds & _CODES),
         passkey_request=needed.passkey_request if has_passkey else None,
         message=message,
@@ -53,13 +51,3 @@ def given_factor(visit: Visit) -> FactorAnswer:
     """Read what the step's form brought."""
     code = "".join(visit.form.get("code", "").split())
     return FactorAnswer(code=code or None, passkey=visit.form.get("passkey") or None)
-
-
-def asked_before(visit: Visit) -> FactorNeeded:
-    """Read from the step's form what it asked for, to ask once more; the ticket decides whether that is any good."""
-    known = {kind.value: kind for kind in FactorKind}
-    kinds = frozenset(known[name] for name in visit.form.get("kinds", "").split() if name in known)
-    request = visit.form.get("passkey_request") or None
-    if request is not None and len(request) > _MAX_REQUEST:
-        request = None
-    return FactorNeeded(visit.form.get("ticket", ""), kinds, request)

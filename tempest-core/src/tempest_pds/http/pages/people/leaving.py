@@ -78,7 +78,11 @@ async def delete(visit: Visit) -> Response:
         return _deletion_page(visit, {"form": visit.texts("Nothing was deleted. Tick the box if you mean it.")}, 400)
     try:
         await visit.services.owner_deletion.delete(
-            did, visit.form.get("password", ""), visit.form.get("code", "").strip()
+            did,
+            visit.form.get("password", ""),
+            visit.form.get("code", "").strip(),
+            visit.visitor,
+            factor_given=True,
         )
     except AuthenticationRequired:
         return _deletion_page(visit, {"password": visit.texts("That is not the password of this account.")}, 403)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from blacksheep import Response
 
@@ -46,7 +46,7 @@ async def show_code(visit: Visit) -> Response:
 @people_page("POST", _CODE)
 async def reset(visit: Visit) -> Response:
     """Set the new password."""
-    visit.count(*RESETS)
+    visit.count(RESETS)
     code = visit.form.get("code", "").strip()
     try:
         await visit.services.password_reset.reset(code, visit.form.get("password", ""))
@@ -55,7 +55,7 @@ async def reset(visit: Visit) -> Response:
     return visit.redirect(SIGN_IN, notice="The password is changed. Sign in with the new one.")
 
 
-def _refused(visit: Visit, template: str, error: TempestError, **values: object) -> Response:
+def _refused(visit: Visit, template: str, error: TempestError, **values: Any) -> Response:
     problem = problem_with(visit, error)
     if problem is None:
         raise error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from blacksheep import Response
 
@@ -64,7 +64,7 @@ async def make_account(visit: Visit) -> Account:
     return session.account
 
 
-def sign_up_fields(visit: Visit, *, next: str, errors: Mapping[str, str] | None = None) -> dict[str, object]:  # noqa: A002 - the form's own name
+def sign_up_fields(visit: Visit, *, next: str, errors: Mapping[str, str] | None = None) -> dict[str, Any]:  # noqa: A002 - the form's own name
     """Give what the macro `sign_up_form` shows; errors by field, and under `form` what concerns none of them."""
     form, server = visit.form, visit.services.server
     return {

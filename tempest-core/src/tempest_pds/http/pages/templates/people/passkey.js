@@ -12,7 +12,7 @@
     const problem = document.getElementById("passkey-problem");
     problem.hidden = true;
     try {
-      const given = JSON.parse(form.elements.passkey_request.value);
+      const given = JSON.parse(document.getElementById("passkey-request").value);
       const publicKey = { ...(given.publicKey || given) };
       publicKey.challenge = toBytes(publicKey.challenge);
       publicKey.allowCredentials = (publicKey.allowCredentials || []).map((one) => ({ ...one, id: toBytes(one.id) }));
