@@ -172,6 +172,7 @@ class Visit:
     def page(
         self,
         template: str,
+        /,
         *,
         status: int = 200,
         form_targets: Sequence[str] = (),
