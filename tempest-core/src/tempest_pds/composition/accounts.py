@@ -14,6 +14,7 @@ from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
 from tempest_pds.services.announcer import Announcer
+from tempest_pds.services.api_sessions import ApiSessions
 from tempest_pds.services.app_passwords import AppPasswords
 from tempest_pds.services.browsers import Browsers
 from tempest_pds.services.email_addresses import EmailAddresses
@@ -25,6 +26,7 @@ from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_outbox import MailOutbox
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.open_repos import OpenRepos
+from tempest_pds.services.password_change import PasswordChange
 from tempest_pds.services.password_reset import PasswordReset
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.plc_operations import PlcOperations
@@ -60,6 +62,7 @@ class AccountServices:
     sessions: Sessions
     app_passwords: AppPasswords
     browsers: Browsers
+    api_sessions: ApiSessions
     invites: Invites
     identities: Identities
     resolution: IdentityResolution
@@ -67,6 +70,7 @@ class AccountServices:
     email_codes: EmailCodes
     email_addresses: EmailAddresses
     password_reset: PasswordReset
+    password_change: PasswordChange
     plc_operations: PlcOperations
     sign_up: SignUp
     page_key: bytes
@@ -89,7 +93,7 @@ def make_accounts(
 ) -> AccountServices:
     """Make the services; nothing is opened."""
     texts = MailTexts(settings.hostname, settings.contact_email)
-    secret = _token_secret(settings, data.keys)
+    secret = token_secret(settings, data.keys)
     tokens = Tokens(secret, Did.parse(settings.service_did))
     events = SecurityEvents(data.accounts, writer)
     doors = _make_doors(settings, data.accounts, writer, passwords, hooks, events, secret)
@@ -165,6 +169,9 @@ def make_accounts(
         texts=texts,
         hooks=hooks,
     )
+    password_change = PasswordChange(
+        store=data.accounts, writer=writer, passwords=passwords, outbox=outbox, texts=texts, hooks=hooks
+    )
     plc_operations = PlcOperations(
         store=data.accounts,
         writer=writer,
@@ -186,12 +193,14 @@ def make_accounts(
         sessions=sessions,
         app_passwords=AppPasswords(data.accounts, writer),
         browsers=Browsers(data.accounts, writer),
+        api_sessions=ApiSessions(data.accounts, writer),
         invites=invites,
         identities=identities,
         mail_texts=texts,
         email_codes=email_codes,
         email_addresses=email_addresses,
         password_reset=password_reset,
+        password_change=password_change,
         plc_operations=plc_operations,
         sign_up=sign_up,
         page_key=hmac.new(secret, b"pages for people", "sha256").digest(),
@@ -238,7 +247,8 @@ def _make_doors(
     )
 
 
-def _token_secret(settings: Settings, keys: KeyFiles) -> bytes:
+def token_secret(settings: Settings, keys: KeyFiles) -> bytes:
+    """Give the secret that tokens of sessions are made with; it is not in the database."""
     if settings.secret_key_base is not None:
         return settings.secret_key_base.encode()
     return keys.load_or_create("secret_key_base")

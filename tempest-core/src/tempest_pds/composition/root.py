@@ -18,6 +18,7 @@ from tempest_pds.composition.hosted_directory import HostedDirectory
 from tempest_pds.composition.mail import open_mail
 from tempest_pds.composition.maintenance import make_maintenance
 from tempest_pds.composition.network import open_network
+from tempest_pds.composition.oauth import make_oauth
 from tempest_pds.composition.oauth_clients import make_oauth_clients
 from tempest_pds.composition.office import make_office
 from tempest_pds.composition.status import make_status
@@ -43,6 +44,7 @@ from tempest_pds.services.handle_availability import HandleAvailability
 from tempest_pds.services.hosting import Hosting
 from tempest_pds.services.lexicon_resolution import LexiconResolution, own_proofs
 from tempest_pds.services.mail_report import mail_report
+from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.preferences import Preferences
@@ -249,6 +251,8 @@ async def open_services(
         codes=accounts.email_codes,
         sign_in=accounts.sign_in,
     )
+    oauth_clients = make_oauth_clients(settings, data, network, stack)
+    oauth = make_oauth(settings, data, writer, oauth_clients, PermissionSets())
     upkeep = Upkeep(
         log=log,
         sequencer=data.sequencer,
@@ -257,6 +261,8 @@ async def open_services(
         blobs=blobs,
         sessions=accounts.sessions,
         browsers=accounts.browsers,
+        oauth_requests=oauth.requests,
+        oauth_sessions=oauth.sessions,
         email_codes=accounts.email_codes,
         security_events=accounts.security_events,
         quarantine=office.quarantine,
@@ -283,8 +289,6 @@ async def open_services(
         ImageUrls(settings.public_url, settings.appview_cdn_url_pattern),
     )
 
-    oauth_clients = make_oauth_clients(settings, data, network, stack)
-
     await announcer.announce_pending()
     await office.deletion.resume_at_start()
     stack.push_async_callback(office.deletion.close)
@@ -305,10 +309,12 @@ async def open_services(
         sessions=accounts.sessions,
         app_passwords=accounts.app_passwords,
         browsers=accounts.browsers,
+        api_sessions=accounts.api_sessions,
         invites=accounts.invites,
         email_codes=accounts.email_codes,
         email_addresses=accounts.email_addresses,
         password_reset=accounts.password_reset,
+        password_change=accounts.password_change,
         plc_operations=accounts.plc_operations,
         service_auth=service_auth,
         identities=accounts.identities,
@@ -338,7 +344,7 @@ async def open_services(
             revs=revs,
         ),
         mail=mail,
-        signing_keys=oauth_clients.keys,
+        oauth=oauth,
         proxy=Forwarding(proxy, read_after_write),
         backups=backups.maker,
         account_listing=AccountListing(data.accounts, data.stores),

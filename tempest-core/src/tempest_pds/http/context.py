@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.account_listing import AccountListing
     from tempest_pds.services.accounts import Accounts
     from tempest_pds.services.administration import Administration
+    from tempest_pds.services.api_sessions import ApiSessions
     from tempest_pds.services.app_passwords import AppPasswords
     from tempest_pds.services.backup.maker import BackupMaker
     from tempest_pds.services.blobs import Blobs
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
-    from tempest_pds.services.oauth.signing_keys import SigningKeys
+    from tempest_pds.services.oauth.provider import Provider
     from tempest_pds.services.owner_deletion import OwnerDeletion
+    from tempest_pds.services.password_change import PasswordChange
     from tempest_pds.services.password_reset import PasswordReset
     from tempest_pds.services.plc_operations import PlcOperations
     from tempest_pds.services.preferences import Preferences
@@ -112,10 +114,12 @@ class Services:
     sessions: Sessions
     app_passwords: AppPasswords
     browsers: Browsers
+    api_sessions: ApiSessions
     invites: Invites
     email_codes: EmailCodes
     email_addresses: EmailAddresses
     password_reset: PasswordReset
+    password_change: PasswordChange
     service_auth: ServiceAuth
     identities: Identities
     plc_operations: PlcOperations
@@ -141,7 +145,7 @@ class Services:
     account_listing: AccountListing
     security_events: SecurityEvents
     mail: MailOutbox
-    signing_keys: SigningKeys
+    oauth: Provider
     proxy: Proxy | None = None
 
 

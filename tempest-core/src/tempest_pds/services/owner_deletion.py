@@ -52,9 +52,19 @@ class OwnerDeletion:
         await self._codes.send(account, EmailTokenPurpose.DELETE_ACCOUNT)
 
     async def delete(
-        self, did: Did, password: str, code: str, visitor: Visitor, factor_code: str | None = None
+        self,
+        did: Did,
+        password: str,
+        code: str,
+        visitor: Visitor,
+        factor_code: str | None = None,
+        *,
+        factor_given: bool = False,
     ) -> None:
         """Delete an account and all that it has, whatever its status, and tell its owner.
+
+        Args:
+            factor_given: whether the second factor was given just now, as pages ask for it before.
 
         Raises:
             AuthenticationRequired: no such account, or not its password; which of the two is not told.
@@ -67,7 +77,8 @@ class OwnerDeletion:
         account = await self._sign_in.own_password(did, password, visitor, "Invalid did or password")
         proven = account.password_hash
         self._codes.check(did, EmailTokenPurpose.DELETE_ACCOUNT, code)
-        await self._sign_in.require_code(did, factor_code, visitor)
+        if not factor_given:
+            await self._sign_in.require_code(did, factor_code, visitor)
 
         def still_proven(account: Account) -> None:
             if account.password_hash != proven:
