@@ -42,11 +42,17 @@ class LoneHost:
     Args:
         names: host names that lead to the host itself.
         addresses: of its network, which may be public ones: nobody else is on it.
+        names_at: the address that the names lead to.
         name_server: an address to ask for all other names; by default it stays the machine's own, out of reach.
     """
 
     def __init__(
-        self, folder: Path, *names: str, addresses: Sequence[str] = (), name_server: str | None = None
+        self,
+        folder: Path,
+        *names: str,
+        addresses: Sequence[str] = (),
+        names_at: str = "127.0.0.1",
+        name_server: str | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._addresses = addresses
@@ -54,7 +60,8 @@ class LoneHost:
         if self._name_servers is not None:
             self._name_servers.write_text(f"nameserver {name_server}\noptions timeout:1 attempts:1\n")
         self._hosts = folder / "hosts"
-        self._hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", *names)))
+        lines = ["127.0.0.1 localhost\n", *(f"{names_at} {name}\n" for name in names)]
+        self._hosts.write_text("".join(lines))
         self._authorities = folder / "authorities.crt"
         shutil.copyfile(AUTHORITIES, self._authorities)
         self._holder: subprocess.Popen[bytes] | None = None

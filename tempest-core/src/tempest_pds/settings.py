@@ -161,6 +161,14 @@ class Settings:
         "TEMPEST_LEXICON_PATHS", "Folders with more lexicon documents.", section=_IDENTITY, default=()
     )
 
+    oauth_trusted_clients: tuple[str, ...] = setting(
+        "TEMPEST_OAUTH_TRUSTED_CLIENTS",
+        "The client ids (https URLs) of the operator's own apps: people stay signed in to them for longer, and may "
+        "be spared being asked again what they have allowed already.",
+        section=_IDENTITY,
+        default=(),
+    )
+
     appview_url: str = setting(
         "TEMPEST_APPVIEW_URL",
         "Where app.bsky methods are passed on to.",

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from tempest_pds.protocol.crypto.did_key import parse_did_key
 from tempest_pds.protocol.crypto.keys import private_key
 from tempest_pds.protocol.errors import ProtocolError
+from tempest_pds.protocol.oauth.client_id import DiscoverableClientId
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.settings import LOCALHOST, Settings
@@ -173,6 +174,13 @@ def _check_identities(values: Mapping[str, Any]) -> None:
         did = values.get(attribute)
         if did is not None and not Did.is_valid(did):
             raise SettingsError(f"{_name_of(attribute)} must be a DID, such as did:web:pds.example.com")
+    for client_id in values.get("oauth_trusted_clients", ()):
+        try:
+            DiscoverableClientId.parse(client_id)
+        except ProtocolError:
+            raise SettingsError(
+                "TEMPEST_OAUTH_TRUSTED_CLIENTS must be client ids such as https://app.example.com/client-metadata.json"
+            ) from None
     recovery_key = values.get("plc_recovery_key")
     if recovery_key is not None:
         try:

@@ -28,8 +28,14 @@ from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.second_factor.enrolment import Enrolment
+from tempest_pds.services.second_factor.guesses import Guesses
+from tempest_pds.services.second_factor.passkeys import PasskeyCeremonies
+from tempest_pds.services.second_factor.second_factors import SecondFactors
+from tempest_pds.services.second_factor.tickets import Tickets
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Session, Sessions
+from tempest_pds.services.sign_in import SignIn
 from tempest_pds.services.sign_up import NewAccount, SignUp, SignUpRules
 from tempest_pds.services.tokens import Tokens
 from tempest_pds.stores.account.account_store import AccountStore
@@ -130,9 +136,38 @@ class World:
         handles = HandleResolver(self.fetch, look_up_txt=self.look_up_txt)
         tokens = Tokens(b"s" * 32, SERVER, self.clock)
         self.events = SecurityEvents(self.store, self.writer)
-        self.sessions = Sessions(
-            self.store, self.writer, tokens, self.passwords, self.dids, self.hooks, self.events, self.clock
+        self.now = lambda: int(self.clock.now * 1_000_000)
+        self.passkeys = PasskeyCeremonies(URL)
+        self.tickets = Tickets(b"s" * 32, self.now)
+        self.factors = SecondFactors(
+            store=self.store,
+            writer=self.writer,
+            passkeys=self.passkeys,
+            events=self.events,
+            guesses=Guesses(self.clock),
+            address_key=lambda address: address,
+            now=self.now,
         )
+        self.enrolment = Enrolment(
+            store=self.store,
+            writer=self.writer,
+            factors=self.factors,
+            passkeys=self.passkeys,
+            tickets=self.tickets,
+            events=self.events,
+            server="pds.example.com",
+            now=self.now,
+        )
+        self.sign_in = SignIn(
+            store=self.store,
+            passwords=self.passwords,
+            factors=self.factors,
+            tickets=self.tickets,
+            hooks=self.hooks,
+            events=self.events,
+            now=self.now,
+        )
+        self.sessions = Sessions(self.store, self.writer, tokens, self.sign_in, self.dids, self.events, self.clock)
         self.app_passwords = AppPasswords(self.store, self.writer, self.events)
         self.invites = Invites(self.store, self.writer, "pds.example.com")
         self.announcer = Announcer(self.store, self.writer, self.log, self.sequencer.has_commit)

@@ -33,6 +33,10 @@ _COMMANDS: Final = {
         "Check a deployment, and say of each fault its cause and its cure.",
     ),
     "admin-token": ("tempest_pds.cli.admin_token_command:admin_token", "Make and check the administrator's token."),
+    "oauth": (
+        "tempest_pds.cli.oauth_command:oauth",
+        "Look at and replace the keys that access tokens are signed with.",
+    ),
     "mail": ("tempest_pds.cli.mail_command:mail", "Try the mail server."),
     "hash-token": ("tempest_pds.cli.hash_token_command:hash_token", "Make the hash of an administrator's token."),
     "health": ("tempest_pds.cli.health_command:health", "Ask the server on this machine whether it is well."),

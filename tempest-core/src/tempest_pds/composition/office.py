@@ -26,6 +26,7 @@ from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repos import Repos
 from tempest_pds.services.security_events import SecurityEvents
+from tempest_pds.services.sign_in import SignIn
 from tempest_pds.services.withdrawn_events import WithdrawnEvents
 from tempest_pds_plugins.blob_store import BlobStore
 
@@ -61,6 +62,7 @@ def make_office(
     outbox: Outbox,
     texts: MailTexts,
     codes: EmailCodes,
+    sign_in: SignIn,
     events: SecurityEvents,
 ) -> Office:
     """Make the office; nothing is opened."""
@@ -105,7 +107,7 @@ def make_office(
         owner_deletion=OwnerDeletion(
             store=data.accounts,
             writer=writer,
-            passwords=passwords,
+            sign_in=sign_in,
             codes=codes,
             deletion=deletion,
             outbox=outbox,

@@ -47,7 +47,7 @@ _DEFAULT_ALLOWED: Final = b"authorization, content-type, atproto-proxy, atproto-
 _SINGLE: Final = frozenset({b"authorization", b"host", b"content-length", b"content-type", b"content-encoding"})
 _OF_A_BODY: Final = frozenset({b"content-length", b"content-type"})
 _NOT_MODIFIED: Final = 304
-_OWN_PAGES: Final = b"/admin"
+_OWN_PAGES: Final = (b"/admin", b"/account", b"/oauth/authorize")
 _OTHER: Final = "other"
 _SPAN: Final = "xrpc.request"
 

@@ -2,7 +2,9 @@
 
 A *stale* answer is given out at once and renewed behind the caller's back; past the *hard* limit it is asked for again
 first. So a name server or directory that is down for an hour is not noticed, and one that was moved is noticed within
-the stale limit of the next request. Questions asked at the same time are asked once.
+the stale limit of the next request. Questions asked at the same time are asked once. Where an old answer must not be
+given out as long as there may be a new one, both limits are the same, and an *outage* says for how long the old one
+serves when there is none to be had.
 
 An answer is as old as its question: what was true may have changed while the answer was on its way. So nobody who wants
 a younger answer waits for a question that was asked before, and of a question that was asked before `forget` only
@@ -16,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from tempest_pds.remote.errors import NotFound
+from tempest_pds.remote.errors import NotFound, RemoteError
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -43,6 +45,7 @@ class Cache(Generic[K, V]):
         ask: the question itself; what it raises reaches the caller. A `NotFound` is remembered too, for `negative`.
         stale: seconds after which an answer is renewed in the background.
         hard: seconds after which an answer is no longer given out.
+        outage: seconds past `hard` for which an answer is given out after all, if asking anew fails with a RemoteError.
         negative: seconds for which it is remembered that there is nothing.
         retry: seconds until the next try after a renewal that failed; the answer it was to replace stays.
         capacity: the weight of all answers kept; the one not used for longest leaves first.
@@ -56,6 +59,7 @@ class Cache(Generic[K, V]):
         *,
         stale: float,
         hard: float,
+        outage: float = 0.0,
         negative: float = 30.0,
         retry: float = 30.0,
         capacity: int = 2048,
@@ -65,6 +69,7 @@ class Cache(Generic[K, V]):
         self._ask = ask
         self._stale = stale
         self._hard = hard
+        self._outage = outage
         self._negative = negative
         self._retry = retry
         self._capacity = capacity
@@ -88,8 +93,14 @@ class Cache(Generic[K, V]):
         question = self._newest.get(key)
         if question is None or self._clock() - question.asked_at >= (self._hard if max_age is None else max_age):
             question = self._start(key)
-        # Shielded: the caller who happened to ask first may go away, and the others still want the answer.
-        return await asyncio.shield(question.task)
+        try:
+            # Shielded: the caller who happened to ask first may go away, and the others still want the answer.
+            return await asyncio.shield(question.task)
+        except RemoteError as error:
+            kept = None if isinstance(error, NotFound) else self._usable(key, max_age)
+            if kept is None or isinstance(kept.answer, NotFound):
+                raise
+            return kept.answer
 
     def knows(self, key: K) -> bool:
         """Tell whether `get` would answer, be it that there is nothing, without waiting for anybody."""
@@ -111,8 +122,15 @@ class Cache(Generic[K, V]):
         kept = self._kept.get(key)
         if kept is None:
             return None
-        limit = self._negative if isinstance(kept.answer, NotFound) else self._hard
-        age = self._clock() - kept.asked_at
+        now = self._clock()
+        age = now - kept.asked_at
+        if isinstance(kept.answer, NotFound):
+            limit = self._negative
+        elif max_age is None and now < kept.renew_at:
+            # Past the limit there is a renewal to come only where one has failed.
+            limit = self._hard + self._outage
+        else:
+            limit = self._hard
         return kept if age < limit and (max_age is None or age < max_age) else None
 
     def _start(self, key: K) -> _Question[V]:

@@ -106,6 +106,10 @@ class Accounts:
         """Make an account and log it in; see `SignUp.create`."""
         return await self._sign_up.create(new, requester, client_ip)
 
+    def find(self, did: Did) -> Account | None:
+        """Find an account; None when it is not here."""
+        return self._store.accounts.get(did)
+
     async def activate(self, did: Did, origin: Origin = NOWHERE) -> None:
         """Switch an account on, once its DID points here, and tell the network its state.
 

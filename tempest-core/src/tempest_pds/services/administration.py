@@ -206,7 +206,7 @@ class Administration:
                 raise AccountNotFound("Account not found")
             self._store.accounts.set_password(did, password_hash, now_us())
             self._store.email_tokens.delete(did, EmailTokenPurpose.RESET_PASSWORD)
-            self._store.refresh_tokens.revoke_all(did)
+            self._store.end_sessions(did)
             self._events.add(did, EventKind.PASSWORD_SET)
             self._add(self._texts.password_set(account))
 

@@ -6,10 +6,28 @@ nobody; at each sign-in it is replaced, so that none can be foisted on a browser
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.errors import AuthenticationRequired
+from tempest_pds.services.hosting import is_blocked
+from tempest_pds.services.timestamps import now_us
+from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
+from tempest_pds.stores.account.browsers import Browser, BrowserAccount
+
+REMEMBERED_US: Final = 7 * 86_400 * 1_000_000
+"""How long a sign-in lasts that is to be remembered."""
+
+BRIEF_US: Final = 15 * 60 * 1_000_000
+"""How long any other lasts without use."""
+
+_NOTED_EVERY: Final = 60 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,30 +57,158 @@ class BrowserView:
 
 
 class Browsers:
-    """Remember who has signed in where. `secret` is always the value of the cookie."""
+    """Remember who has signed in where. `secret` is always the value of the cookie.
+
+    A password that is set anew ends all sign-ins from before, as it ends sessions. An account that a moderator keeps
+    from acting is signed in nowhere.
+
+    Args:
+        now: microseconds since 1970.
+    """
+
+    def __init__(self, store: AccountStore, writer: AccountWriter, now: Callable[[], int] = now_us) -> None:
+        self._store = store
+        self._writer = writer
+        self._now = now
 
     def accounts(self, secret: str | None) -> list[SignedIn]:
         """Tell which accounts are signed in, the last first."""
-        raise NotImplementedError
+        browser = self._find(secret)
+        return [] if browser is None else self._signed_in(browser)
+
+    async def seen(self, secret: str, client_ip: str | None, user_agent: str | None) -> list[SignedIn]:
+        """Tell the same, and note that the browser was here, which keeps those who are not remembered signed in."""
+        browser = self._find(secret)
+        if browser is None:
+            return []
+        accounts = self._signed_in(browser)
+        now = self._now()
+        if accounts and now - browser.seen_at >= _NOTED_EVERY:
+            await self._writer.run(self._store_seen, browser.id, client_ip, user_agent, now)
+        return accounts
 
     async def sign_in(
         self, secret: str | None, did: Did, *, remember: bool, client_ip: str | None, user_agent: str | None
     ) -> str:
         """Add an account, and give the cookie's new value."""
-        raise NotImplementedError
+        new_secret = secrets.token_urlsafe(32)
+        await self._writer.run(self._store_sign_in, secret, new_secret, did, remember, client_ip, user_agent)
+        return new_secret
 
     async def confirm(self, secret: str, did: Did) -> None:
         """Note that the account's password and second factor were given once more."""
-        raise NotImplementedError
+        browser = self._find(secret)
+        if browser is not None:
+            await self._writer.run(self._store.browsers.confirm, browser.id, did, self._now())
 
     async def sign_out(self, secret: str, did: Did) -> None:
         """Take an account out of a browser."""
-        raise NotImplementedError
+        browser = self._find(secret)
+        if browser is not None:
+            await self._writer.run(self._store.browsers.remove_account, browser.id, did)
 
     def list_for(self, did: Did, secret: str | None) -> list[BrowserView]:
         """List the browsers in which an account is signed in, the last seen first."""
-        raise NotImplementedError
+        this = self._find(secret)
+        account = self._store.accounts.get(did)
+        if account is None:
+            return []
+        return [
+            BrowserView(
+                id=browser.id,
+                user_agent=browser.user_agent,
+                client_ip=browser.client_ip,
+                signed_in_at=row.signed_in_at,
+                seen_at=browser.seen_at,
+                is_this=this is not None and browser.id == this.id,
+            )
+            for browser, row in self._store.browsers.of_account(did, self._now())
+            if not _has_ended(row, account)
+        ]
 
     async def sign_out_elsewhere(self, did: Did, browser_id: str) -> None:
         """Take an account out of another browser."""
-        raise NotImplementedError
+        await self._writer.run(self._store.browsers.remove_account, browser_id, did)
+
+    async def sign_out_others(self, did: Did, secret: str) -> int:
+        """Take an account out of all browsers but this; return out of how many."""
+        browser = self._find(secret)
+        return await self._writer.run(self._store.browsers.remove_others, did, "" if browser is None else browser.id)
+
+    async def forget_expired(self) -> None:
+        """Sweep out sign-ins past their time."""
+        await self._writer.run(self._store.browsers.delete_expired, self._now())
+
+    def _find(self, secret: str | None) -> Browser | None:
+        return None if secret is None else self._store.browsers.with_secret(_hash(secret))
+
+    def _signed_in(self, browser: Browser) -> list[SignedIn]:
+        now = self._now()
+        found = []
+        for row in self._store.browsers.accounts(browser.id):
+            account = self._store.accounts.get(row.did)
+            if account is None or is_blocked(account) or _has_ended(row, account):
+                continue
+            if row.expires_at > now:
+                found.append(
+                    SignedIn(
+                        account=account,
+                        signed_in_at=row.signed_in_at,
+                        confirmed_at=row.confirmed_at,
+                        remembered=row.remembered,
+                    )
+                )
+        return sorted(found, key=lambda signed_in: signed_in.signed_in_at, reverse=True)
+
+    # In the thread that writes accounts
+
+    def _store_seen(self, browser_id: str, client_ip: str | None, user_agent: str | None, now: int) -> None:
+        with self._store.transaction():
+            self._store.browsers.set_seen(browser_id, user_agent, client_ip, now)
+            self._store.browsers.prolong(browser_id, now, now + BRIEF_US)
+
+    def _store_sign_in(
+        self,
+        secret: str | None,
+        new_secret: str,
+        did: Did,
+        remember: bool,
+        client_ip: str | None,
+        user_agent: str | None,
+    ) -> None:
+        browsers, now = self._store.browsers, self._now()
+        with self._store.transaction():
+            if self._store.accounts.get(did) is None:
+                raise AuthenticationRequired("Invalid identifier or password")
+            browser = self._find(secret)
+            if browser is None:
+                browser = Browser(
+                    id=secrets.token_urlsafe(12),
+                    secret_hash=_hash(new_secret),
+                    user_agent=user_agent,
+                    client_ip=client_ip,
+                    created_at=now,
+                    seen_at=now,
+                )
+                browsers.add(browser)
+            else:
+                browsers.set_secret(browser.id, _hash(new_secret))
+                browsers.set_seen(browser.id, user_agent, client_ip, now)
+            browsers.put_account(
+                BrowserAccount(
+                    browser_id=browser.id,
+                    did=did,
+                    signed_in_at=now,
+                    confirmed_at=now,
+                    remembered=remember,
+                    expires_at=now + (REMEMBERED_US if remember else BRIEF_US),
+                )
+            )
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
+
+
+def _has_ended(row: BrowserAccount, account: Account) -> bool:
+    return account.sessions_ended_at is not None and row.signed_in_at < account.sessions_ended_at

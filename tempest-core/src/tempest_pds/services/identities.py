@@ -37,6 +37,12 @@ from tempest_pds.stores.key_files import KeyFiles
 _log = structlog.get_logger("tempest_pds.identities")
 
 
+class HandleNotProved(InvalidRequest):
+    """A domain that does not lead to the account that wants it; clients know it as InvalidRequest."""
+
+    name = "InvalidRequest"
+
+
 class Identities:
     """Check and change handles; check that a DID points here.
 
@@ -86,7 +92,7 @@ class Identities:
         Raises:
             InvalidHandle, HandleNotAvailable: see `HandleRules.parse`.
             UnsupportedDomain: it is not ours to give.
-            InvalidRequest: it is somebody's own domain, and does not lead to this DID.
+            HandleNotProved: it is somebody's own domain, and does not lead to this DID.
         """
         handle = self._rules.parse(text, allow_reserved=allow_reserved)
         if not allow_reserved and handle in self._store.reserved_handles:
@@ -259,9 +265,9 @@ def _named_handle(operation: Operation) -> str | None:
     return next((name.removeprefix("at://").lower() for name in names if name.startswith("at://")), None)
 
 
-def _not_proved(handle: Handle, did: Did) -> InvalidRequest:
+def _not_proved(handle: Handle, did: Did) -> HandleNotProved:
     # The first words are the reference server's; the others are for whoever has set up a domain, and not all of it.
-    return InvalidRequest(
+    return HandleNotProved(
         f"External handle did not resolve to DID: put did={did} into a TXT record of _atproto.{handle}, or serve {did} "
         f"at https://{handle}/.well-known/atproto-did"
     )

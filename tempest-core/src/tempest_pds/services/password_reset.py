@@ -134,7 +134,7 @@ class PasswordReset:
                 raise InvalidToken("Token is invalid")
             self._codes.use(did, _RESET, code)
             self._store.accounts.set_password(did, password_hash, now_us())
-            self._store.refresh_tokens.revoke_all(did)
+            self._store.end_sessions(did)
             self._events.add(did, EventKind.PASSWORD_RESET, origin)
             told = self._texts.password_reset(account)
             if told is not None:

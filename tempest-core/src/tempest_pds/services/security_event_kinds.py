@@ -31,6 +31,7 @@ class EventKind(StrEnum):
     HANDLE_LOST = "handle_lost"
     SECOND_FACTOR_ADDED = "second_factor_added"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
+    RECOVERY_CODE_USED = "recovery_code_used"
     RECOVERY_CODES_MADE = "recovery_codes_made"
     APP_PASSWORD_MADE = "app_password_made"  # noqa: S105 - the name of a kind
     APP_PASSWORD_REVOKED = "app_password_revoked"  # noqa: S105 - the name of a kind
@@ -61,6 +62,7 @@ TEXTS: Final[Mapping[EventKind, str]] = {
     EventKind.HANDLE_LOST: "The handle went to another account, which its domain names now",
     EventKind.SECOND_FACTOR_ADDED: "A second step was added to signing in",
     EventKind.SECOND_FACTOR_REMOVED: "A second step was taken away from signing in",
+    EventKind.RECOVERY_CODE_USED: "A recovery code was used",
     EventKind.RECOVERY_CODES_MADE: "New recovery codes were made",
     EventKind.APP_PASSWORD_MADE: "An app password was made",
     EventKind.APP_PASSWORD_REVOKED: "An app password was revoked",
@@ -80,6 +82,8 @@ FACTS: Final[Mapping[str, str]] = {
     "name": "Name",
     "handle": "Handle",
     "browser": "Browser",
+    "left": "Recovery codes left",
+    "by": "By",
     "delete_after": "To be deleted after",
 }
 
@@ -93,5 +97,7 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "totp": "a code from an authenticator app",
         "recovery_code": "a recovery code",
         "passkey": "a passkey",
+        "all": "all of them",
     },
+    "by": {"operator": "whoever runs this server"},
 }

@@ -12,10 +12,13 @@ import structlog
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_deletion import AccountDeletion
 from tempest_pds.services.blobs import Blobs
+from tempest_pds.services.browsers import Browsers
 from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.due_deletions import DueDeletions
 from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.errors import NotFound
+from tempest_pds.services.oauth.requests import AuthorizationRequests
+from tempest_pds.services.oauth.sessions import OAuthSessions
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repo_errors import RepoNotFound
 from tempest_pds.services.repo_list import RepoList
@@ -55,6 +58,9 @@ class Upkeep:
         repo_list: RepoList,
         blobs: Blobs,
         sessions: Sessions,
+        browsers: Browsers,
+        oauth_requests: AuthorizationRequests,
+        oauth_sessions: OAuthSessions,
         email_codes: EmailCodes,
         security_events: SecurityEvents,
         quarantine: Quarantine,
@@ -69,6 +75,9 @@ class Upkeep:
         self._repo_list = repo_list
         self._blobs = blobs
         self._sessions = sessions
+        self._browsers = browsers
+        self._oauth_requests = oauth_requests
+        self._oauth_sessions = oauth_sessions
         self._email_codes = email_codes
         self._security_events = security_events
         self._quarantine = quarantine
@@ -95,21 +104,25 @@ class Upkeep:
         await self.settle()
 
     async def settle(self) -> None:
-        """Put the repositories' files on the disk, so that a start has less to replay, and note failed sign-ins."""
+        """Put the repositories' files on the disk, and note failed sign-ins and uses of sessions."""
         # The heads first: what changes after them is replayed at start, and noted then.
         await self._repo_list.flush()
         await self._log.settle()
         await self._security_events.write_failures()
+        await self._oauth_sessions.write_uses()
 
     async def delete_due(self) -> None:
         """Delete the accounts that their owners wanted deleted by now."""
         await self._due_deletions.run()
 
     async def sweep(self) -> None:
-        """Forget events, sessions, codes and keys past their time, and remove blobs unused for a day."""
+        """Forget events, sessions, sign-ins, codes and keys past their time, and remove blobs unused for a day."""
         before = int((time.time() - self._retention) * 1_000_000)
         await self._log.call(lambda: self._sequencer.prune_before(before))
         await self._sessions.forget_expired()
+        await self._browsers.forget_expired()
+        await self._oauth_requests.forget_expired()
+        await self._oauth_sessions.forget_over()
         await self._email_codes.forget_expired()
         await self._security_events.forget_old()
         await self._deletions.resume()

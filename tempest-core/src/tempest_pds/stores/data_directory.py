@@ -5,6 +5,7 @@
     repos/              one SQLite file for each account
     blobs/              where the disk blob store keeps its bytes
     keys/               signing keys, the PLC rotation key, generated secrets
+    oauth_jwks.json     the keys that access tokens of OAuth are signed with
     backups/            where the local backup sink keeps its archives
     tmp/                emptied at each start
     control.json        how commands reach the server, while it runs: no part of a backup
@@ -75,6 +76,11 @@ class DataDirectory:
         return self.root / "keys"
 
     @property
+    def oauth_keys(self) -> Path:
+        """The keys that access tokens of OAuth are signed with."""
+        return self.root / "oauth_jwks.json"
+
+    @property
     def backups(self) -> Path:
         """The folder of the local backup sink."""
         return self.root / "backups"
@@ -87,7 +93,7 @@ class DataDirectory:
     def small_files(self) -> Iterator[Path]:
         """Yield what is kept as plain files: the keys, and whatever else lies in the directory itself."""
         for path in sorted(self.root.iterdir()):
-            if path.is_file() and not path.name.startswith(_NO_SMALL_FILES):
+            if path.is_file() and not path.name.startswith(_NO_SMALL_FILES) and not path.name.endswith(".part"):
                 yield path
         for path in sorted(self.keys.rglob("*")):
             if path.is_file() and not path.name.endswith(".part"):

@@ -14,6 +14,7 @@ from tempest_pds.doctor.examination import Examination
 from tempest_pds.doctor.file_system import IN_MEMORY, OF_A_CONTAINER, OVER_A_NETWORK, file_system_of
 from tempest_pds.doctor.finding import Finding, failure, note, ok, warning
 from tempest_pds.stores.data_directory import DataDirectory
+from tempest_pds.stores.oauth_key_file import OAuthKeyFile, OAuthKeysBroken
 
 # Enough to know that a data directory is large, without walking for minutes over a very large one.
 _MOST_FILES: Final = 200_000
@@ -40,6 +41,7 @@ def _look(directory: DataDirectory, min_free_percent: int) -> list[Finding]:
     findings = [*_finished(directory), _written_by(root), _lasting(root)]
     findings += _room(root, min_free_percent)
     findings += _permissions(directory)
+    findings += _oauth_keys(directory)
     return findings
 
 
@@ -121,17 +123,32 @@ def _permissions(directory: DataDirectory) -> list[Finding]:
     return [
         failure(
             f"{open_ones[0]}{more} can be read by other users of this machine, who could then act as your accounts",
-            f"chmod -R go-rwx {directory.keys}; if others may have read it, change the keys"
-            if open_ones[0].name != "control.json"
-            else f"chmod 600 {open_ones[0]}, and start the server again for a new token",
+            _how_to_close(open_ones[0], directory),
         )
     ]
 
 
+def _how_to_close(path: Path, directory: DataDirectory) -> str:
+    if path == directory.oauth_keys:
+        return f"chmod 600 {path}; if others may have read it, run `tempest oauth rotate-keys --now`"
+    if path.name == "control.json":
+        return f"chmod 600 {path}, and start the server again for a new token"
+    return f"chmod -R go-rwx {directory.keys}; if others may have read it, change the keys"
+
+
+def _oauth_keys(directory: DataDirectory) -> list[Finding]:
+    try:
+        OAuthKeyFile(directory.oauth_keys).read()
+    except OAuthKeysBroken as error:
+        cause, _, cure = str(error).partition(": ")
+        return [failure(f"{cause}: the server does not start", cure)]
+    return []
+
+
 def _secrets(directory: DataDirectory) -> Iterator[Path]:
-    control = directory.root / "control.json"
-    if control.exists():
-        yield control
+    for path in (directory.root / "control.json", directory.oauth_keys):
+        if path.exists():
+            yield path
     if directory.keys.is_dir():
         yield directory.keys
         # What is inside a folder that only its owner may enter needs no look, but files are moved about.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """A cookie that scripts never see, that no other site's request carries, and that ends with the browser.
+    """A cookie that scripts never see, and that ends with the browser unless it is given an age.
 
     Behind HTTPS its name begins with `__Host-`, which browsers take only from the host itself, with `Secure`, and for
     all of it. Over HTTP, on localhost, that is not to be had, so it is kept to its own part of the site.
@@ -17,11 +18,13 @@ class Cookie:
         name: without prefix.
         path: what of the site it is sent to over HTTP.
         secure: whether the site is reached by HTTPS.
+        same_site: `Strict` keeps it from all requests that other sites cause, `Lax` from all but links to here.
     """
 
     name: str
     path: str
     secure: bool
+    same_site: Literal["Strict", "Lax"] = "Strict"
 
     @property
     def full_name(self) -> str:
@@ -36,9 +39,9 @@ class Cookie:
                 return value.decode("latin-1")
         return None
 
-    def set(self, value: str) -> tuple[bytes, bytes]:
-        """Make the header that sets it."""
-        return self._header(value, "")
+    def set(self, value: str, max_age: int | None = None) -> tuple[bytes, bytes]:
+        """Make the header that sets it; `max_age` is in seconds."""
+        return self._header(value, "" if max_age is None else f"; Max-Age={max_age}")
 
     def clear(self) -> tuple[bytes, bytes]:
         """Make the header that removes it."""
@@ -46,4 +49,5 @@ class Cookie:
 
     def _header(self, value: str, more: str) -> tuple[bytes, bytes]:
         place = "Path=/; Secure" if self.secure else f"Path={self.path}"
-        return b"set-cookie", f"{self.full_name}={value}; {place}; HttpOnly; SameSite=Strict{more}".encode("ascii")
+        attributes = f"{place}; HttpOnly; SameSite={self.same_site}{more}"
+        return b"set-cookie", f"{self.full_name}={value}; {attributes}".encode("ascii")

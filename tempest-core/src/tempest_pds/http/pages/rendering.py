@@ -1,8 +1,8 @@
 """HTML pages: templates, the one stylesheet, and the headers that every page carries.
 
 A page is a template in `templates/` that extends `layout.html`. Whatever is put into it is escaped, and a name that is
-not there is an error. The stylesheet stands in the page, allowed by its hash, so that a page is one request and no
-script ever runs: there is none, and none is allowed.
+not there is an error. The stylesheet stands in the page, allowed by its hash, so that a page is one request. No script
+runs but a file of ours that a page names, which stands in it likewise; every page works without.
 
 Jinja is imported by the first page that somebody looks at, not by the start.
 """
@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 Header = tuple[bytes, bytes]
+
+# A host source cannot be an address of IPv6, which the scheme alone stands for then.
+_SOURCE: Final = re.compile(
+    r"(https?://(?:[a-z0-9-]+\.)*[a-z0-9-]+(?::[0-9]{1,5})?)(?:[/?#].*)?|([a-z][a-z0-9+.-]*:).*"
+)
 
 _HTML: Final = b"text/html; charset=utf-8"
 _PACKAGE: Final = "tempest_pds.http.pages"
@@ -52,23 +58,41 @@ class Templates:
     @cached_property
     def policy(self) -> bytes:
         """The Content-Security-Policy of every page."""
-        digest = base64.b64encode(hashlib.sha256(self.style.encode()).digest()).decode()
-        rules = (
+        return self.policy_with()
+
+    def policy_with(self, form_targets: Sequence[str] = (), script: str | None = None) -> bytes:
+        """Write the policy of a page that does more than others.
+
+        Args:
+            form_targets: addresses that the answer to a form may send the browser to: some browsers hold redirects
+                against `form-action` too.
+            script: the text of the one script that may run.
+        """
+        targets = " ".join(dict.fromkeys(["'self'", *map(_source, form_targets)]))
+        rules = [
             "default-src 'none'",
-            f"style-src 'sha256-{digest}'",
-            "form-action 'self'",
+            f"style-src {_digest(self.style)}",
+            f"form-action {targets}",
             "frame-ancestors 'none'",
             "base-uri 'none'",
-        )
-        return "; ".join(rules).encode()
+        ]
+        if script is not None:
+            rules.append(f"script-src {_digest(script)}")
+        return "; ".join(rules).encode("ascii")
 
-    def text(self, name: str, **values: Any) -> str:
+    def script(self, name: str) -> str:
+        """Read a script of ours, by the name of its file among the templates."""
+        return _script(name)
+
+    def text(self, name: str, /, **values: Any) -> str:
         """Write a page by the name of its template."""
         return self._environment.get_template(name).render(values)
 
-    def page(self, name: str, headers: Sequence[Header], *, status: int = 200, **values: Any) -> Response:
+    def page(
+        self, name: str, headers: Sequence[Header], /, *, status: int = 200, policy: bytes | None = None, **values: Any
+    ) -> Response:
         """Answer with a page; `headers` are PUBLIC or PRIVATE and what else it needs."""
-        sent = [(b"content-security-policy", self.policy), *_HEADERS, *headers]
+        sent = [(b"content-security-policy", policy or self.policy), *_HEADERS, *headers]
         return Response(status, sent, Content(_HTML, self.text(name, **values).encode("utf-8", "replace")))
 
     @cached_property
@@ -87,3 +111,20 @@ class Templates:
         for formatter in formats.FORMATTERS:
             environment.filters[formatter.__name__] = formatter
         return environment
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _source(address: str) -> str:
+    """Write an address as a source of a policy; raise ValueError for what is none."""
+    found = _SOURCE.fullmatch(address)
+    if found is None:
+        raise ValueError(f"not an address: {address[:200]!r}")
+    return found[1] or found[2]
+
+
+@cache
+def _script(name: str) -> str:
+    return files(_PACKAGE).joinpath("templates", *name.split("/")).read_text(encoding="utf-8").strip()

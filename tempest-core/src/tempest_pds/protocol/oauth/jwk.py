@@ -83,9 +83,8 @@ class PublicJwk:
         _check_use(jwk)
         members = {name: _text_member(jwk, name) for name in _REQUIRED_MEMBERS[kty]}
         algorithms = _narrow(_READERS[kty](members), jwk)
-        digest = sha256(_write_json(members).encode("ascii")).digest()
         key = _load(members, algorithms[0])
-        return cls(encode_base64url(digest), _read_kid(jwk), algorithms, MappingProxyType(members), key)
+        return cls(thumbprint_of(members), _read_kid(jwk), algorithms, MappingProxyType(members), key)
 
     def verify(self, algorithm: str, message: bytes, signature: bytes) -> None:
         """Check a signature of this key; raise InvalidSignature, also for an algorithm that is not the key's."""
@@ -139,6 +138,11 @@ class JwkSet:
     def holds(self, kid: str, algorithm: str, thumbprint: str) -> bool:
         """Tell whether the key that a session is bound to is still the client's."""
         return any((key.kid, key.thumbprint) == (kid, thumbprint) and algorithm in key.algorithms for key in self.keys)
+
+
+def thumbprint_of(members: Mapping[str, str]) -> str:
+    """Return the thumbprint of a key whose members are those that RFC 7638 names for its type, and no others."""
+    return encode_base64url(sha256(_write_json(members).encode("ascii")).digest())
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -263,7 +263,7 @@ class Accounts:
         return self._write(_SET_CONFIRMED, (at, did))
 
     def set_password(self, did: str, password_hash: str | None, at: int) -> bool:
-        """Set another password, and note that sessions end; their refresh tokens go by `RefreshTokens.revoke_all`."""
+        """Set another password, and note that sessions end; they go by `AccountStore.end_sessions`."""
         return self._write(_SET_PASSWORD, (password_hash, at, did))
 
     def deactivate(self, did: str, at: int, delete_after: int | None = None) -> bool:

@@ -50,6 +50,7 @@ REFRESH_TOKEN: Final = Table(
     Column("created_at", Integer, nullable=False),
     Column("expires_at", Integer, nullable=False),
     Column("next_id", Text),
+    Column("factor_at", Integer),
     Index("refresh_token_by_did", "did"),
     Index("refresh_token_by_session", "session_id"),
     Index("refresh_token_by_expiry", "expires_at"),

@@ -1,0 +1,128 @@
+"""A server for an application that is nothing but a page, which brings its own npm packages to the browser.
+
+The packages are modules that a browser can load as they are; an import map tells it where they lie.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from tests.support.node import Node
+from tests.support.oauth_app import EVERYTHING, loopback_client_id
+from tests.support.process import free_port
+
+_SCRIPT = Path(__file__).with_name("oauth_page.mjs")
+_CONDITIONS = ("browser", "import", "default")
+_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json"}
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>An application</title>
+<script type="importmap">{imports}</script>
+<script type="application/json" id="given">{given}</script>
+<h1>An application</h1>
+<form>
+  <input name="handle" aria-label="Handle" autocomplete="username">
+  <input name="prompt" aria-label="Prompt">
+  <button>Sign in</button>
+</form>
+<p id="state">…</p>
+<script type="module" src="/app.mjs"></script>
+</html>
+"""
+
+
+def import_map(modules: Path, root: str) -> dict[str, str]:
+    """Tell for each package that *root* needs where its modules are, below `/npm/`."""
+    found: dict[str, str] = {}
+    waiting = [root]
+    seen = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        package = json.loads((modules / name / "package.json").read_text())
+        waiting += package.get("dependencies", {})
+        exports = package.get("exports")
+        if exports is None:
+            # Not a module: it brings to old browsers what new ones have.
+            found[f"{name}/"] = "/none/"
+            continue
+        entries = exports if any(key.startswith(".") for key in exports) else {".": exports}
+        for key, target in entries.items():
+            path = _chosen(target)
+            if path is not None and "*" not in key:
+                found[name + key[1:]] = f"/npm/{name}/{path.removeprefix('./')}"
+    return found
+
+
+def _chosen(target: Any) -> str | None:
+    if isinstance(target, str):
+        return target
+    for condition in _CONDITIONS:
+        if target and condition in target:
+            return _chosen(target[condition])
+    return None
+
+
+class OAuthPage:
+    """The application, for people with accounts on one server; a context manager."""
+
+    def __init__(self, node: Node, pds: str, plc: str, scope: str = EVERYTHING) -> None:
+        self.url = f"http://127.0.0.1:{free_port()}/"
+        self.client_id = loopback_client_id(scope, self.url)
+        given = {"clientId": self.client_id, "pds": pds, "plc": plc}
+        imports = {"imports": import_map(node.modules, "@atproto/oauth-client-browser")}
+        page = _PAGE.format(imports=json.dumps(imports), given=json.dumps(given)).encode()
+        modules = node.modules
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                path = urlsplit(self.path).path
+                if path == "/":
+                    self._send("text/html", page)
+                elif path == "/app.mjs":
+                    self._send("text/javascript", _SCRIPT.read_bytes())
+                elif path.startswith("/none/"):
+                    self._send("text/javascript", b"")
+                elif path.startswith("/npm/") and (file := modules / path[5:]).is_file():
+                    self._send(_TYPES.get(file.suffix, "text/plain"), file.read_bytes())
+                else:
+                    self.send_error(404)
+
+            def _send(self, kind: str, body: bytes) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Cache-Control", "max-age=600" if kind == "text/javascript" else "no-store")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: Any) -> None:
+                """Say nothing."""
+
+        port = urlsplit(self.url).port
+        assert port is not None
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
