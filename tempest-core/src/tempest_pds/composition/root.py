@@ -252,9 +252,7 @@ async def open_services(
         sign_in=accounts.sign_in,
     )
     oauth_clients = make_oauth_clients(settings, data, network, stack)
-    oauth = make_oauth(
-        settings, data, writer, oauth_clients, PermissionSets(), plugins, accounts.security_events
-    )
+    oauth = make_oauth(settings, data, writer, oauth_clients, PermissionSets(), plugins, accounts.security_events)
     upkeep = Upkeep(
         log=log,
         sequencer=data.sequencer,
