@@ -18,6 +18,7 @@ from tempest_pds.http.pages.people import (
     sign_in,
     sign_up,
 )
+from tempest_pds.http.pages.people.factors import app, confirm, passkeys, second_factor
 from tempest_pds.http.pages.people.page import PeoplePage
 
 PAGES: Final[tuple[PeoplePage, ...]] = (
@@ -33,4 +34,8 @@ PAGES: Final[tuple[PeoplePage, ...]] = (
     *app_passwords.PAGES,
     *security.PAGES,
     *leaving.PAGES,
+    *confirm.PAGES,
+    *second_factor.PAGES,
+    *app.PAGES,
+    *passkeys.PAGES,
 )

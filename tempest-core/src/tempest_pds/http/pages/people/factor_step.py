@@ -7,6 +7,7 @@ from typing import Final
 
 from blacksheep import Response
 
+from tempest_pds.http.pages.people.own_paths import SIGN_IN
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.services.sign_in import FactorAnswer, FactorKind, FactorNeeded
 
@@ -22,6 +23,7 @@ def ask_for_factor(
     hidden: Mapping[str, str],
     message: str | None = None,
     status: int = 200,
+    start_over: str = SIGN_IN,
 ) -> Response:
     """Show the step.
 
@@ -29,6 +31,7 @@ def ask_for_factor(
         action: the path that the answer is posted to.
         hidden: what the form carries on.
         message: what was wrong with the answer before, in the visitor's language.
+        start_over: the page that asks for the password.
     """
     has_passkey = FactorKind.PASSKEY in needed.kinds and needed.passkey_request is not None
     return visit.page(
@@ -41,6 +44,7 @@ def ask_for_factor(
         takes_codes=bool(needed.kinds & _CODES),
         passkey_request=needed.passkey_request if has_passkey else None,
         message=message,
+        start_over=start_over,
     )
 
 
