@@ -17,6 +17,7 @@ from tempest_pds.protocol.oauth.errors import InvalidGrant, InvalidRequest, OAut
 from tempest_pds.protocol.oauth.pkce import CodeChallenge
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth, ClientAuthentication
 from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.lifetimes import SECOND, lifetimes_of
@@ -24,7 +25,6 @@ from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.refresh_tokens import new_session_id
 from tempest_pds.services.oauth.requests import hash_code
 from tempest_pds.services.oauth.stored_parameters import read_parameters
-from tempest_pds.services.sessions import is_blocked
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
 from tempest_pds.stores.account.oauth_sessions import OAuthSession

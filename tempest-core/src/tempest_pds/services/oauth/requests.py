@@ -44,12 +44,12 @@ from tempest_pds.protocol.oauth.errors import (
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth
 from tempest_pds.services.oauth.clients import Client, Clients
 from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.request_objects import RequestObjects
 from tempest_pds.services.oauth.stored_parameters import read_parameters, write_parameters
-from tempest_pds.services.sessions import is_blocked
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
@@ -235,6 +235,7 @@ class AuthorizationRequests:
             client_auth=ClientAuth.from_json(found.client_auth),
             parameters=parameters,
             scopes=ScopeSet.parse(parameters.scope),
+            created_at=found.created_at,
             expires_at=found.expires_at,
         )
 
