@@ -8,10 +8,9 @@ from blacksheep import Response
 
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.methods.sessions import LOGINS, LOGINS_PER_DAY
-from tempest_pds.http.pages.people.factor_step import ask_for_factor, given_factor
+from tempest_pds.http.pages.people.factor_step import ask_for_factor, given_factor, needed_again
 from tempest_pds.http.pages.people.own_paths import account_path, own_path, with_query
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
-from tempest_pds.http.pages.people.refusals import TOO_MANY_ATTEMPTS
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.services.errors import AuthenticationRequired, TooManyTries
 from tempest_pds.services.sign_in import FactorNeeded
@@ -47,14 +46,10 @@ async def confirm_with_factor(visit: Visit) -> Response:
     try:
         await visit.services.sign_in.confirm_with_factor(did, ticket, given_factor(visit), visit.visitor)
     except AuthenticationRequired as error:
-        too_many = isinstance(error, TooManyTries)
-        try:
-            needed = visit.services.sign_in.ask_again(ticket, visit.visitor)
-        except AuthenticationRequired:
-            message = visit.texts("That took too long. Please give your password again.")
+        needed, message = needed_again(visit, error)
+        if needed is None:
             return _page(visit, visit.form.get("next", ""), message, 403)
-        message = visit.texts(TOO_MANY_ATTEMPTS if too_many else "That was not right. Please try again.")
-        return _ask_for_factor(visit, needed, message, 429 if too_many else 403)
+        return _ask_for_factor(visit, needed, message, 429 if isinstance(error, TooManyTries) else 403)
     return await _done(visit)
 
 
