@@ -46,8 +46,8 @@ class AppGrants:
             EventKind.APP_AUTHORIZED,
             client_ip=visitor.client_ip,
             user_agent=visitor.user_agent,
+            app=client.metadata.client_name or client.client_id,
             client_id=client.client_id,
-            client_name=client.metadata.client_name or "",
         )
         tell_app_authorized(self._hooks, grant)
         return response
