@@ -104,6 +104,12 @@ class InvalidGrant(OAuthError):
     code = "invalid_grant"
 
 
+class UnsupportedGrantType(OAuthError):
+    """A grant type other than `authorization_code` and `refresh_token`."""
+
+    code = "unsupported_grant_type"
+
+
 # Proof of possession
 
 
@@ -117,6 +123,12 @@ class UseDpopNonce(OAuthError):
     """A DPoP proof in which only the nonce is absent or too old. With a new one it is good."""
 
     code = "use_dpop_nonce"
+
+
+class InvalidAccessToken(OAuthError):
+    """An access token that is none, is over, was revoked, or is bound to another key. A new one would do."""
+
+    code = "invalid_token"
 
 
 # Scopes

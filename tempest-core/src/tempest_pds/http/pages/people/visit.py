@@ -138,13 +138,12 @@ class Visit:
         )
         return self._with_secret(secret)
 
-    def count(self, *limits: Limit, of: str | None = None) -> None:
-        """Count an attempt, by address and what it is about; raise Refusal after too many."""
+    def count(self, *limits: Limit, key: str | None = None) -> None:
+        """Count an attempt, by the address that it comes from unless a key is given; raise Refusal after too many."""
         limiter = self.doorway.limiter
         if not limiter.applies(self.client_ip, self.request_headers.get(b"x-ratelimit-bypass")):
             return
-        address = limit_key(self.client_ip)
-        key = address if of is None else f"{of.strip().removeprefix('@').lower()[:320]}-{address}"
+        key = limit_key(self.client_ip) if key is None else key
         for limit in limits:
             standing = limiter.consume(limit, key)
             if standing.exceeded:
