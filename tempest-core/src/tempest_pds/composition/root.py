@@ -257,7 +257,9 @@ async def open_services(
         events=accounts.security_events,
     )
     oauth_clients = make_oauth_clients(settings, data, network, stack)
-    oauth = make_oauth(settings, data, writer, oauth_clients, PermissionSets())
+    oauth = make_oauth(
+        settings, data, writer, oauth_clients, PermissionSets(), plugins, accounts.security_events
+    )
     upkeep = Upkeep(
         log=log,
         sequencer=data.sequencer,
