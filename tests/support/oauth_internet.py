@@ -94,8 +94,8 @@ class OAuthInternet:
             )
         )
         names = [sys.executable, "-m", "tests.support.dns_server", ADDRESS, *_PORTS, APP]
-        root = {"PYTHONPATH": str(Path(__file__).parents[2])}
-        stack.enter_context(HostedNames(self.host, names, root, folder / "names", 53, ""))
+        where = {"PYTHONPATH": str(Path(__file__).parents[2])}
+        stack.enter_context(HostedNames(self.host, names, where, folder / "names", 53, ""))
         config = folder / "Caddyfile"
         socket = short / "caddy"
         sites = [f"https://{name} {{\n\treverse_proxy 127.0.0.1:{port}\n}}\n" for name, port in _PORTS.items()]
