@@ -80,11 +80,11 @@ class Opened:
     service_tokens: ServiceTokens
     admin_tokens: AdminTokens
     proofs: Proofs
+    access_tokens: AccessTokens
     hosting: Hosting
     directory: Directory
     page_key: bytes
     plugins: PluginManager
-    access_tokens: AccessTokens | None = None
     measurements: TelemetryExporter | None = None
 
 
@@ -258,7 +258,13 @@ async def open_services(
     )
     oauth_clients = make_oauth_clients(settings, data, network, stack)
     oauth = make_oauth(
-        settings, data, writer, oauth_clients, PermissionSets(), plugins, accounts.security_events
+        settings,
+        data,
+        writer,
+        oauth_clients,
+        PermissionSets(published, lexicons.added),
+        plugins,
+        accounts.security_events,
     )
     upkeep = Upkeep(
         log=log,
@@ -376,6 +382,7 @@ async def open_services(
         service_tokens=service_auth,
         admin_tokens=_admin_token(settings, data.keys, passwords, control_token),
         proofs=oauth_clients.proofs,
+        access_tokens=oauth.tokens,
         hosting=hosting,
         directory=HostedDirectory(data.accounts, network.documents),
         page_key=accounts.page_key,
