@@ -113,6 +113,8 @@ class Person:
     def __init__(self, account: Account, http: httpx.Client | None = None) -> None:
         self.account = account
         self.cookies: dict[str, str] = {}
+        self.set_cookies: list[str] = []
+        """All that servers set, with its attributes."""
         self.answer = httpx.Response(0)
         self.url = ""
         self._http = http or httpx.Client(timeout=30)
@@ -152,7 +154,9 @@ class Person:
             if self.cookies:
                 headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
             self.url, self.answer = url, self._http.request(method, url, headers=headers, **more)
-            for header in self.answer.headers.get_list("set-cookie"):
+            set_now = self.answer.headers.get_list("set-cookie")
+            self.set_cookies += set_now
+            for header in set_now:
                 name, _, rest = header.partition("=")
                 value, _, attributes = rest.partition(";")
                 if "Max-Age=0" in attributes or not value:
