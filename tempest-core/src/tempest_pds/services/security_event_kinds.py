@@ -104,3 +104,8 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "by": {"operator": "whoever runs this server"},
 }
+
+
+def told_of_app(client_id: str, client_name: str | None) -> dict[str, str]:
+    """Give the detail of an event that concerns an app; `client_name` is its own word for itself."""
+    return {"client_id": client_id} if client_name is None else {"app": client_name, "client_id": client_id}

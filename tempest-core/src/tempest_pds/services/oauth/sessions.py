@@ -12,7 +12,7 @@ from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.origin import NOWHERE, Origin
 from tempest_pds.services.policies import tell_app_revoked
-from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_event_kinds import EventKind, told_of_app
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
@@ -125,7 +125,9 @@ class OAuthSessions:
             session = self._store.oauth_sessions.get(session_id)
             ended = self._store.oauth_sessions.delete_of(did, session_id)
             if ended and session is not None:
-                self._events.add(did, EventKind.APP_SIGNED_OUT, origin, **_named(session))
+                self._events.add(
+                    did, EventKind.APP_SIGNED_OUT, origin, **told_of_app(session.client_id, session.client_name)
+                )
         return ended
 
     def _store_end_of_client(self, did: Did, client_id: str, origin: Origin) -> int:
@@ -135,15 +137,10 @@ class OAuthSessions:
             sessions = [each for each in self._store.oauth_sessions.of_account(did) if each.client_id == client_id]
             ended = self._store.oauth_sessions.delete_client(did, client_id)
             if sessions:
-                self._events.add(did, EventKind.APP_REVOKED, origin, **_named(sessions[0]))
+                self._events.add(did, EventKind.APP_REVOKED, origin, **told_of_app(client_id, sessions[0].client_name))
         return ended
 
 
 def is_over(session: OAuthSession, now: int) -> bool:
     """Tell whether a session has ended by itself."""
     return session.idle_after <= now or session.ends_at <= now
-
-
-def _named(session: OAuthSession) -> dict[str, str]:
-    """Give what is noted of an app among the security events."""
-    return {"app": session.client_name or session.client_id, "client_id": session.client_id}
