@@ -235,6 +235,7 @@ class AuthorizationRequests:
             client_auth=ClientAuth.from_json(found.client_auth),
             parameters=parameters,
             scopes=ScopeSet.parse(parameters.scope),
+            created_at=found.created_at,
             expires_at=found.expires_at,
         )
 

@@ -8,13 +8,12 @@ from blacksheep import Response
 
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.methods.sessions import LOGINS, LOGINS_PER_DAY
-from tempest_pds.http.pages.people.factor_step import ask_for_factor, given_factor
+from tempest_pds.http.pages.people.factor_step import ask_for_factor, given_factor, needed_again
 from tempest_pds.http.pages.people.own_paths import HOME, SIGN_IN, account_path, own_path
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
-from tempest_pds.http.pages.people.refusals import TOO_MANY_ATTEMPTS
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.services.errors import AccountTakedown, AuthenticationRequired, Forbidden, TooManyTries
+from tempest_pds.services.errors import AccountTakedown, AuthenticationRequired, Forbidden
 from tempest_pds.services.sign_in import FactorNeeded
 from tempest_pds.stores.account.accounts import Account
 
@@ -59,7 +58,10 @@ async def give_factor(visit: Visit) -> Response:
     except (AccountTakedown, Forbidden) as error:
         return _form(visit, wanted=visit.form.get("next", ""), message=sign_in_problem(visit, error), status=403)
     except AuthenticationRequired as error:
-        return _ask_again(visit, error)
+        needed, message = needed_again(visit, error)
+        if needed is None:
+            return _form(visit, wanted=visit.form.get("next", ""), message=message, status=403)
+        return ask_for_factor(visit, needed, action=_FACTOR, hidden=_carried(visit), message=message, status=403)
     return await _enter(visit, account)
 
 
@@ -77,19 +79,6 @@ def sign_in_problem(visit: Visit, error: AuthenticationRequired | Forbidden) -> 
         return visit.texts("There is no account of that name and password here.")
     # A plugin's words, of the operator's choice.
     return str(error)
-
-
-def _ask_again(visit: Visit, error: AuthenticationRequired) -> Response:
-    too_many = isinstance(error, TooManyTries)
-    try:
-        needed = visit.services.sign_in.ask_again(visit.form.get("ticket", ""), visit.visitor)
-    except AuthenticationRequired:
-        message = visit.texts("That took too long. Please sign in again.")
-        return _form(visit, wanted=visit.form.get("next", ""), message=message, status=403)
-    message = visit.texts(TOO_MANY_ATTEMPTS if too_many else "That was not right. Please try again.")
-    return ask_for_factor(
-        visit, needed, action=_FACTOR, hidden=_carried(visit), message=message, status=429 if too_many else 403
-    )
 
 
 async def _enter(visit: Visit, account: Account) -> Response:

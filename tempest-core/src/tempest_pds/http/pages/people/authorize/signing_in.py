@@ -9,7 +9,7 @@ from blacksheep import Response
 
 from tempest_pds.http.pages.people.authorize.flow import authorize_page, go_on, show, signed_in_account, step_path
 from tempest_pds.http.pages.people.authorize.steps import Step
-from tempest_pds.http.pages.people.factor_step import ask_for_factor, asked_before, given_factor
+from tempest_pds.http.pages.people.factor_step import ask_for_factor, given_factor, needed_again
 from tempest_pds.http.pages.people.sign_in import count_sign_in, sign_in_problem
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.services.errors import AccountTakedown, AuthenticationRequired, Forbidden
@@ -61,9 +61,11 @@ async def give_factor(visit: Visit, request: OpenRequest) -> Response:
         )
     except AccountTakedown as error:
         return _refused(visit, request, error)
-    except AuthenticationRequired:
-        message = visit.texts("That was not right, or it took too long. Try again, or start over.")
-        return _ask_for_factor(visit, request, asked_before(visit), message)
+    except AuthenticationRequired as error:
+        needed, message = needed_again(visit, error)
+        if needed is None:
+            return _form(visit, request, message=message, status=403)
+        return _ask_for_factor(visit, request, needed, message)
     except Forbidden as error:
         return _refused(visit, request, error)
     return await enter(visit, request, account, remember=visit.form.get("remember") == "yes")
