@@ -6,8 +6,8 @@ import base64
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,24 @@ BROWSER, OTHER_BROWSER = b"\x01" * 32, b"\x02" * 32
 FORM = "application/x-www-form-urlencoded"
 
 
+class Clock:
+    """The time as the provider's requests, codes, sessions and tokens have it; `ahead` in seconds."""
+
+    ahead = 0.0
+
+    def __call__(self) -> int:
+        return int((time.time() + self.ahead) * 1_000_000)
+
+    @contextmanager
+    def later(self, seconds: float) -> Iterator[None]:
+        """Let that much time have passed."""
+        self.ahead = seconds
+        try:
+            yield
+        finally:
+            self.ahead = 0.0
+
+
 @dataclass
 class Provider:
     """A server, and the hosts where its clients publish their documents; the key is the confidential client's."""
@@ -38,6 +56,7 @@ class Provider:
     server: WholeServer
     hosts: AppHosts
     key: SigningKey
+    clock: Clock
 
     def client(self, client_id: str = PUBLIC, **more: Any) -> FlowClient:
         key = self.key if client_id == CONFIDENTIAL else None
@@ -51,20 +70,22 @@ async def provider(folder: Path, **settings: str) -> AsyncIterator[Provider]:
     async with app_hosts(folder / "hosts") as hosts:
         hosts.publish(PUBLIC, client_document(PUBLIC))
         hosts.publish(CONFIDENTIAL, confidential(CONFIDENTIAL, [key.jwk]))
-        async with restarted(folder, hosts, **settings) as server:
-            yield Provider(server, hosts, key)
+        async with on_folder(folder, hosts, key, **settings) as started:
+            yield started
 
 
 @asynccontextmanager
-async def restarted(folder: Path, hosts: AppHosts, **settings: str) -> AsyncIterator[WholeServer]:
-    """Start a server on the folder of an earlier one."""
-    data = folder / "data"
+async def on_folder(folder: Path, hosts: AppHosts, key: SigningKey, **settings: str) -> AsyncIterator[Provider]:
+    """Start a server on a folder, which may be that of an earlier one."""
+    data, clock = folder / "data", Clock()
     data.mkdir(exist_ok=True)
-    with mock.patch(
-        "tempest_pds.composition.oauth_clients.ClientDocuments", lambda fetch: ClientDocuments(hosts.fetch)
+    documents = ClientDocuments(hosts.fetch)
+    with (
+        mock.patch("tempest_pds.composition.oauth_clients.ClientDocuments", return_value=documents),
+        mock.patch("tempest_pds.composition.oauth.now_us", clock),
     ):
         async with whole_server(data, **settings) as server:
-            yield server
+            yield Provider(server, hosts, key, clock)
 
 
 @dataclass

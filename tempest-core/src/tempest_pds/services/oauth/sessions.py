@@ -9,7 +9,6 @@ from typing import Final
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
-from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_sessions import OAuthSession
 
@@ -42,7 +41,7 @@ class OAuthSessions:
         clock: the time in microseconds since 1970.
     """
 
-    def __init__(self, store: AccountStore, writer: AccountWriter, clock: Callable[[], int] = now_us) -> None:
+    def __init__(self, store: AccountStore, writer: AccountWriter, clock: Callable[[], int]) -> None:
         self._store = store
         self._writer = writer
         self._clock = clock
