@@ -17,6 +17,7 @@ from tempest_pds.protocol.oauth.errors import InvalidGrant, InvalidRequest, OAut
 from tempest_pds.protocol.oauth.pkce import CodeChallenge
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth, ClientAuthentication
 from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.lifetimes import SECOND, lifetimes_of
@@ -24,7 +25,6 @@ from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.refresh_tokens import new_session_id
 from tempest_pds.services.oauth.requests import hash_code
 from tempest_pds.services.oauth.stored_parameters import read_parameters
-from tempest_pds.services.sessions import is_blocked
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
 from tempest_pds.stores.account.oauth_sessions import OAuthSession
@@ -106,7 +106,7 @@ class CodeGrant:
         assert request.did is not None, "a request with a code was granted by an account"
         assert request.scope is not None, "a request with a code was granted a scope"
         scopes = ScopeSet.parse(request.scope)
-        permissions = await self._permission_sets.expand(scopes) if scopes.includes else scopes
+        permissions = await self._permission_sets.expand(scopes)
         now = self._clock()
         lifetimes = lifetimes_of(client)
         return OAuthSession(

@@ -44,12 +44,12 @@ from tempest_pds.protocol.oauth.errors import (
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth
 from tempest_pds.services.oauth.clients import Client, Clients
 from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.request_objects import RequestObjects
 from tempest_pds.services.oauth.stored_parameters import read_parameters, write_parameters
-from tempest_pds.services.sessions import is_blocked
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
 
@@ -72,7 +72,7 @@ class OpenRequest:
     Attributes:
         id: names the request to the browser at work on it; a secret between the two.
         scopes: what was asked for, as far as it is understood here.
-        expires_at: in microseconds since 1970.
+        created_at: when the client asked, in microseconds since 1970; `expires_at` likewise.
     """
 
     id: str
@@ -80,6 +80,7 @@ class OpenRequest:
     client_auth: ClientAuth
     parameters: AuthorizationParameters
     scopes: ScopeSet
+    created_at: int
     expires_at: int
 
 
@@ -200,8 +201,7 @@ class AuthorizationRequests:
     async def _understood(self, parameters: AuthorizationParameters) -> ScopeSet:
         """Give the scopes that are understood, once each permission set among them was found; raise InvalidScope."""
         scopes = ScopeSet.parse(parameters.scope)
-        if scopes.includes:
-            await self._permission_sets.find(scopes)
+        await self._permission_sets.find(scopes)
         return scopes
 
     async def _begin(
@@ -233,6 +233,7 @@ class AuthorizationRequests:
             client_auth=ClientAuth.from_json(found.client_auth),
             parameters=parameters,
             scopes=ScopeSet.parse(parameters.scope),
+            created_at=found.created_at,
             expires_at=found.expires_at,
         )
 

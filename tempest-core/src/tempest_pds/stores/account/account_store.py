@@ -16,11 +16,14 @@ from tempest_pds.stores.account.oauth_challenges import OAuthChallenges
 from tempest_pds.stores.account.oauth_consents import OAuthConsents
 from tempest_pds.stores.account.oauth_requests import OAuthRequests
 from tempest_pds.stores.account.oauth_sessions import OAuthSessions
+from tempest_pds.stores.account.passkeys import Passkeys
 from tempest_pds.stores.account.pending_events import PendingEvents
+from tempest_pds.stores.account.recovery_codes import RecoveryCodes
 from tempest_pds.stores.account.refresh_tokens import RefreshTokens
 from tempest_pds.stores.account.repo_heads import RepoHeads
 from tempest_pds.stores.account.reserved_handles import ReservedHandles
 from tempest_pds.stores.account.security_events import SecurityEvents
+from tempest_pds.stores.account.totp_secrets import TotpSecrets
 from tempest_pds.stores.database import Database, QueryObserver, Synchronous, Transaction
 
 
@@ -44,6 +47,9 @@ class AccountStore:
         self.pending_events = PendingEvents(self.database)
         self.waiting_mails = WaitingMails(self.database)
         self.repo_heads = RepoHeads(self.database)
+        self.totp_secrets = TotpSecrets(self.database)
+        self.recovery_codes = RecoveryCodes(self.database)
+        self.passkeys = Passkeys(self.database)
         self.oauth_requests = OAuthRequests(self.database)
         self.oauth_challenges = OAuthChallenges(self.database)
         self.oauth_sessions = OAuthSessions(self.database)

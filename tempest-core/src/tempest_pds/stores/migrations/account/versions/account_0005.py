@@ -12,6 +12,7 @@ depends_on = None
 def upgrade() -> None:
     _create_oauth()
     _create_sign_in()
+    op.add_column("refresh_token", sa.Column("factor_at", sa.Integer()))
 
 
 def _create_oauth() -> None:
