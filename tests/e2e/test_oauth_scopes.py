@@ -80,9 +80,7 @@ def passed_on(view: str) -> list[PassedOn]:
         PassedOn(f"{bsky}feed.getFeed?feed={FEED}", (f"{bsky}feed.getFeed", f"{bsky}feed.getFeedSkeleton")),
         PassedOn(f"{bsky}notification.registerPush", (f"{bsky}notification.registerPush",), "bsky_notif", push),
         PassedOn(f"{bsky}notification.unregisterPush", (f"{bsky}notification.unregisterPush",), "bsky_notif", push),
-        PassedOn(
-            "com.atproto.moderation.createReport", ("com.atproto.moderation.createReport",), "atproto_labeler", REPORT
-        ),
+        PassedOn(REPORT, (REPORT,), "atproto_labeler", REPORTED),
         PassedOn("chat.bsky.convo.listConvos", ("chat.bsky.convo.listConvos",), "other", is_named=True),
         PassedOn("com.example.unknown", ("com.example.unknown",), "other", is_named=True),
     ]
