@@ -142,3 +142,12 @@ def test_a_key_file_that_holds_none(tmp_path: Path) -> None:
     code, lines = serve(tmp_path, TEMPEST_LOG_LEVEL="error")
     assert code == 2
     assert lines == [f"tempest: {tmp_path / 'keys' / 'secret_admin_token'} does not hold a secret"]
+
+
+def test_oauth_keys_that_are_damaged(tmp_path: Path) -> None:
+    (tmp_path / "oauth_jwks.json").write_text('{"keys": []}')
+    code, lines = serve(tmp_path, TEMPEST_LOG_LEVEL="error")
+    assert code == 2
+    assert len(lines) == 1
+    assert lines[0].startswith(f"tempest: {tmp_path / 'oauth_jwks.json'} is damaged (there is no key to sign with): ")
+    assert "put it back from a backup, or remove it" in lines[0]

@@ -13,7 +13,6 @@ import shutil
 import ssl
 import sys
 import tempfile
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -100,9 +99,13 @@ class OAuthInternet:
         transport = httpx.HTTPTransport(uds=str(socket), verify=ssl.create_default_context(cafile=str(root)))
         self.http = stack.enter_context(httpx.Client(transport=transport, timeout=30))
 
-    def publish(self, path: str, document: Mapping[str, Any]) -> None:
-        """Put a document onto the host of the applications."""
-        (self._web / path).write_text(json.dumps(document))
+    def publish(self, path: str, document: object) -> None:
+        """Put a document, or a text as it is, onto the host of the applications."""
+        (self._web / path).write_text(document if isinstance(document, str) else json.dumps(document))
+
+    def publish_folder(self, path: str) -> None:
+        """Put a folder there; who asks for it is redirected to the same with a slash."""
+        (self._web / path).mkdir(exist_ok=True)
 
     def sign_up(self, which: str, prefix: str = "user") -> Account:
         """Make an account with a handle that no other has."""

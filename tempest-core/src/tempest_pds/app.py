@@ -79,7 +79,7 @@ class Tempest:
                 sessions=opened.sessions,
                 service_tokens=opened.service_tokens,
                 admin_tokens=opened.admin_tokens,
-                dpop=None if opened.access_tokens is None else DpopScheme(opened.proofs, opened.access_tokens),
+                dpop=DpopScheme(opened.proofs, opened.access_tokens),
                 account_status=opened.hosting.status,
                 sessions_ended_at=opened.hosting.sessions_ended_at,
                 limiter=limiter,

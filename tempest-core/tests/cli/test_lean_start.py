@@ -59,13 +59,16 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         "disposable_email_domains",  # until somebody gives an address
         "dns",
         "filetype",  # until a blob is uploaded
+        "fido2",  # until somebody shows a passkey
         "jinja2",  # until somebody looks at a page
         "jwt",  # until somebody signs something for us with a key of their own
         "opentelemetry.sdk",
         "pydantic",
         "pygments",
+        "pyotp",  # until somebody gives the code of an app
         "regex",  # until a text beyond ASCII has a limit in graphemes
         "rich",
+        "segno",
         "sqlalchemy.orm",
     ],
 )

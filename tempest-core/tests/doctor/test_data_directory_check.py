@@ -11,6 +11,7 @@ from tempest_pds.doctor.checks import data_directory
 from tempest_pds.doctor.file_system import file_system_of
 from tempest_pds.stores.data_directory import DataDirectory
 from tempest_pds.stores.key_files import KeyFiles
+from tempest_pds.stores.oauth_key_file import OAuthKey, OAuthKeyFile
 
 MOUNTS = """\
 overlay / overlay rw,relatime,lowerdir=/l 0 0
@@ -118,14 +119,31 @@ def test_a_very_large_directory_is_not_walked_to_its_end(
     assert any(detail.endswith(" or more") for _, detail, _ in examine("data", "--min-free", "0"))
 
 
-@pytest.mark.parametrize("name", ["keys", "keys/plc_rotation.key", "control.json"])
-def test_a_secret_that_others_can_read(examine: Any, data: DataDirectory, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("keys", "chmod -R go-rwx "),
+        ("keys/plc_rotation.key", "chmod -R go-rwx "),
+        ("control.json", "start the server again"),
+        ("oauth_jwks.json", "tempest oauth rotate-keys --now"),
+    ],
+)
+def test_a_secret_that_others_can_read(examine: Any, data: DataDirectory, name: str, cure: str) -> None:
     KeyFiles(data.keys).rotation_key()
+    OAuthKeyFile(data.oauth_keys).write([OAuthKey.make(0)])
     (data.root / "control.json").touch(0o600)
     (data.root / name).chmod(0o740)
     (found,) = [found for found in examine("data") if found[0] == "failure"]
     assert f"{data.root / name} can be read by other users" in found[1]
-    assert ("chmod 600" if name == "control.json" else f"chmod -R go-rwx {data.keys}") in found[2]
+    assert cure in found[2]
+
+
+def test_oauth_keys_that_are_damaged(examine: Any, data: DataDirectory) -> None:
+    data.oauth_keys.touch(0o600)
+    (found,) = [found for found in examine("data") if found[0] == "failure"]
+    assert f"{data.oauth_keys} is damaged" in found[1]
+    assert "the server does not start" in found[1]
+    assert "put it back from a backup, or remove it" in found[2]
 
 
 def test_a_restore_that_has_not_come_to_its_end(examine: Any, data: DataDirectory) -> None:

@@ -80,7 +80,7 @@ async def test_nobody_learns_which_accounts_are_here(server: WholeServer) -> Non
     """Neither by the answer nor by its time: a password is checked for an account that is not here as well."""
     alice = await server.sign_up("alice")
     answers, checked = [], []
-    passwords = server.services.owner_deletion._passwords
+    passwords = server.services.sign_in._passwords
     with mock.patch.object(passwords, "verify", wraps=passwords.verify) as verify:
         for did in (alice.did, NOBODY):
             given = {"did": did, "password": "not it", "token": "AAAAA-AAAAA"}

@@ -14,9 +14,11 @@ from tempest_pds.remote.plc_ledger import PlcLedger
 from tempest_pds.remote.safe_fetch import SafeFetch
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
+from tempest_pds.services.address_notices import AddressNotices
 from tempest_pds.services.announcer import Announcer
 from tempest_pds.services.app_passwords import AppPasswords
 from tempest_pds.services.credentials import Credentials
+from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.event_frames import Event
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
@@ -26,8 +28,14 @@ from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.second_factor.enrolment import Enrolment
+from tempest_pds.services.second_factor.guesses import Guesses
+from tempest_pds.services.second_factor.passkeys import PasskeyCeremonies
+from tempest_pds.services.second_factor.second_factors import SecondFactors
+from tempest_pds.services.second_factor.tickets import Tickets
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Session, Sessions
+from tempest_pds.services.sign_in import SignIn
 from tempest_pds.services.sign_up import NewAccount, SignUp, SignUpRules
 from tempest_pds.services.tokens import Tokens
 from tempest_pds.stores.account.account_store import AccountStore
@@ -128,10 +136,39 @@ class World:
         handles = HandleResolver(self.fetch, look_up_txt=self.look_up_txt)
         tokens = Tokens(b"s" * 32, SERVER, self.clock)
         self.events = SecurityEvents(self.store, self.writer)
-        self.sessions = Sessions(
-            self.store, self.writer, tokens, self.passwords, self.dids, self.hooks, self.events, self.clock
+        self.now = lambda: int(self.clock.now * 1_000_000)
+        self.passkeys = PasskeyCeremonies(URL)
+        self.tickets = Tickets(b"s" * 32, self.now)
+        self.factors = SecondFactors(
+            store=self.store,
+            writer=self.writer,
+            passkeys=self.passkeys,
+            events=self.events,
+            guesses=Guesses(self.clock),
+            address_key=lambda address: address,
+            now=self.now,
         )
-        self.app_passwords = AppPasswords(self.store, self.writer)
+        self.enrolment = Enrolment(
+            store=self.store,
+            writer=self.writer,
+            factors=self.factors,
+            passkeys=self.passkeys,
+            tickets=self.tickets,
+            events=self.events,
+            server="pds.example.com",
+            now=self.now,
+        )
+        self.sign_in = SignIn(
+            store=self.store,
+            passwords=self.passwords,
+            factors=self.factors,
+            tickets=self.tickets,
+            hooks=self.hooks,
+            events=self.events,
+            now=self.now,
+        )
+        self.sessions = Sessions(self.store, self.writer, tokens, self.sign_in, self.dids, self.events, self.clock)
+        self.app_passwords = AppPasswords(self.store, self.writer, self.events)
         self.invites = Invites(self.store, self.writer, "pds.example.com")
         self.announcer = Announcer(self.store, self.writer, self.log, self.sequencer.has_commit)
         self.resolution = IdentityResolution(self.store, self.dids, handles, handle_rules)
@@ -146,7 +183,18 @@ class World:
             documents=documents,
             announcer=self.announcer,
             hooks=self.hooks,
+            events=self.events,
             public_url=URL,
+        )
+        texts = MailTexts("localhost")
+        self.notices = AddressNotices(
+            store=self.store,
+            writer=self.writer,
+            codes=EmailCodes(store=self.store, writer=self.writer, outbox=self.outbox, texts=texts),
+            outbox=self.outbox,
+            texts=texts,
+            events=self.events,
+            pause=lambda: 0.0,
         )
         sign_up = SignUp(
             store=self.store,
@@ -160,6 +208,8 @@ class World:
             passwords=self.passwords,
             invites=self.invites,
             announcer=self.announcer,
+            notices=self.notices,
+            events=self.events,
             hooks=self.hooks,
             revs=TidClock(),
             rules=SignUpRules(public_url=URL, **rules),
@@ -175,7 +225,8 @@ class World:
             sign_up=sign_up,
             writers=OpenRepos(self.repositories, self.keys),
             outbox=self.outbox,
-            texts=MailTexts("localhost"),
+            texts=texts,
+            events=self.events,
         )
 
     async def look_up_txt(self, name: str) -> list[str]:
@@ -191,6 +242,7 @@ class World:
         return await self.accounts.create(NewAccount.from_input(given), requester, "192.0.2.1")
 
     async def close(self) -> None:
+        await self.notices.close()
         await self.fetch.close()
         self.passwords.close()
         self.writer.close()

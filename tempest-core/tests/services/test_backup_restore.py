@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import stat
 import tarfile
 import time
 from collections.abc import Callable
@@ -22,11 +23,13 @@ from tempest_pds.services.backup.manifest import MANIFEST
 from tempest_pds.services.backup.restore import Restored, RestoreDamaged, check_target, make_room, restore
 from tempest_pds.services.backup.resumption import MARGIN
 from tempest_pds.services.backup.sources import open_stream
+from tempest_pds.services.oauth.signing_keys import SigningKeys
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.email_tokens import EmailTokenInvalid, EmailTokenPurpose
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.data_directory import DataDirectory, DataDirectoryUnusable
 from tempest_pds.stores.key_files import KeyFiles
+from tempest_pds.stores.oauth_key_file import OAuthKeyFile
 from tempest_pds.stores.sequencer.store import SequencerStore
 from tempest_pds_plugins import Mail, streams
 from tempest_pds_plugins.errors import BlobNotFound
@@ -77,6 +80,14 @@ async def test_every_repository_gets_a_new_commit_over_its_tree(write_path: Any,
         assert root.rev > before.rev
         assert decode(root.commit_block).verify(KeyFiles(target / "keys").signing_key(ALICE).public)
     stores.close()
+
+
+async def test_what_oauth_keys_have_signed_is_good_after_a_restore(write_path: Any, tmp_path: Path) -> None:
+    token = SigningKeys(OAuthKeyFile(write_path.directory.oauth_keys)).sign({"sub": ALICE}, typ="at+jwt")
+    await restored(await backup_of(write_path), tmp_path / "target")
+    file = DataDirectory(tmp_path / "target").oauth_keys
+    assert SigningKeys(OAuthKeyFile(file)).verify(token, typ="at+jwt") == {"sub": ALICE}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 async def test_every_account_is_announced_and_numbers_go_on_far_above(write_path: Any, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tempest_pds.services.errors import (
     ExpiredToken,
     Forbidden,
 )
-from tempest_pds.services.origin import Origin
+from tempest_pds.services.sign_in import Visitor
 from tempest_pds.services.tokens import REFRESH_SECONDS
 
 
@@ -67,14 +67,14 @@ async def test_a_login_that_was_under_way_does_not_outlive_the_end_of_its_passwo
         "app password revoked": lambda: world.store.app_passwords.revoke(did, "app"),
     }[ended]
     password = app_password if ended == "app password revoked" else PASSWORD
-    check = world.sessions._check_password
+    check = world.sign_in.for_session
 
-    async def slow(*arguments: Any) -> Any:
-        opened = await check(*arguments)
+    async def slow(*arguments: Any, **named: Any) -> Any:
+        entry = await check(*arguments, **named)
         await world.writer.run(end)
-        return opened
+        return entry
 
-    monkeypatch.setattr(world.sessions, "_check_password", slow)
+    monkeypatch.setattr(world.sign_in, "for_session", slow)
     with pytest.raises(AuthenticationRequired):
         await world.sessions.create("alice.test", password)
 
@@ -88,10 +88,12 @@ async def test_plugins_are_asked_and_told_who_logs_in_from_where_and_how_but_not
     assert app_password is not None
     world.hooks.asked.clear()
     password = PASSWORD if method == "password" else app_password
-    session = await world.sessions.create("alice@example.com", password, origin=Origin(client_ip="192.0.2.7"))
+    session = await world.sessions.create(
+        "alice@example.com", password, visitor=Visitor(client_ip="192.0.2.7", surface="api")
+    )
     await world.sessions.refresh(refresh_credentials(world, session))
-    given = {"did": did, "handle": "alice.test", "client_ip": "192.0.2.7", "method": method, "surface": "api"}
-    given |= {"second_factor": None, "client_id": None}
+    given: dict[str, object] = {"did": did, "handle": "alice.test", "client_ip": "192.0.2.7"}
+    given |= {"method": method, "surface": "api", "second_factor": None, "client_id": None}
     assert world.hooks.asked == [("check_sign_in", given)]
     assert world.hooks.sign_ins == [given]
     assert {type(value) for value in world.hooks.sign_ins[0].values()} == {str, type(None)}

@@ -85,6 +85,8 @@ def test_a_public_server_refuses_to_start_without(name: str) -> None:
         ("TEMPEST_HANDLE_DOMAINS", ","),
         ("TEMPEST_EMAIL_BLOCKED_DOMAINS", "https://spam.example"),
         ("TEMPEST_EMAIL_ALLOWED_DOMAINS", "alice@mail.example"),
+        ("TEMPEST_OAUTH_TRUSTED_CLIENTS", "app.example.com"),
+        ("TEMPEST_OAUTH_TRUSTED_CLIENTS", "https://app.example.com/client.json,http://localhost"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name_and_never_repeated(name: str, value: str) -> None:
@@ -114,6 +116,7 @@ def test_lists_and_flags_are_read() -> None:
             "TEMPEST_HANDLE_DOMAINS": "example.test,.other.test",
             "TEMPEST_LEXICON_PATHS": "/a,/b",
             "TEMPEST_EMAIL_BLOCKED_DOMAINS": "@Spam.example, .other.example",
+            "TEMPEST_OAUTH_TRUSTED_CLIENTS": "https://a.example.com/c.json, https://b.example.com/c.json",
         }
     )
     assert settings.crawlers == ("https://one.example", "https://two.example")
@@ -121,6 +124,7 @@ def test_lists_and_flags_are_read() -> None:
     assert settings.handle_domains == (".example.test", ".other.test")
     assert settings.email_blocked_domains == ("spam.example", "other.example")
     assert settings.lexicon_paths == (Path("/a"), Path("/b"))
+    assert settings.oauth_trusted_clients == ("https://a.example.com/c.json", "https://b.example.com/c.json")
 
 
 def test_a_public_server_may_have_no_relay() -> None:

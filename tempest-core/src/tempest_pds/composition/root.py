@@ -18,6 +18,7 @@ from tempest_pds.composition.hosted_directory import HostedDirectory
 from tempest_pds.composition.mail import open_mail
 from tempest_pds.composition.maintenance import make_maintenance
 from tempest_pds.composition.network import open_network
+from tempest_pds.composition.oauth import make_oauth
 from tempest_pds.composition.oauth_clients import make_oauth_clients
 from tempest_pds.composition.office import make_office
 from tempest_pds.composition.status import make_status
@@ -44,6 +45,7 @@ from tempest_pds.services.handle_availability import HandleAvailability
 from tempest_pds.services.hosting import Hosting
 from tempest_pds.services.lexicon_resolution import LexiconResolution, own_proofs
 from tempest_pds.services.mail_report import mail_report
+from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.preferences import Preferences
@@ -78,11 +80,11 @@ class Opened:
     service_tokens: ServiceTokens
     admin_tokens: AdminTokens
     proofs: Proofs
+    access_tokens: AccessTokens
     hosting: Hosting
     directory: Directory
     page_key: bytes
     plugins: PluginManager
-    access_tokens: AccessTokens | None = None
     measurements: TelemetryExporter | None = None
 
 
@@ -221,6 +223,7 @@ async def open_services(
         mail_goes_out=settings.is_local or sends_mail,
     )
     stack.push_async_callback(accounts.password_reset.close)
+    stack.push_async_callback(accounts.address_notices.close)
     whole_repos = Repos(
         stores=data.stores,
         repos=repos,
@@ -250,6 +253,18 @@ async def open_services(
         outbox=mail,
         texts=accounts.mail_texts,
         codes=accounts.email_codes,
+        sign_in=accounts.sign_in,
+        events=accounts.security_events,
+    )
+    oauth_clients = make_oauth_clients(settings, data, network, stack)
+    oauth = make_oauth(
+        settings,
+        data,
+        writer,
+        oauth_clients,
+        PermissionSets(published, lexicons.added),
+        plugins,
+        accounts.security_events,
     )
     upkeep = Upkeep(
         log=log,
@@ -259,6 +274,8 @@ async def open_services(
         blobs=blobs,
         sessions=accounts.sessions,
         browsers=accounts.browsers,
+        oauth_requests=oauth.requests,
+        oauth_sessions=oauth.sessions,
         email_codes=accounts.email_codes,
         security_events=accounts.security_events,
         quarantine=office.quarantine,
@@ -285,8 +302,6 @@ async def open_services(
         ImageUrls(settings.public_url, settings.appview_cdn_url_pattern),
     )
 
-    oauth_clients = make_oauth_clients(settings, data, network, stack)
-
     await announcer.announce_pending()
     await office.deletion.resume_at_start()
     stack.push_async_callback(office.deletion.close)
@@ -300,13 +315,19 @@ async def open_services(
         lexicons=lexicons,
         hosting=hosting,
         accounts=accounts.accounts,
+        sign_in=accounts.sign_in,
+        second_factors=accounts.second_factors,
+        enrolment=accounts.enrolment,
+        step_up=accounts.step_up,
         sessions=accounts.sessions,
         app_passwords=accounts.app_passwords,
         browsers=accounts.browsers,
+        api_sessions=accounts.api_sessions,
         invites=accounts.invites,
         email_codes=accounts.email_codes,
         email_addresses=accounts.email_addresses,
         password_reset=accounts.password_reset,
+        password_change=accounts.password_change,
         plc_operations=accounts.plc_operations,
         service_auth=service_auth,
         identities=accounts.identities,
@@ -336,7 +357,7 @@ async def open_services(
             revs=revs,
         ),
         mail=mail,
-        signing_keys=oauth_clients.keys,
+        oauth=oauth,
         proxy=Forwarding(proxy, read_after_write),
         backups=backups.maker,
         account_listing=AccountListing(data.accounts, data.stores),
@@ -361,6 +382,7 @@ async def open_services(
         service_tokens=service_auth,
         admin_tokens=_admin_token(settings, data.keys, passwords, control_token),
         proofs=oauth_clients.proofs,
+        access_tokens=oauth.tokens,
         hosting=hosting,
         directory=HostedDirectory(data.accounts, network.documents),
         page_key=accounts.page_key,

@@ -10,6 +10,7 @@ from tempest_pds.http.errors import XrpcError
 from tempest_pds.services.credentials import Credentials
 from tempest_pds.services.errors import MethodNotImplemented
 from tempest_pds.services.origin import Origin
+from tempest_pds.services.second_factor.visitor import Visitor
 
 if TYPE_CHECKING:
     from tempest_pds.http.answers import Stream
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tempest_pds.services.account_listing import AccountListing
     from tempest_pds.services.accounts import Accounts
     from tempest_pds.services.administration import Administration
+    from tempest_pds.services.api_sessions import ApiSessions
     from tempest_pds.services.app_passwords import AppPasswords
     from tempest_pds.services.backup.maker import BackupMaker
     from tempest_pds.services.blobs import Blobs
@@ -36,18 +38,23 @@ if TYPE_CHECKING:
     from tempest_pds.services.mail_outbox import MailOutbox
     from tempest_pds.services.maintenance import Maintenance
     from tempest_pds.services.moderation import Moderation
-    from tempest_pds.services.oauth.signing_keys import SigningKeys
+    from tempest_pds.services.oauth.provider import Provider
     from tempest_pds.services.owner_deletion import OwnerDeletion
+    from tempest_pds.services.password_change import PasswordChange
     from tempest_pds.services.password_reset import PasswordReset
     from tempest_pds.services.plc_operations import PlcOperations
     from tempest_pds.services.preferences import Preferences
     from tempest_pds.services.records import Records
     from tempest_pds.services.repo_list import RepoList
     from tempest_pds.services.repos import Repos
+    from tempest_pds.services.second_factor.enrolment import Enrolment
+    from tempest_pds.services.second_factor.second_factors import SecondFactors
+    from tempest_pds.services.second_factor.step_up import StepUp
     from tempest_pds.services.security_events import SecurityEvents
     from tempest_pds.services.server_status import ServerStatus
     from tempest_pds.services.service_auth import ServiceAuth
     from tempest_pds.services.sessions import Sessions
+    from tempest_pds.services.sign_in import SignIn
     from tempest_pds.services.sync_reads import SyncReads
 
 
@@ -104,13 +111,19 @@ class Services:
     server: ServerInfo
     lexicons: Lexicons
     accounts: Accounts
+    sign_in: SignIn
+    second_factors: SecondFactors
+    enrolment: Enrolment
+    step_up: StepUp
     sessions: Sessions
     app_passwords: AppPasswords
     browsers: Browsers
+    api_sessions: ApiSessions
     invites: Invites
     email_codes: EmailCodes
     email_addresses: EmailAddresses
     password_reset: PasswordReset
+    password_change: PasswordChange
     service_auth: ServiceAuth
     identities: Identities
     plc_operations: PlcOperations
@@ -136,7 +149,7 @@ class Services:
     account_listing: AccountListing
     security_events: SecurityEvents
     mail: MailOutbox
-    signing_keys: SigningKeys
+    oauth: Provider
     proxy: Proxy | None = None
 
 
@@ -200,6 +213,12 @@ class Call:
         """Where the call comes from."""
         agent = self.headers.get(b"user-agent")
         return Origin(client_ip=self.client_ip, user_agent=None if agent is None else agent.decode("utf-8", "replace"))
+
+    @property
+    def visitor(self) -> Visitor:
+        """Who calls, as those are told it who take passwords."""
+        origin = self.origin
+        return Visitor(client_ip=origin.client_ip, user_agent=origin.user_agent, surface="api")
 
     @property
     def views(self) -> Proxy:

@@ -31,6 +31,7 @@ from tempest_pds.services.errors import (
     MethodNotImplemented,
     NotEnoughResources,
     ServiceError,
+    TooManyTries,
     UpstreamError,
     UpstreamFailure,
 )
@@ -80,6 +81,7 @@ _TABLE: Final[dict[type[BaseException], tuple[int, str | None]]] = {
     InvalidSwap: (400, "InvalidSwap"),
     BlobTooLarge: (413, "PayloadTooLarge"),
     AuthenticationRequired: (401, None),
+    TooManyTries: (429, None),
     Forbidden: (403, None),
     ScopeMissing: (403, "ScopeMissingError"),
     AccountMissing: (403, "AccountNotFound"),

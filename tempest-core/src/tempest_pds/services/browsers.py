@@ -15,7 +15,7 @@ from typing import Final
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import AuthenticationRequired
-from tempest_pds.services.sessions import is_blocked
+from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account

@@ -45,6 +45,8 @@ class Credentials:
         issued_at: when an access token was made, in seconds since the epoch.
         permissions: of an OAuth token; None for every other kind.
         client_id: of the app that an OAuth token was given to.
+        factor_at: when the session was opened with the account's second factor, in seconds since the epoch; None when
+            it was opened without one.
     """
 
     did: Did | None
@@ -54,6 +56,7 @@ class Credentials:
     issued_at: float | None = None
     permissions: ScopeSet | None = None
     client_id: str | None = None
+    factor_at: float | None = None
 
     @property
     def is_full(self) -> bool:

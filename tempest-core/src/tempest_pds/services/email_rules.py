@@ -15,6 +15,12 @@ _EMAIL: Final = re.compile(
 _UNSUPPORTED: Final = "This email address is not supported, please use a different email."
 
 
+class UnsupportedEmail(InvalidRequest):
+    """An address that no account may have; clients know it as InvalidRequest."""
+
+    name = "InvalidRequest"
+
+
 class EmailRules:
     """Take the addresses that owners of accounts give, and refuse those that are thrown away after a day.
 
@@ -34,11 +40,11 @@ class EmailRules:
         """Check an address and fold it to lower case, as `parse_email` does.
 
         Raises:
-            InvalidRequest: no mail can be sent there, or not for long.
+            UnsupportedEmail: no mail can be sent there, or not for long.
         """
         email = parse_email(text)
         if self._is_disposable(email.rpartition("@")[2]):
-            raise InvalidRequest(_UNSUPPORTED)
+            raise UnsupportedEmail(_UNSUPPORTED)
         return email
 
     def _is_disposable(self, domain: str) -> bool:
@@ -59,8 +65,8 @@ def parse_email(text: str) -> str:
     """Check an address and fold it to lower case: two accounts never differ by case only.
 
     Raises:
-        InvalidRequest: no mail can be sent there.
+        UnsupportedEmail: no mail can be sent there.
     """
     if len(text) > _MAX_LENGTH or len(text.partition("@")[0]) > 64 or _EMAIL.fullmatch(text) is None:
-        raise InvalidRequest(_UNSUPPORTED)
+        raise UnsupportedEmail(_UNSUPPORTED)
     return text.lower()

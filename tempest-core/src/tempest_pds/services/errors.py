@@ -118,6 +118,16 @@ class AuthMissing(AuthenticationRequired):
     """No credentials at all."""
 
 
+class AuthFactorTokenRequired(AuthenticationRequired):
+    """The password alone is not enough, or the second factor was given too long ago."""
+
+
+class TooManyTries(AuthenticationRequired):
+    """So many wrong codes were given that no other is looked at for a while."""
+
+    name = "RateLimitExceeded"
+
+
 class AccountTakedown(AuthenticationRequired):
     """The account was taken down by a moderator."""
 

@@ -94,6 +94,11 @@ def check_writable(account: Account | None) -> Account:
     return account
 
 
+def is_blocked(account: Account) -> bool:
+    """Tell whether a moderator keeps an account from acting."""
+    return account.status in (AccountStatus.TAKENDOWN, AccountStatus.SUSPENDED)
+
+
 def account_takedown(status: AccountStatus) -> AccountTakedown:
     """Make the refusal of an account that a moderator keeps: clients show its message, and know only this one name."""
     what = "suspended" if status is AccountStatus.SUSPENDED else "taken down"

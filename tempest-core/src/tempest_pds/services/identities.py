@@ -27,11 +27,20 @@ from tempest_pds.services.errors import (
 from tempest_pds.services.finishing import finish
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
+from tempest_pds.services.origin import NOWHERE, Origin
 from tempest_pds.services.plc_rules import check_may_change
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.key_files import KeyFiles
 
 _log = structlog.get_logger("tempest_pds.identities")
+
+
+class HandleNotProved(InvalidRequest):
+    """A domain that does not lead to the account that wants it; clients know it as InvalidRequest."""
+
+    name = "InvalidRequest"
 
 
 class Identities:
@@ -54,6 +63,7 @@ class Identities:
         documents: HostedDocuments,
         announcer: Announcer,
         hooks: AccountHooks,
+        events: SecurityEvents,
         public_url: str,
     ) -> None:
         self._store = store
@@ -66,6 +76,7 @@ class Identities:
         self._documents = documents
         self._announcer = announcer
         self._hooks = hooks
+        self._events = events
         self._public_url = public_url
         self._claimed: set[Handle] = set()
 
@@ -81,7 +92,7 @@ class Identities:
         Raises:
             InvalidHandle, HandleNotAvailable: see `HandleRules.parse`.
             UnsupportedDomain: it is not ours to give.
-            InvalidRequest: it is somebody's own domain, and does not lead to this DID.
+            HandleNotProved: it is somebody's own domain, and does not lead to this DID.
         """
         handle = self._rules.parse(text, allow_reserved=allow_reserved)
         if not allow_reserved and handle in self._store.reserved_handles:
@@ -115,7 +126,9 @@ class Identities:
         finally:
             self._claimed.discard(handle)
 
-    async def update_handle(self, did: Did, text: str, *, allow_reserved: bool = False) -> None:
+    async def update_handle(
+        self, did: Did, text: str, *, allow_reserved: bool = False, origin: Origin = NOWHERE
+    ) -> None:
         """Give an account another handle; the same one again makes the network look anew.
 
         A hosted handle belongs to the account that has it, and is free as soon as that has another. A handle of a
@@ -135,9 +148,9 @@ class Identities:
         is_same = account.handle == text.lower()
         handle = await self.check_handle(text, did, allow_reserved=allow_reserved or is_same)
         # The client may go away meanwhile, but what the directory took has to be noted and told.
-        await finish(self._change_handle(did, handle))
+        await finish(self._change_handle(did, handle, origin))
 
-    async def _change_handle(self, did: Did, handle: Handle) -> None:
+    async def _change_handle(self, did: Did, handle: Handle, origin: Origin) -> None:
         with self.claim_handle(handle):
             self._find_loser(did, handle)
             if did.method == "plc":
@@ -145,7 +158,7 @@ class Identities:
             elif self._documents.document(did) is None:
                 await self._require_handle(did, handle)
             # Should this fail, the DID's document is ahead of us, and calling again mends it.
-            loser = await self._writer.run(self._store_handle, did, handle)
+            loser = await self._writer.run(self._store_handle, did, handle, origin)
         await self._announcer.announce_pending()
         if loser is not None:
             self._hooks.notify("account_changed", did=str(loser), handle=None, change="handle")
@@ -184,16 +197,18 @@ class Identities:
         if document.handle != handle:
             raise InvalidRequest("DID is not properly configured for handle")
 
-    def _store_handle(self, did: Did, handle: Handle) -> Did | None:
-        """Note the handle and its event, and give the account that it was taken from."""
+    def _store_handle(self, did: Did, handle: Handle, origin: Origin) -> Did | None:
+        """Note the handle and its events, and give the account that it was taken from."""
         with self._store.transaction():
             loser = self._find_loser(did, handle)
             if loser is not None:
                 self._store.accounts.set_handle(loser, None)
+                self._events.add(loser, EventKind.HANDLE_LOST, handle=handle)
                 add_identity(self._store, loser, None)
             if not self._store.accounts.set_handle(did, handle):
                 # Deleted meanwhile: nothing may be told behind that.
                 raise InvalidRequest("Account not found")
+            self._events.add(did, EventKind.HANDLE_CHANGED, origin, handle=handle)
             add_identity(self._store, did, handle)
         return loser
 
@@ -250,9 +265,9 @@ def _named_handle(operation: Operation) -> str | None:
     return next((name.removeprefix("at://").lower() for name in names if name.startswith("at://")), None)
 
 
-def _not_proved(handle: Handle, did: Did) -> InvalidRequest:
+def _not_proved(handle: Handle, did: Did) -> HandleNotProved:
     # The first words are the reference server's; the others are for whoever has set up a domain, and not all of it.
-    return InvalidRequest(
+    return HandleNotProved(
         f"External handle did not resolve to DID: put did={did} into a TXT record of _atproto.{handle}, or serve {did} "
         f"at https://{handle}/.well-known/atproto-did"
     )

@@ -210,13 +210,13 @@ class Moderation:
         with self._store.transaction():
             self._store.accounts.set_takedown(account.did, reference)
             if reference is not None:
-                self._store.refresh_tokens.revoke_all(account.did)
+                self._store.end_sessions(account.did)
             self._add_status(account)
 
     def _store_suspension(self, account: Account) -> None:
         with self._store.transaction():
             self._store.accounts.set_suspended(account.did, self._now())
-            self._store.refresh_tokens.revoke_all(account.did)
+            self._store.end_sessions(account.did)
             self._add_status(account)
 
     def _store_end_of_suspension(self, did: Did) -> Account:

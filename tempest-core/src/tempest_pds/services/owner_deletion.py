@@ -1,17 +1,23 @@
 """An owner deletes the account: com.atproto.server.requestAccountDelete, deleteAccount.
 
-It takes two proofs: the account's own password, which no app password stands in for, and a code that was mailed. The
-password is looked at first, so that who does not know it learns nothing of the code, and cannot use it up.
+It takes the account's own password, which no app password stands in for, a code that was mailed, and the code of an
+account that has a second factor. They are looked at in an order in which who does not know the one before learns
+nothing of the next, and cannot use it up.
 """
 
 from __future__ import annotations
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_deletion import AccountDeletion
+from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.email_codes import CodeOutbox, EmailCodes
 from tempest_pds.services.errors import AuthenticationRequired, InvalidRequest
 from tempest_pds.services.mail_texts import MailTexts
-from tempest_pds.services.passwords import MAX_LOGIN_LENGTH, Passwords
+from tempest_pds.services.origin import NOWHERE, Origin
+from tempest_pds.services.second_factor.visitor import Visitor
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
+from tempest_pds.services.sign_in import SignIn
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
@@ -24,20 +30,24 @@ class OwnerDeletion:
         self,
         *,
         store: AccountStore,
-        passwords: Passwords,
+        writer: AccountWriter,
+        sign_in: SignIn,
         codes: EmailCodes,
         deletion: AccountDeletion,
         outbox: CodeOutbox,
         texts: MailTexts,
+        events: SecurityEvents,
     ) -> None:
         self._store = store
-        self._passwords = passwords
+        self._writer = writer
+        self._sign_in = sign_in
         self._codes = codes
         self._deletion = deletion
         self._outbox = outbox
         self._texts = texts
+        self._events = events
 
-    async def request(self, did: Did) -> None:
+    async def request(self, did: Did, origin: Origin = NOWHERE) -> None:
         """Mail the code that a deletion takes.
 
         Raises:
@@ -48,23 +58,36 @@ class OwnerDeletion:
         if account is None:
             raise InvalidRequest("account not found")
         await self._codes.send(account, EmailTokenPurpose.DELETE_ACCOUNT)
+        await self._writer.run(self._events.add, did, EventKind.DELETION_ASKED, origin)
 
-    async def delete(self, did: Did, password: str, code: str) -> None:
+    async def delete(
+        self,
+        did: Did,
+        password: str,
+        code: str,
+        visitor: Visitor,
+        factor_code: str | None = None,
+        *,
+        factor_given: bool = False,
+    ) -> None:
         """Delete an account and all that it has, whatever its status, and tell its owner.
+
+        Args:
+            factor_given: whether the second factor was given just now, as pages ask for it before.
 
         Raises:
             AuthenticationRequired: no such account, or not its password; which of the two is not told.
-            InvalidToken, ExpiredToken: not the code, or not any more.
-            RepoBusy: its repository is being replaced; nothing has happened, and the code is still good.
+            InvalidToken, ExpiredToken: not the mailed code, or not any more; or not the code of the second factor.
+            AuthFactorTokenRequired: the account has a second factor, and there is no code of it.
+            TooManyTries: there were too many wrong codes of the second factor.
+            RepoBusy: its repository is being replaced; nothing has happened, and the mailed code is still good.
             NotEnoughResources: too many logins at once.
         """
-        if len(password) > MAX_LOGIN_LENGTH:
-            raise AuthenticationRequired("Password too long. Consider resetting your password.")
-        account = self._store.accounts.get(did)
-        proven = None if account is None else account.password_hash
-        if not await self._passwords.verify(proven, password):
-            raise AuthenticationRequired("Invalid did or password")
+        account = await self._sign_in.own_password(did, password, visitor, "Invalid did or password")
+        proven = account.password_hash
         self._codes.check(did, EmailTokenPurpose.DELETE_ACCOUNT, code)
+        if not factor_given:
+            await self._sign_in.require_code(did, factor_code, visitor)
 
         def still_proven(account: Account) -> None:
             if account.password_hash != proven:

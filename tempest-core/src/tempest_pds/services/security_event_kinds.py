@@ -25,12 +25,13 @@ class EventKind(StrEnum):
     PASSWORD_SET = "password_set"  # noqa: S105 - the name of a kind
     EMAIL_CHANGED = "email_changed"
     EMAIL_CONFIRMED = "email_confirmed"
-    EMAIL_UNCONFIRMED = "email_unconfirmed"
+    EMAIL_GIVEN_AGAIN = "email_given_again"
     EMAIL_SET = "email_set"
     HANDLE_CHANGED = "handle_changed"
     HANDLE_LOST = "handle_lost"
     SECOND_FACTOR_ADDED = "second_factor_added"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
+    RECOVERY_CODE_USED = "recovery_code_used"
     RECOVERY_CODES_MADE = "recovery_codes_made"
     APP_PASSWORD_MADE = "app_password_made"  # noqa: S105 - the name of a kind
     APP_PASSWORD_REVOKED = "app_password_revoked"  # noqa: S105 - the name of a kind
@@ -55,12 +56,13 @@ TEXTS: Final[Mapping[EventKind, str]] = {
     EventKind.PASSWORD_SET: "Whoever runs this server set a new password",
     EventKind.EMAIL_CHANGED: "The email address was changed",
     EventKind.EMAIL_CONFIRMED: "The email address was confirmed",
-    EventKind.EMAIL_UNCONFIRMED: "The email address is not confirmed any more: another account here confirmed it",
+    EventKind.EMAIL_GIVEN_AGAIN: "Somebody gave the email address of this account for another one here",
     EventKind.EMAIL_SET: "Whoever runs this server set another email address",
     EventKind.HANDLE_CHANGED: "The handle was changed",
     EventKind.HANDLE_LOST: "The handle went to another account, which its domain names now",
     EventKind.SECOND_FACTOR_ADDED: "A second step was added to signing in",
     EventKind.SECOND_FACTOR_REMOVED: "A second step was taken away from signing in",
+    EventKind.RECOVERY_CODE_USED: "A recovery code was used",
     EventKind.RECOVERY_CODES_MADE: "New recovery codes were made",
     EventKind.APP_PASSWORD_MADE: "An app password was made",
     EventKind.APP_PASSWORD_REVOKED: "An app password was revoked",
@@ -80,6 +82,8 @@ FACTS: Final[Mapping[str, str]] = {
     "name": "Name",
     "handle": "Handle",
     "browser": "Browser",
+    "left": "Recovery codes left",
+    "by": "By",
     "delete_after": "To be deleted after",
 }
 
@@ -93,5 +97,7 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "totp": "a code from an authenticator app",
         "recovery_code": "a recovery code",
         "passkey": "a passkey",
+        "all": "all of them",
     },
+    "by": {"operator": "whoever runs this server"},
 }

@@ -12,31 +12,25 @@ from typing import Any, Final
 
 import structlog
 
-from tempest_pds.protocol.errors import InvalidSyntax
-from tempest_pds.protocol.syntax.at_identifier import parse_at_identifier
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import INVALID_HANDLE
 from tempest_pds.remote.did_resolver import DidResolver
 from tempest_pds.remote.errors import RemoteError
-from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.credentials import Credentials, Scope
 from tempest_pds.services.errors import AuthenticationRequired, ExpiredToken, InvalidRequest
-from tempest_pds.services.hosting import account_takedown
-from tempest_pds.services.origin import NOWHERE, Origin
-from tempest_pds.services.passwords import MAX_LOGIN_LENGTH, Passwords, hash_app_password
-from tempest_pds.services.policies import SigningIn, check_sign_in, tell_signed_in
+from tempest_pds.services.hosting import account_takedown, is_blocked
+from tempest_pds.services.second_factor.visitor import Visitor
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
+from tempest_pds.services.sign_in import Entry, SignIn, described
 from tempest_pds.services.tokens import REFRESH_SECONDS, RefreshClaims, TokenPair, Tokens, new_refresh_id
 from tempest_pds.stores.account.account_store import AccountStore
-from tempest_pds.stores.account.accounts import Account, AccountStatus
-from tempest_pds.stores.account.app_passwords import AppPassword
+from tempest_pds.stores.account.accounts import Account
 
 _SECOND: Final = 1_000_000
 _DOCUMENT_SECONDS: Final = 3.0
-# Stands in for an account that is not here, so that looking for its app passwords takes as long.
-_NOBODY: Final = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
+_NOBODY_KNOWN: Final = Visitor(surface="api")
 _log = structlog.get_logger("tempest_pds.sessions")
 
 
@@ -71,18 +65,16 @@ class Sessions:
         store: AccountStore,
         writer: AccountWriter,
         tokens: Tokens,
-        passwords: Passwords,
+        sign_in: SignIn,
         dids: DidResolver,
-        hooks: AccountHooks,
         events: SecurityEvents,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._writer = writer
         self._tokens = tokens
-        self._passwords = passwords
+        self._sign_in = sign_in
         self._dids = dids
-        self._hooks = hooks
         self._events = events
         self._clock = clock
 
@@ -95,43 +87,31 @@ class Sessions:
         return self._tokens.verify_refresh(token, allow_expired=allow_expired)
 
     async def create(
-        self, identifier: str, password: str, *, allow_takendown: bool = False, origin: Origin = NOWHERE
+        self,
+        identifier: str,
+        password: str,
+        *,
+        code: str | None = None,
+        allow_takendown: bool = False,
+        visitor: Visitor = _NOBODY_KNOWN,
     ) -> Session:
         """Log in with a handle, DID or e-mail address, and the account's password or an app password.
 
         Neither the answer nor the work behind it tells a wrong password from an account that is not here.
 
-        Raises:
-            AuthenticationRequired: no account of that name, or not its password; which of the two is not told.
-            AccountTakedown: the account was taken down, and no narrow session was asked for.
-            Forbidden: a plugin's policy is against it. It is asked after the password, lest strangers hear of accounts.
-            NotEnoughResources: too many logins at once.
+        Raises as `SignIn.for_session`, which takes the same.
         """
-        if len(password) > MAX_LOGIN_LENGTH:
-            raise AuthenticationRequired("Password too long. Consider resetting your password.")
-        account = self._find(identifier)
-        opened = await self._check_password(account, password)
-        if account is None or opened is None:
-            if account is not None:
-                self._events.count_failure(account.did, EventKind.SIGN_IN_FAILED, origin)
-            raise AuthenticationRequired("Invalid identifier or password")
-        scope, app_password = opened
-        if scope is Scope.TAKENDOWN and not allow_takendown:
-            raise account_takedown(account.status)
-        signing_in = SigningIn(
-            account=account,
-            client_ip=origin.client_ip,
-            method="password" if app_password is None else "app_password",
-            surface="api",
+        entry = await self._sign_in.for_session(
+            identifier, password, visitor, code=code, allow_takendown=allow_takendown
         )
-        check_sign_in(self._hooks, signing_in)
-        tokens = self._tokens.issue(account.did, scope)
+        account = entry.account
+        tokens = self._tokens.issue(account.did, entry.scope, factor_at=_seconds(entry.factor_at))
         document = asyncio.ensure_future(self.document(account.did))
         try:
-            if scope is not Scope.TAKENDOWN:
+            if entry.scope is not Scope.TAKENDOWN:
                 # Without its row a refresh token is worth nothing: a narrow session ends after two hours.
-                await self._writer.run(self._open, account, scope, tokens, app_password, origin)
-            tell_signed_in(self._hooks, signing_in)
+                await self._writer.run(self._open, entry, tokens, visitor)
+            self._sign_in.tell(entry, visitor)
             return Session(account, await document, tokens)
         finally:
             document.cancel()
@@ -196,48 +176,18 @@ class Sessions:
             _log.warning("session.did_document_missing", did=did, error=str(error))
             return None
 
-    def _find(self, identifier: str) -> Account | None:
-        text = identifier.strip().removeprefix("@")
-        if "@" in text:
-            return self._store.accounts.by_email(text)
-        try:
-            name = parse_at_identifier(text)
-        except InvalidSyntax:
-            return None
-        return self._store.accounts.get(name) if isinstance(name, Did) else self._store.accounts.by_handle(name)
-
-    async def _check_password(self, account: Account | None, password: str) -> tuple[Scope, AppPassword | None] | None:
-        """Tell what a password opens, and the app password that it is; None when it opens nothing."""
-        did = _NOBODY if account is None else account.did
-        # Looked at first: the bots that use them log in often, and a look-up costs nothing.
-        found = self._store.app_passwords.with_hash(did, hash_app_password(did, password))
-        if account is not None and found is not None and not is_blocked(account):
-            return (Scope.APP_PASS_PRIVILEGED if found.privileged else Scope.APP_PASS), found
-        right = await self._passwords.verify(None if account is None else account.password_hash, password)
-        if account is None or not right:
-            return None
-        return (Scope.TAKENDOWN if is_blocked(account) else Scope.ACCESS), None
-
-    def _open(
-        self, account: Account, scope: Scope, tokens: TokenPair, app_password: AppPassword | None, origin: Origin
-    ) -> None:
+    def _open(self, entry: Entry, tokens: TokenPair, visitor: Visitor) -> None:
+        did, app_password = entry.account.did, entry.app_password
         with self._store.transaction():
-            if not self._still_opens(account, app_password):
+            if not self._sign_in.still_opens(entry):
                 raise AuthenticationRequired("Invalid identifier or password")
-            self._add(account.did, scope, tokens, None if app_password is None else app_password.name)
-            if app_password is None:
-                self._events.add(account.did, EventKind.SIGNED_IN, origin, door="api")
+            name = None if app_password is None else app_password.name
+            self._add(did, entry.scope, tokens, name, factor_at=entry.factor_at)
+            if name is None:
+                self._events.add(did, EventKind.SIGNED_IN, visitor, **described(entry, visitor.surface))
             else:
                 # A bot may log in every minute.
-                kind = EventKind.APP_PASSWORD_USED
-                self._events.add_once_a_day(account.did, kind, origin, name=app_password.name)
-
-    def _still_opens(self, account: Account, app_password: AppPassword | None) -> bool:
-        """Tell whether the password was not changed or revoked while it was checked, which ends what it has opened."""
-        if app_password is not None:
-            return self._store.app_passwords.with_hash(account.did, app_password.password_hash) is not None
-        now = self._store.accounts.get(account.did)
-        return now is not None and now.password_hash == account.password_hash
+                self._events.add_once_a_day(did, EventKind.APP_PASSWORD_USED, visitor, name=name)
 
     def _rotate(self, did: Did, token_id: str) -> TokenPair | None:
         now = self._now()
@@ -247,9 +197,16 @@ class Sessions:
         if found is None or found.did != did:
             return None
         claims = RefreshClaims(found.id, found.created_at // _SECOND, found.expires_at // _SECOND)
-        return self._tokens.issue(did, Scope(found.scope), claims)
+        return self._tokens.issue(did, Scope(found.scope), claims, factor_at=_seconds(found.factor_at))
 
-    def _add(self, did: Did, scope: Scope, tokens: TokenPair, app_password_name: str | None) -> None:
+    def _add(
+        self,
+        did: Did,
+        scope: Scope,
+        tokens: TokenPair,
+        app_password_name: str | None,
+        factor_at: int | None = None,
+    ) -> None:
         refresh = tokens.refresh
         self._store.refresh_tokens.add(
             refresh.identifier,
@@ -258,12 +215,12 @@ class Sessions:
             now=refresh.issued_at * _SECOND,
             expires_at=refresh.expires_at * _SECOND,
             app_password_name=app_password_name,
+            factor_at=factor_at,
         )
 
     def _now(self) -> int:
         return int(self._clock()) * _SECOND
 
 
-def is_blocked(account: Account) -> bool:
-    """Tell whether a moderator keeps an account from acting."""
-    return account.status in (AccountStatus.TAKENDOWN, AccountStatus.SUSPENDED)
+def _seconds(micros: int | None) -> int | None:
+    return None if micros is None else micros // _SECOND

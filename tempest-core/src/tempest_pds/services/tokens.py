@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from tempest_pds.protocol.crypto import jwt
 from tempest_pds.protocol.errors import InvalidSyntax, ProtocolError
@@ -63,18 +63,27 @@ class Tokens:
         # its end is looked at each time.
         self._verified: OrderedDict[str, tuple[float, Credentials]] = OrderedDict()
 
-    def issue(self, did: Did, scope: Scope, refresh: RefreshClaims | None = None) -> TokenPair:
+    def issue(
+        self, did: Did, scope: Scope, refresh: RefreshClaims | None = None, *, factor_at: int | None = None
+    ) -> TokenPair:
         """Make an access and a refresh token; the refresh token is worth nothing until its row is stored.
 
         Args:
             refresh: what is stored of a refresh token that exists already; the token comes out byte for byte the same.
+            factor_at: when the session was opened with a second factor, in seconds since the epoch.
         """
         now = int(self._clock())
         if refresh is None:
             refresh = RefreshClaims(new_refresh_id(), now, now + REFRESH_SECONDS)
-        access = self._sign(
-            "at+jwt", {"scope": scope, "aud": self._audience, "sub": did, "iat": now, "exp": now + ACCESS_SECONDS}
-        )
+        access: dict[str, Any] = {
+            "scope": scope,
+            "aud": self._audience,
+            "sub": did,
+            "iat": now,
+            "exp": now + ACCESS_SECONDS,
+        }
+        if factor_at is not None:
+            access["factor_at"] = factor_at
         claims = {
             "scope": Scope.REFRESH,
             "aud": self._audience,
@@ -83,7 +92,7 @@ class Tokens:
             "iat": refresh.issued_at,
             "exp": refresh.expires_at,
         }
-        return TokenPair(access, self._sign("refresh+jwt", claims), refresh)
+        return TokenPair(self._sign("at+jwt", access), self._sign("refresh+jwt", claims), refresh)
 
     def verify_access(self, token: str) -> Credentials:
         """Check an access token.
@@ -105,9 +114,10 @@ class Tokens:
         if scope not in _ACCESS_SCOPES:
             raise InvalidToken("Bad token scope")
         issued_at = claims.get("iat")
-        if not isinstance(issued_at, int | float) or isinstance(issued_at, bool):
+        factor_at = claims.get("factor_at")
+        if not _is_number(issued_at) or not (factor_at is None or _is_number(factor_at)):
             raise InvalidToken("Malformed token")
-        credentials = Credentials(_subject(claims), scope, Kind.ACCESS, issued_at=issued_at)
+        credentials = Credentials(_subject(claims), scope, Kind.ACCESS, issued_at=issued_at, factor_at=factor_at)
         self._verified[token] = (float(claims["exp"]), credentials)
         if len(self._verified) > _CACHE_SIZE:
             self._verified.popitem(last=False)
@@ -135,7 +145,7 @@ class Tokens:
         if parsed.header.get("typ") != kind or claims.get("aud") != self._audience:
             raise InvalidToken("Token could not be verified")
         expires_at = claims.get("exp")
-        if not isinstance(expires_at, int | float) or isinstance(expires_at, bool):
+        if not _is_number(expires_at):
             raise InvalidToken("Token could not be verified")
         if "lxm" in claims or "cnf" in claims:
             # A service token or a token bound to a key: neither is a session, should one ever be signed with this key.
@@ -148,6 +158,10 @@ class Tokens:
 def new_refresh_id() -> str:
     """Make a refresh token's identifier: 256 random bits."""
     return base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _scope(claims: dict[str, Any]) -> Scope:

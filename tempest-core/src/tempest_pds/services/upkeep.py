@@ -17,6 +17,8 @@ from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.due_deletions import DueDeletions
 from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.errors import NotFound
+from tempest_pds.services.oauth.requests import AuthorizationRequests
+from tempest_pds.services.oauth.sessions import OAuthSessions
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repo_errors import RepoNotFound
 from tempest_pds.services.repo_list import RepoList
@@ -57,6 +59,8 @@ class Upkeep:
         blobs: Blobs,
         sessions: Sessions,
         browsers: Browsers,
+        oauth_requests: AuthorizationRequests,
+        oauth_sessions: OAuthSessions,
         email_codes: EmailCodes,
         security_events: SecurityEvents,
         quarantine: Quarantine,
@@ -72,6 +76,8 @@ class Upkeep:
         self._blobs = blobs
         self._sessions = sessions
         self._browsers = browsers
+        self._oauth_requests = oauth_requests
+        self._oauth_sessions = oauth_sessions
         self._email_codes = email_codes
         self._security_events = security_events
         self._quarantine = quarantine
@@ -98,11 +104,12 @@ class Upkeep:
         await self.settle()
 
     async def settle(self) -> None:
-        """Put the repositories' files on the disk, so that a start has less to replay, and note failed sign-ins."""
+        """Put the repositories' files on the disk, and note failed sign-ins and uses of sessions."""
         # The heads first: what changes after them is replayed at start, and noted then.
         await self._repo_list.flush()
         await self._log.settle()
         await self._security_events.write_failures()
+        await self._oauth_sessions.write_uses()
 
     async def delete_due(self) -> None:
         """Delete the accounts that their owners wanted deleted by now."""
@@ -114,6 +121,8 @@ class Upkeep:
         await self._log.call(lambda: self._sequencer.prune_before(before))
         await self._sessions.forget_expired()
         await self._browsers.forget_expired()
+        await self._oauth_requests.forget_expired()
+        await self._oauth_sessions.forget_over()
         await self._email_codes.forget_expired()
         await self._security_events.forget_old()
         await self._deletions.resume()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.firehose import Firehose
-from tempest_pds.services.sessions import is_blocked
+from tempest_pds.services.hosting import is_blocked
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.sequencer.store import SequencerStore
 

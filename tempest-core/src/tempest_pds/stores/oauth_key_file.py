@@ -101,6 +101,8 @@ def _write(key: OAuthKey) -> dict[str, object]:
 
 
 def _read(entry: dict[str, object]) -> OAuthKey:
+    if not isinstance(entry, dict):
+        raise InvalidJwk("a key is not a JSON object")
     public = read_public_members(entry)
     private = read_private_member(entry, public) if "d" in entry else None
     key = OAuthKey(public, _time(entry, "created"), private, _time(entry, "retired") if private is None else None)

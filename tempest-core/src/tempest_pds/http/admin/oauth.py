@@ -14,7 +14,7 @@ async def oauth_keys(call: AdminCall) -> Answer:
     return {
         "keys": [
             {"kid": key.kid, "created": _time(key.created), "ends": None if key.ends is None else _time(key.ends)}
-            for key in call.services.signing_keys.report()
+            for key in call.services.oauth.keys.report()
         ]
     }
 
@@ -22,7 +22,7 @@ async def oauth_keys(call: AdminCall) -> Answer:
 @admin_route("POST", "/xrpc/_admin/oauth/keys/rotate")
 async def rotate_oauth_keys(call: AdminCall) -> Answer:
     """Have a new key sign access tokens; with `now`, those signed with former keys are refused from this moment on."""
-    kid = await call.services.signing_keys.rotate(at_once=call.flag("now"))
+    kid = await call.services.oauth.keys.rotate(at_once=call.flag("now"))
     call.audit(kid)
     return {"kid": kid}
 

@@ -10,8 +10,12 @@ from tempest_pds.http.xrpc import procedure, query
 @procedure("com.atproto.server.createAppPassword")
 async def create_app_password(call: Call) -> Answer:
     """Make a password for one app."""
+    call.services.step_up.check(call.caller)
     made = await call.services.app_passwords.create(
-        call.caller.account, call.input["name"], privileged=call.input.get("privileged", False)
+        call.caller.account,
+        call.input["name"],
+        privileged=call.input.get("privileged", False),
+        origin=call.origin,
     )
     return {
         "name": made.name,
@@ -33,5 +37,5 @@ async def list_app_passwords(call: Call) -> Answer:
 @procedure("com.atproto.server.revokeAppPassword")
 async def revoke_app_password(call: Call) -> Answer:
     """Revoke an app password by its name, and end the sessions made with it."""
-    await call.services.app_passwords.revoke(call.caller.account, call.input["name"])
+    await call.services.app_passwords.revoke(call.caller.account, call.input["name"], call.origin)
     return None

@@ -54,7 +54,7 @@ async def refresh_identity(call: Call) -> Answer:
 async def update_handle(call: Call) -> Answer:
     """Give an account another handle, or announce the same one again."""
     assert call.credentials is not None
-    await call.services.identities.update_handle(call.credentials.account, call.input["handle"])
+    await call.services.identities.update_handle(call.credentials.account, call.input["handle"], origin=call.origin)
     return None
 
 

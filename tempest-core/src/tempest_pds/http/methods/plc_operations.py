@@ -37,6 +37,7 @@ async def get_recommended_did_credentials(call: Call) -> Answer:
 )
 async def request_plc_operation_signature(call: Call) -> Answer:
     """Mail the code that signPlcOperation asks for."""
+    call.services.step_up.check(call.caller)
     await call.services.plc_operations.request_signature(call.caller.account)
     return None
 
@@ -45,8 +46,9 @@ async def request_plc_operation_signature(call: Call) -> Answer:
 async def sign_plc_operation(call: Call) -> Answer:
     """Sign a change of the account's DID, for its owner to submit here or where the account moves to."""
     given = call.input
+    call.services.step_up.check(call.caller)
     signed = await call.services.plc_operations.sign(
-        call.caller.account, given.get("token"), PlcChanges.from_input(given)
+        call.caller.account, given.get("token"), PlcChanges.from_input(given), call.origin
     )
     return {"operation": signed}
 
@@ -54,5 +56,6 @@ async def sign_plc_operation(call: Call) -> Answer:
 @procedure("com.atproto.identity.submitPlcOperation", limits=(SUBMISSIONS,))
 async def submit_plc_operation(call: Call) -> Answer:
     """Publish a signed change of the account's DID that leaves the account working."""
-    await call.services.plc_operations.submit(call.caller.account, call.input["operation"])
+    call.services.step_up.check(call.caller)
+    await call.services.plc_operations.submit(call.caller.account, call.input["operation"], call.origin)
     return None

@@ -32,8 +32,9 @@ async def create_session(call: Call) -> Answer:
     session = await call.services.sessions.create(
         given["identifier"],
         given["password"],
+        code=given.get("authFactorToken"),
         allow_takendown=given.get("allowTakendown", False),
-        origin=call.origin,
+        visitor=call.visitor,
     )
     return session_view(session)
 

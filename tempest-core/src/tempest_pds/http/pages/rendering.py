@@ -84,12 +84,12 @@ class Templates:
         """Read a script of ours, by the name of its file among the templates."""
         return _script(name)
 
-    def text(self, name: str, **values: Any) -> str:
+    def text(self, name: str, /, **values: Any) -> str:
         """Write a page by the name of its template."""
         return self._environment.get_template(name).render(values)
 
     def page(
-        self, name: str, headers: Sequence[Header], *, status: int = 200, policy: bytes | None = None, **values: Any
+        self, name: str, headers: Sequence[Header], /, *, status: int = 200, policy: bytes | None = None, **values: Any
     ) -> Response:
         """Answer with a page; `headers` are PUBLIC or PRIVATE and what else it needs."""
         sent = [(b"content-security-policy", policy or self.policy), *_HEADERS, *headers]

@@ -104,6 +104,12 @@ class InvalidGrant(OAuthError):
     code = "invalid_grant"
 
 
+class UnsupportedGrantType(OAuthError):
+    """A grant type other than `authorization_code` and `refresh_token`."""
+
+    code = "unsupported_grant_type"
+
+
 # Proof of possession
 
 

@@ -32,6 +32,21 @@ def read_token(token: object, types: Collection[str]) -> Jwt:
 
     `types` are the values of `typ` that are taken, in lower case and without `application/`; `""` for none at all.
     """
+    jwt = _take_apart(token, types)
+    if jwt.alg not in ACCEPTED_ALGORITHMS:
+        raise InvalidSignedToken("a token is signed with an algorithm that is not accepted")
+    return jwt
+
+
+def read_unsecured_token(token: object, types: Collection[str]) -> Jwt:
+    """Take a token apart that says of itself that nobody signed it; raise InvalidSignedToken."""
+    jwt = _take_apart(token, types)
+    if jwt.alg != "none" or jwt.signature:
+        raise InvalidSignedToken("a token that must not be signed is signed")
+    return jwt
+
+
+def _take_apart(token: object, types: Collection[str]) -> Jwt:
     if not isinstance(token, str):
         raise InvalidSignedToken("not a token")
     try:
@@ -40,8 +55,6 @@ def read_token(token: object, types: Collection[str]) -> Jwt:
         _write_json([jwt.header, jwt.claims]).encode()
     except (InvalidSyntax, UnicodeEncodeError) as error:
         raise InvalidSignedToken("not a well-formed token") from error
-    if jwt.alg not in ACCEPTED_ALGORITHMS:
-        raise InvalidSignedToken("a token is signed with an algorithm that is not accepted")
     typ = jwt.header.get("typ", "")
     if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in types:
         raise InvalidSignedToken("the typ of a token is another")

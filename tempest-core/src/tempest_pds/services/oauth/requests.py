@@ -1,16 +1,69 @@
-"""Authorization requests: pushed by a client, worked on in a browser, and answered with a code or a refusal."""
+"""Authorization requests: pushed by a client, worked on in a browser, and answered with a code or a refusal.
+
+A request is begun by its client (`push`), or by the browser itself where a client does not push. It belongs to the
+first browser that opens it, and to no other: else somebody could have another person sign in to what they began. Each
+step in the browser gives it five more minutes, up to an hour in all. One answer ends it.
+
+What goes wrong once it is settled where the answer goes is told to the client (`RequestRefused`), and everything before
+to the person alone: a browser is redirected to no address that is not proven to be the client's. So is whatever another
+browser tries with a request; it learns nothing, and ends nothing.
+
+https://atproto.com/specs/oauth#authorization-requests, https://www.rfc-editor.org/rfc/rfc9126,
+https://www.rfc-editor.org/rfc/rfc9700#section-4.1
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Final
 
 from tempest_pds.protocol.errors import TempestError
-from tempest_pds.protocol.oauth.authorization_parameters import AuthorizationParameters, ReplyAddress
+from tempest_pds.protocol.oauth.authorization_parameters import (
+    REQUEST_URI_PREFIX,
+    AuthorizationParameters,
+    ByObject,
+    ByReference,
+    ByValue,
+    ReplyAddress,
+    authorization_request,
+    check_parameters,
+    pushed_request,
+    reply_address,
+)
+from tempest_pds.protocol.oauth.errors import (
+    ConsentRequired,
+    InvalidDpopProof,
+    InvalidRequest,
+    InvalidScope,
+    OAuthError,
+)
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth
-from tempest_pds.services.oauth.clients import Client
+from tempest_pds.services.oauth.clients import Client, Clients
+from tempest_pds.services.oauth.permission_sets import PermissionSets
+from tempest_pds.services.oauth.request_objects import RequestObjects
+from tempest_pds.services.oauth.stored_parameters import read_parameters, write_parameters
+from tempest_pds.services.timestamps import now_us
+from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.account.oauth_requests import OAuthRequest
+
+IDLE_SECONDS: Final = 5 * 60
+"""How long a request waits for the browser's next step; the reference's figure, for a pushed one too."""
+TOTAL_SECONDS: Final = 60 * 60
+"""How long it lives at most, however often it is worked on."""
+CODE_SECONDS: Final = 5 * 60
+"""How long a code waits to be exchanged; the reference's figure. RFC 6749 wants at most ten minutes."""
+CODE_PREFIX: Final = "cod-"
+
+_SECOND: Final = 1_000_000
+_ID_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +73,7 @@ class OpenRequest:
     Attributes:
         id: names the request to the browser at work on it; a secret between the two.
         scopes: what was asked for, as far as it is understood here.
-        expires_at: in microseconds since 1970.
+        created_at: when the client asked, in microseconds since 1970; `expires_at` likewise.
     """
 
     id: str
@@ -28,6 +81,7 @@ class OpenRequest:
     client_auth: ClientAuth
     parameters: AuthorizationParameters
     scopes: ScopeSet
+    created_at: int
     expires_at: int
 
 
@@ -48,13 +102,46 @@ class RequestRefused(TempestError):
 
 
 class AuthorizationRequests:
-    """Take, show and answer requests. `browser` is always the SHA-256 of the cookie of the browser at work."""
+    """Take, show and answer requests. `browser` is always the SHA-256 of the cookie of the browser at work.
+
+    Args:
+        clock: the time in microseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: AccountStore,
+        writer: AccountWriter,
+        clients: Clients,
+        permission_sets: PermissionSets,
+        request_objects: RequestObjects,
+        issuer: str,
+        clock: Callable[[], int] = now_us,
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._clients = clients
+        self._permission_sets = permission_sets
+        self._request_objects = request_objects
+        self._issuer = issuer
+        self._clock = clock
 
     async def push(
         self, fields: Mapping[str, object], client: Client, client_auth: ClientAuth, *, dpop_thumbprint: str | None
     ) -> tuple[str, int]:
         """Take a pushed request; give its `request_uri` and how long it lives, in seconds. Raise an OAuthError."""
-        raise NotImplementedError
+        given = self._request_objects.parameters(pushed_request(fields), client)
+        try:
+            parameters = check_parameters(given, client.metadata, trusted=client.is_trusted)
+        except ConsentRequired as error:
+            # Nobody was asked anything yet, so RFC 9126, section 2.3, does not know this answer here.
+            raise InvalidRequest(str(error)) from error
+        for thumbprint in (dpop_thumbprint, client_auth.confirmed_thumbprint):
+            parameters = _pinned(parameters, thumbprint)
+        scopes = await self._understood(parameters)
+        request_id = await self._begin(replace(parameters, scope=str(scopes)), client_auth, browser=None)
+        return REQUEST_URI_PREFIX + request_id, IDLE_SECONDS
 
     async def open(self, fields: Mapping[str, str], browser: bytes) -> OpenRequest:
         """Begin to work on what the authorize page was opened with.
@@ -62,23 +149,191 @@ class AuthorizationRequests:
         Raises:
             RequestRefused: the client gets an error, and the browser goes back to it.
             OAuthError: nobody may be redirected; the person is told.
+            NotEnoughResources: too many requests at once.
         """
-        raise NotImplementedError
+        given = authorization_request(fields)
+        if isinstance(given, ByReference):
+            return await self._take_up(given.request_id, browser, client_id=given.client_id)
+        return await self._open_unpushed(given, browser)
 
     async def resume(self, request_id: str, browser: bytes) -> OpenRequest:
         """Go on with a request that this browser has opened; raise OAuthError, or RequestRefused."""
-        raise NotImplementedError
+        return await self._take_up(request_id, browser)
 
-    async def hand_over(self, request_id: str, old: bytes, new: bytes) -> None:
-        """Note that a browser's cookie was replaced, as it is at each sign-in."""
-        raise NotImplementedError
+    async def hand_over(self, old: bytes, new: bytes) -> None:
+        """Note that a browser's cookie was replaced, as it is at each sign-in: it goes on with all that it has open."""
+        await self._writer.run(self._store.oauth_requests.hand_over, old, new)
 
     async def grant(
         self, request: OpenRequest, browser: bytes, did: Did, scopes: ScopeSet, *, client_ip: str | None
     ) -> AuthorizationResponse:
         """Make a code for what an account's owner has allowed; raise RequestRefused or OAuthError."""
-        raise NotImplementedError
+        if not scopes <= request.scopes:
+            raise InvalidScope("more was granted than the client asked for")
+        code = CODE_PREFIX + secrets.token_urlsafe(_ID_BYTES)
+        refusal = await self._writer.run(self._store_grant, request, browser, did, scopes, code, client_ip)
+        if refusal is not None:
+            raise RequestRefused(self._refusal(request.parameters.reply, "access_denied", refusal))
+        return self._response(request.parameters.reply, {"code": code})
 
     async def refuse(self, request: OpenRequest, error: str, description: str) -> AuthorizationResponse:
-        """End a request with an error for its client."""
-        raise NotImplementedError
+        """End a request with an error for its client; raise InvalidRequest when it has ended before."""
+        await self._writer.run(self._store_refusal, request.id)
+        return self._refusal(request.parameters.reply, error, description)
+
+    async def forget_expired(self) -> None:
+        """Sweep out requests past their time, and challenges that may be used again."""
+        await self._writer.run(self._store_forgetting, self._clock())
+
+    async def _open_unpushed(self, given: ByValue | ByObject, browser: bytes) -> OpenRequest:
+        client = await self._clients.get(given.client_id)
+        asked = self._request_objects.parameters(given, client)
+        reply = reply_address(asked, client.metadata)
+        try:
+            parameters = check_parameters(asked, client.metadata, trusted=client.is_trusted)
+            scopes = await self._understood(parameters)
+        except OAuthError as error:
+            raise RequestRefused(self._refusal(reply, error.code, error.description)) from error
+        # Who really asks is proven when the code is exchanged: a browser can prove nothing for its client.
+        client_auth = ClientAuth("none")
+        request_id = await self._begin(replace(parameters, scope=str(scopes)), client_auth, browser=browser)
+        return await self._take_up(request_id, browser)
+
+    async def _understood(self, parameters: AuthorizationParameters) -> ScopeSet:
+        """Give the scopes that are understood, once each permission set among them was found; raise InvalidScope."""
+        scopes = ScopeSet.parse(parameters.scope)
+        if scopes.includes:
+            await self._permission_sets.find(scopes)
+        return scopes
+
+    async def _begin(
+        self, parameters: AuthorizationParameters, client_auth: ClientAuth, *, browser: bytes | None
+    ) -> str:
+        request_id = secrets.token_urlsafe(_ID_BYTES)
+        now = self._clock()
+        request = OAuthRequest(
+            id_hash=_hash(request_id),
+            client_id=parameters.client_id,
+            client_auth=client_auth.to_json(),
+            parameters=write_parameters(parameters),
+            created_at=now,
+            expires_at=now + IDLE_SECONDS * _SECOND,
+            browser=browser,
+        )
+        await self._writer.run(self._store.oauth_requests.add, request)
+        return request_id
+
+    async def _take_up(self, request_id: str, browser: bytes, *, client_id: str | None = None) -> OpenRequest:
+        """Go on with a request; `client_id` is given where it is opened, and must be that of who pushed it."""
+        found, expired = await self._writer.run(self._store_work, request_id, browser, client_id)
+        parameters = read_parameters(found.parameters)
+        if expired:
+            raise RequestRefused(self._refusal(parameters.reply, "access_denied", "This request has expired"))
+        return OpenRequest(
+            id=request_id,
+            client=await self._clients.get(found.client_id),
+            client_auth=ClientAuth.from_json(found.client_auth),
+            parameters=parameters,
+            scopes=ScopeSet.parse(parameters.scope),
+            created_at=found.created_at,
+            expires_at=found.expires_at,
+        )
+
+    def _refusal(self, reply: ReplyAddress, error: str, description: str) -> AuthorizationResponse:
+        return self._response(reply, {"error": error, "error_description": description})
+
+    def _response(self, reply: ReplyAddress, values: Mapping[str, str]) -> AuthorizationResponse:
+        state = {} if reply.state is None else {"state": reply.state}
+        return AuthorizationResponse(reply, {"iss": self._issuer, **state, **values})
+
+    # In the thread that writes accounts
+
+    def _store_work(self, request_id: str, browser: bytes, client_id: str | None) -> tuple[OAuthRequest, bool]:
+        """Bind a request to a browser and give it more time, or delete it when it has expired, which is told."""
+        id_hash, now = _hash(request_id), self._clock()
+        requests = self._store.oauth_requests
+        with self._store.transaction():
+            found = self._unanswered(request_id)
+            if client_id not in (None, found.client_id):
+                raise InvalidRequest("This request was initiated for another client")
+            if found.browser is None and client_id is None:
+                raise InvalidRequest("This request was not initiated")
+            if found.browser is not None:
+                _check_browser(found.browser, browser)
+            if found.expires_at <= now:
+                requests.delete(id_hash)
+                return found, True
+            expires_at = min(now + IDLE_SECONDS * _SECOND, found.created_at + TOTAL_SECONDS * _SECOND)
+            requests.work_on(id_hash, browser, expires_at)
+            return replace(found, browser=browser, expires_at=expires_at), False
+
+    def _store_grant(
+        self, request: OpenRequest, browser: bytes, did: Did, scopes: ScopeSet, code: str, client_ip: str | None
+    ) -> str | None:
+        """Grant a request; or end it, and say why it cannot be granted."""
+        id_hash, now = _hash(request.id), self._clock()
+        with self._store.transaction():
+            found = self._unanswered(request.id)
+            _check_browser(found.browser or b"", browser)
+            refusal = self._why_not(found, did, now)
+            if refusal is not None:
+                self._store.oauth_requests.delete(id_hash)
+                return refusal
+            self._store.oauth_requests.grant(
+                id_hash, did, str(scopes), hash_code(code), client_ip=client_ip, expires_at=now + CODE_SECONDS * _SECOND
+            )
+            if not request.client.metadata.is_loopback:
+                # Anybody can say to be a client under development: what one was allowed says nothing of the next.
+                self._store.oauth_consents.put(did, found.client_id, str(scopes), now)
+            return None
+
+    def _why_not(self, found: OAuthRequest, did: Did, now: int) -> str | None:
+        if found.expires_at <= now:
+            return "This request has expired"
+        account = self._store.accounts.get(did)
+        if account is None or is_blocked(account):
+            return "This account cannot be used"
+        if account.deactivated_at is not None:
+            return "This account has been deactivated"
+        return None
+
+    def _store_refusal(self, request_id: str) -> None:
+        with self._store.transaction():
+            self._unanswered(request_id)
+            self._store.oauth_requests.delete(_hash(request_id))
+
+    def _unanswered(self, request_id: str) -> OAuthRequest:
+        found = self._store.oauth_requests.get(_hash(request_id))
+        if found is None:
+            raise InvalidRequest("Unknown request_uri")
+        if found.code_hash is not None:
+            raise InvalidRequest("This request was already answered")
+        return found
+
+    def _store_forgetting(self, now: int) -> None:
+        with self._store.transaction():
+            self._store.oauth_requests.delete_expired(now)
+            self._store.oauth_challenges.delete_expired(now)
+
+
+def hash_code(code: str) -> bytes:
+    """Return what is kept of a code: it is random enough that nobody finds it by its hash."""
+    return _hash(code)
+
+
+def _hash(secret: str) -> bytes:
+    return sha256(secret.encode(errors="surrogatepass")).digest()
+
+
+def _check_browser(bound: bytes, browser: bytes) -> None:
+    if not compare_digest(bound, browser):
+        raise InvalidRequest("This request was initiated from another browser")
+
+
+def _pinned(parameters: AuthorizationParameters, thumbprint: str | None) -> AuthorizationParameters:
+    """Bind a request to the DPoP key that was proven with it; raise InvalidDpopProof when it names another one."""
+    if thumbprint is None:
+        return parameters
+    if parameters.dpop_jkt not in (None, thumbprint):
+        raise InvalidDpopProof("dpop_jkt is another key than the one that was proven to be held")
+    return replace(parameters, dpop_jkt=thumbprint)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.timestamps import now_us
+from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.account.oauth_sessions import OAuthSession
+
+_NOTED_EVERY: Final = 60 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +23,7 @@ class OAuthSessionView:
     Attributes:
         scopes: what was granted.
         used_at: when the client last did something with it, to the minute.
+        client_ip: where its owner granted it from.
     """
 
     id: str
@@ -27,20 +36,79 @@ class OAuthSessionView:
 
 
 class OAuthSessions:
-    """List and end sessions."""
+    """List and end sessions, and note their use.
+
+    Args:
+        clock: the time in microseconds since 1970.
+    """
+
+    def __init__(self, store: AccountStore, writer: AccountWriter, clock: Callable[[], int] = now_us) -> None:
+        self._store = store
+        self._writer = writer
+        self._clock = clock
+        # A write for each request would cost more than most requests.
+        self._uses: dict[str, int] = {}
 
     def list_for(self, did: Did) -> list[OAuthSessionView]:
         """List an account's sessions, the last used first."""
-        raise NotImplementedError
+        now = self._clock()
+        views = [
+            OAuthSessionView(
+                id=session.id,
+                client_id=session.client_id,
+                client_name=session.client_name,
+                scopes=ScopeSet.parse(session.scope),
+                created_at=session.created_at,
+                used_at=self._uses.get(session.id, session.used_at),
+                client_ip=session.client_ip,
+            )
+            for session in self._store.oauth_sessions.of_account(did)
+            if not is_over(session, now)
+        ]
+        return sorted(views, key=lambda view: view.used_at, reverse=True)
+
+    def find(self, session_id: str) -> OAuthSession | None:
+        """Find a session that is not over."""
+        session = self._store.oauth_sessions.get(session_id)
+        return None if session is None or is_over(session, self._clock()) else session
+
+    def note_use(self, session: OAuthSession) -> None:
+        """Note that a client does something with a session; it is written down within the minute."""
+        now = self._clock()
+        if now - session.used_at >= _NOTED_EVERY:
+            self._uses[session.id] = now
+
+    async def write_uses(self) -> None:
+        """Write down what was noted."""
+        if self._uses:
+            uses, self._uses = self._uses, {}
+            await self._writer.run(self._store.oauth_sessions.note_uses, list(uses.items()))
 
     async def revoke(self, did: Did, session_id: str) -> bool:
         """End one session of an account."""
-        raise NotImplementedError
+        return await self._writer.run(self._store.oauth_sessions.delete_of, did, session_id)
 
     async def revoke_client(self, did: Did, client_id: str) -> int:
         """End all sessions of one client, and forget the consent; return how many sessions that were."""
-        raise NotImplementedError
+        return await self._writer.run(self._store_end_of_client, did, client_id)
 
     async def revoke_all(self, did: Did) -> int:
         """End all sessions of an account; return how many that were."""
-        raise NotImplementedError
+        return await self._writer.run(self._store.oauth_sessions.delete_all, did)
+
+    async def forget_over(self) -> None:
+        """Sweep out sessions past their time."""
+        await self._writer.run(self._store.oauth_sessions.delete_over, self._clock())
+
+    # In the thread that writes accounts
+
+    def _store_end_of_client(self, did: Did, client_id: str) -> int:
+        with self._store.transaction():
+            self._store.oauth_consents.delete(did, client_id)
+            self._store.oauth_requests.delete_client(did, client_id)
+            return self._store.oauth_sessions.delete_client(did, client_id)
+
+
+def is_over(session: OAuthSession, now: int) -> bool:
+    """Tell whether a session has ended by itself."""
+    return session.idle_after <= now or session.ends_at <= now

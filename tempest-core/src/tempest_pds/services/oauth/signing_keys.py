@@ -72,6 +72,10 @@ class SigningKeys:
             raise InvalidToken("Token could not be verified") from error
         return parsed.claims
 
+    def verifies(self, kid: str) -> bool:
+        """Tell whether tokens that are signed with a key are still believed."""
+        return self._key(kid) is not None
+
     def public_jwks(self) -> dict[str, object]:
         """Give the public halves of all keys that verify, as a JWK set."""
         return {

@@ -12,11 +12,18 @@ from tempest_pds.stores.account.browsers import Browsers
 from tempest_pds.stores.account.email_tokens import EmailTokens
 from tempest_pds.stores.account.invite_codes import InviteCodes
 from tempest_pds.stores.account.mail_outbox import WaitingMails
+from tempest_pds.stores.account.oauth_challenges import OAuthChallenges
+from tempest_pds.stores.account.oauth_consents import OAuthConsents
+from tempest_pds.stores.account.oauth_requests import OAuthRequests
+from tempest_pds.stores.account.oauth_sessions import OAuthSessions
+from tempest_pds.stores.account.passkeys import Passkeys
 from tempest_pds.stores.account.pending_events import PendingEvents
+from tempest_pds.stores.account.recovery_codes import RecoveryCodes
 from tempest_pds.stores.account.refresh_tokens import RefreshTokens
 from tempest_pds.stores.account.repo_heads import RepoHeads
 from tempest_pds.stores.account.reserved_handles import ReservedHandles
 from tempest_pds.stores.account.security_events import SecurityEvents
+from tempest_pds.stores.account.totp_secrets import TotpSecrets
 from tempest_pds.stores.database import Database, QueryObserver, Synchronous, Transaction
 
 
@@ -40,11 +47,26 @@ class AccountStore:
         self.pending_events = PendingEvents(self.database)
         self.waiting_mails = WaitingMails(self.database)
         self.repo_heads = RepoHeads(self.database)
+        self.totp_secrets = TotpSecrets(self.database)
+        self.recovery_codes = RecoveryCodes(self.database)
+        self.passkeys = Passkeys(self.database)
+        self.oauth_requests = OAuthRequests(self.database)
+        self.oauth_challenges = OAuthChallenges(self.database)
+        self.oauth_sessions = OAuthSessions(self.database)
+        self.oauth_consents = OAuthConsents(self.database)
         self.security_events = SecurityEvents(self.database)
 
     def transaction(self) -> Transaction:
         """Make everything written in the `with` block happen together or not at all."""
         return self.database.transaction()
+
+    def end_sessions(self, did: str) -> None:
+        """End every session of an account, whatever kind, and what would become one."""
+        with self.database.transaction():
+            self.refresh_tokens.revoke_all(did)
+            self.oauth_requests.delete_all(did)
+            self.oauth_sessions.delete_all(did)
+            self.browsers.remove_everywhere(did)
 
     def checkpoint(self) -> bool:
         """Move the write-ahead log into the file; in the thread that writes, from time to time."""

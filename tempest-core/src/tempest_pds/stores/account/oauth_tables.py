@@ -22,6 +22,8 @@ OAUTH_REQUEST: Final = Table(
     of_account(nullable=True),
     Column("scope", Text),
     Column("code_hash", LargeBinary),
+    Column("client_ip", Text),
+    Index("oauth_request_by_browser", "browser"),
     Index("oauth_request_by_code", "code_hash", unique=True),
     Index("oauth_request_by_did", "did"),
     Index("oauth_request_by_expiry", "expires_at"),

@@ -46,6 +46,7 @@ class RefreshToken:
         scope: what the access tokens made from it allow.
         app_password_name: the app password it was made with; None for the account's own.
         next_id: its successor; None until it is used.
+        factor_at: when the session was opened with a second factor; None when it was opened without one.
     """
 
     id: str
@@ -56,6 +57,7 @@ class RefreshToken:
     expires_at: int
     app_password_name: str | None = None
     next_id: str | None = None
+    factor_at: int | None = None
 
 
 class RefreshTokens:
@@ -73,6 +75,7 @@ class RefreshTokens:
         now: int,
         expires_at: int,
         app_password_name: str | None = None,
+        factor_at: int | None = None,
     ) -> RefreshToken:
         """Begin a session with its first token."""
         token = RefreshToken(
@@ -83,6 +86,7 @@ class RefreshTokens:
             created_at=now,
             expires_at=expires_at,
             app_password_name=app_password_name,
+            factor_at=factor_at,
         )
         self._insert(token)
         return token
@@ -155,4 +159,5 @@ def _token(row: Row) -> RefreshToken:
         created_at=row[5],
         expires_at=row[6],
         next_id=row[7],
+        factor_at=row[8],
     )

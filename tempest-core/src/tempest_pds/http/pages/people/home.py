@@ -1,4 +1,4 @@
-"""/account: who is signed in in this browser; signing out; and the choice of the language."""
+"""/account: who is signed in in this browser, and the choice of the language."""
 
 from __future__ import annotations
 
@@ -19,13 +19,6 @@ async def choose_account(visit: Visit) -> Response:
     return visit.page("people/home.html")
 
 
-@people_page("POST", "/account/*/sign-out")
-async def sign_out(visit: Visit) -> Response:
-    """Take an account out of this browser."""
-    await visit.services.browsers.sign_out(visit.secret, visit.did)
-    return visit.redirect(HOME, notice="You are signed out.")
-
-
 @people_page("POST", "/account/language")
 async def choose_language(visit: Visit) -> Response:
     """Remember the language that the person chose, and go back to the page."""
@@ -33,4 +26,4 @@ async def choose_language(visit: Visit) -> Response:
     return visit.redirect(own_path(visit.form.get("next", HOME)))
 
 
-PAGES: Final[tuple[PeoplePage, ...]] = (choose_account, sign_out, choose_language)
+PAGES: Final[tuple[PeoplePage, ...]] = (choose_account, choose_language)

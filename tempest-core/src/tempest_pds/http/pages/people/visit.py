@@ -130,21 +130,22 @@ class Visit:
     async def sign_in(self, account: Account, *, remember: bool) -> Self:
         """Sign an account in; the browser gets another cookie, and the answer must be made by the new visit.
 
-        What other services have bound to `browser` is to be handed over to the new visit's.
+        The authorization requests that the browser is at work on go along.
         """
         browsers = self.services.browsers
         secret = await browsers.sign_in(
             self.secret, account.did, remember=remember, client_ip=self.client_ip, user_agent=self.user_agent
         )
-        return self._with_secret(secret)
+        inside = self._with_secret(secret)
+        await self.services.oauth.requests.hand_over(self.browser, inside.browser)
+        return inside
 
-    def count(self, *limits: Limit, of: str | None = None) -> None:
-        """Count an attempt, by address and what it is about; raise Refusal after too many."""
+    def count(self, *limits: Limit, key: str | None = None) -> None:
+        """Count an attempt, by the address that it comes from unless a key is given; raise Refusal after too many."""
         limiter = self.doorway.limiter
         if not limiter.applies(self.client_ip, self.request_headers.get(b"x-ratelimit-bypass")):
             return
-        address = limit_key(self.client_ip)
-        key = address if of is None else f"{of.strip().removeprefix('@').lower()[:320]}-{address}"
+        key = limit_key(self.client_ip) if key is None else key
         for limit in limits:
             standing = limiter.consume(limit, key)
             if standing.exceeded:
@@ -171,6 +172,7 @@ class Visit:
     def page(
         self,
         template: str,
+        /,
         *,
         status: int = 200,
         form_targets: Sequence[str] = (),

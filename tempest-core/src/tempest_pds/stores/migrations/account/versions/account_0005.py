@@ -12,6 +12,7 @@ depends_on = None
 def upgrade() -> None:
     _create_oauth()
     _create_sign_in()
+    op.add_column("refresh_token", sa.Column("factor_at", sa.Integer()))
 
 
 def _create_oauth() -> None:
@@ -27,8 +28,10 @@ def _create_oauth() -> None:
         sa.Column("did", sa.Text(), sa.ForeignKey("account.did", ondelete="CASCADE"), nullable=True),
         sa.Column("scope", sa.Text()),
         sa.Column("code_hash", sa.LargeBinary()),
+        sa.Column("client_ip", sa.Text()),
         sqlite_with_rowid=False,
     )
+    op.create_index("oauth_request_by_browser", "oauth_request", ["browser"])
     op.create_index("oauth_request_by_code", "oauth_request", ["code_hash"], unique=True)
     op.create_index("oauth_request_by_did", "oauth_request", ["did"])
     op.create_index("oauth_request_by_expiry", "oauth_request", ["expires_at"])

@@ -1,0 +1,67 @@
+"""The apps that may act for an account, and what each of them may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from blacksheep import Response
+
+from tempest_pds.http.pages.people.authorize.entries import Entry
+from tempest_pds.http.pages.people.authorize.wording import describe
+from tempest_pds.http.pages.people.own_paths import account_path
+from tempest_pds.http.pages.people.page import PeoplePage, people_page
+from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.services.oauth.sessions import OAuthSessionView
+
+
+@dataclass(frozen=True, slots=True)
+class _App:
+    """One client with its sessions, the last used first.
+
+    Attributes:
+        host: where it is at home; None for an app in development, on the owner's own machine.
+    """
+
+    client_id: str
+    name: str | None
+    host: str | None
+    sessions: list[tuple[OAuthSessionView, list[Entry]]]
+
+
+@people_page("GET", "/account/*/apps")
+async def list_apps(visit: Visit) -> Response:
+    """List them, the last used first."""
+    account = visit.account().account
+    apps: dict[str, _App] = {}
+    for session in visit.services.oauth.sessions.list_for(account.did):
+        app = apps.setdefault(
+            session.client_id, _App(session.client_id, session.client_name, _host(session.client_id), [])
+        )
+        app.sessions.append((session, describe(session.scopes, visit.texts)))
+    return visit.page("people/apps.html", account=account, apps=list(apps.values()))
+
+
+@people_page("POST", "/account/*/apps/revoke")
+async def revoke_app(visit: Visit) -> Response:
+    """End all sessions of an app, which has to ask anew."""
+    did = visit.account().account.did
+    await visit.services.oauth.sessions.revoke_client(did, visit.form.get("client", ""))
+    return visit.redirect(account_path(did, "apps"), notice="The app cannot use your account any more.")
+
+
+@people_page("POST", "/account/*/apps/end-session")
+async def end_app_session(visit: Visit) -> Response:
+    """End one session of an app."""
+    did = visit.account().account.did
+    await visit.services.oauth.sessions.revoke(did, visit.form.get("session", ""))
+    return visit.redirect(account_path(did, "apps"), notice="The app is signed out there.")
+
+
+def _host(client_id: str) -> str | None:
+    host = urlsplit(client_id).hostname
+    return None if host == "localhost" else host
+
+
+PAGES: Final[tuple[PeoplePage, ...]] = (list_apps, revoke_app, end_app_session)

@@ -1,0 +1,62 @@
+"""An app as a person sees it: what it calls itself, and what is certain about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from tempest_pds.http.pages.people.authorize.entries import printable
+from tempest_pds.protocol.oauth.client_id import DiscoverableClientId
+from tempest_pds.services.oauth.requests import OpenRequest
+
+_NAME_LENGTH: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppView:
+    """An app that asks for something.
+
+    Attributes:
+        name: what it calls itself, which anybody can claim; None when it has no name.
+        host: whose server says what the app may do, which is its identity; None for a client under development.
+        is_ours: the operator names it as one of their own.
+        destination: the host that the person is taken to afterwards, where it is another; None for an app or program
+            on the person's own device as well.
+        is_on_device: whether the answer goes to such an app or program.
+    """
+
+    name: str | None
+    host: str | None
+    client_id: str
+    is_ours: bool
+    destination: str | None
+    is_on_device: bool
+    home: str | None
+    policy: str | None
+    terms: str | None
+
+    @classmethod
+    def of(cls, request: OpenRequest) -> Self:
+        """Look at the client of a request."""
+        metadata = request.client.metadata
+        client_id = metadata.client_id
+        host = client_id.host if isinstance(client_id, DiscoverableClientId) else None
+        redirect = request.parameters.reply.redirect_uri
+        on_device = redirect.url is None or redirect.is_loopback
+        target = None if on_device or redirect.url is None else redirect.url.host
+        return cls(
+            name=printable(metadata.client_name, _NAME_LENGTH) or None,
+            host=host,
+            client_id=request.client.client_id,
+            is_ours=request.client.is_trusted,
+            destination=None if target == host else target,
+            is_on_device=on_device,
+            home=_link(metadata.client_uri),
+            policy=_link(metadata.policy_uri),
+            terms=_link(metadata.tos_uri),
+        )
+
+
+def _link(address: str | None) -> str | None:
+    """Pass on what is a web address: a link could be a script as well."""
+    return address if address is not None and address.startswith(("https://", "http://")) else None

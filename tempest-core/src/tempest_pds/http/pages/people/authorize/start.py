@@ -1,0 +1,38 @@
+"""GET /oauth/authorize: where an app sends a person, and where they come back to after signing in elsewhere."""
+
+from __future__ import annotations
+
+from blacksheep import Response
+
+from tempest_pds.http.pages.people.authorize.flow import (
+    AUTHORIZE,
+    answered,
+    authorize_page,
+    follow,
+    provider,
+    step_path,
+)
+from tempest_pds.http.pages.people.authorize.steps import Grant, Show, Step, first_step
+from tempest_pds.http.pages.people.page import people_page
+from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.services.oauth.requests import OpenRequest
+
+
+@people_page("GET", AUTHORIZE)
+async def start(visit: Visit) -> Response:
+    """Take a request, and go to the first page about it. Opening it again, as a reload does, is harmless."""
+    request = provider(visit).requests.open(visit.query, visit.browser)
+    return await answered(visit, request, _begin, is_begun="request_uri" in visit.query)
+
+
+async def _begin(visit: Visit, request: OpenRequest) -> Response:
+    return await follow(visit, request, first_step(request, visit.accounts, provider(visit).consents.granted))
+
+
+@authorize_page("GET", "resume")
+async def resume(visit: Visit, request: OpenRequest) -> Response:
+    """Go on, now that other accounts may be signed in. Nothing is granted by looking at a page."""
+    step = first_step(request, visit.accounts, provider(visit).consents.granted)
+    if (step == Show(Step.SIGN_UP) and visit.accounts) or isinstance(step, Grant):
+        return visit.redirect(step_path(request, Step.CHOOSE))
+    return await follow(visit, request, step)

@@ -1,0 +1,66 @@
+"""The step of a sign-in that asks for the second factor, for whichever page the password was given on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from blacksheep import Response
+
+from tempest_pds.http.pages.people.refusals import TOO_MANY_ATTEMPTS
+from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.services.errors import AuthenticationRequired, TooManyTries
+from tempest_pds.services.sign_in import FactorAnswer, FactorKind, FactorNeeded
+
+_SCRIPT: Final = "people/passkey.js"
+_CODES: Final = frozenset({FactorKind.TOTP, FactorKind.RECOVERY_CODE})
+
+
+def ask_for_factor(
+    visit: Visit,
+    needed: FactorNeeded,
+    *,
+    action: str,
+    hidden: Mapping[str, str],
+    form_targets: Sequence[str] = (),
+    message: str | None = None,
+    status: int = 200,
+) -> Response:
+    """Show the step.
+
+    Args:
+        action: the path that the answer is posted to.
+        hidden: what the form carries on.
+        form_targets: as for `Visit.page`.
+        message: what was wrong with the answer before, in the visitor's language.
+    """
+    has_passkey = FactorKind.PASSKEY in needed.kinds and needed.passkey_request is not None
+    return visit.page(
+        "people/factor.html",
+        status=status,
+        form_targets=form_targets,
+        script=_SCRIPT if has_passkey else None,
+        action=action,
+        hidden=dict(hidden),
+        ticket=needed.ticket,
+        takes_codes=bool(needed.kinds & _CODES),
+        passkey_request=needed.passkey_request if has_passkey else None,
+        message=message,
+    )
+
+
+def given_factor(visit: Visit) -> FactorAnswer:
+    """Read what the step's form brought."""
+    code = "".join(visit.form.get("code", "").split())
+    return FactorAnswer(code=code or None, passkey=visit.form.get("passkey") or None)
+
+
+def needed_again(visit: Visit, error: AuthenticationRequired) -> tuple[FactorNeeded | None, str]:
+    """Tell what to ask for after an answer that was not right, and say so; None when the sign-in has to begin anew."""
+    try:
+        needed = visit.services.sign_in.ask_again(visit.form.get("ticket", ""), visit.visitor)
+    except AuthenticationRequired:
+        return None, visit.texts("That took too long. Please sign in again.")
+    if isinstance(error, TooManyTries):
+        return needed, visit.texts(TOO_MANY_ATTEMPTS)
+    return needed, visit.texts("That was not right. Please try again.")

@@ -1,0 +1,112 @@
+"""Switching an account off and on again, and deleting it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from blacksheep import Response
+
+from tempest_pds.http.methods.accounts import (
+    ACTIVATIONS,
+    DEACTIVATIONS,
+    DELETION_CODES,
+    DELETION_CODES_PER_DAY,
+    DELETIONS,
+)
+from tempest_pds.http.pages.people.own_paths import HOME, account_path
+from tempest_pds.http.pages.people.page import PeoplePage, people_page
+from tempest_pds.http.pages.people.problems import problem_with
+from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.protocol.errors import TempestError
+from tempest_pds.services.errors import AuthenticationRequired
+
+
+@people_page("GET", "/account/*/deactivate")
+async def show_deactivation(visit: Visit) -> Response:
+    """Say what switching off does."""
+    return visit.page("people/deactivate.html", account=visit.account().account, errors={})
+
+
+@people_page("POST", "/account/*/deactivate")
+async def deactivate(visit: Visit) -> Response:
+    """Switch the account off."""
+    did = visit.require_recent().account.did
+    visit.count(DEACTIVATIONS, key=did)
+    await visit.services.accounts.deactivate(did)
+    return visit.redirect(account_path(did), notice="Your account is switched off. You can switch it on here.")
+
+
+@people_page("POST", "/account/*/activate")
+async def activate(visit: Visit) -> Response:
+    """Switch the account on."""
+    account = visit.account().account
+    visit.count(ACTIVATIONS, key=account.did)
+    try:
+        await visit.services.accounts.activate(account.did)
+    except TempestError as error:
+        problem = problem_with(visit, error)
+        if problem is None:
+            raise
+        return visit.page("people/deactivate.html", status=400, account=account, errors=problem)
+    return visit.redirect(account_path(account.did), notice="Your account is switched on.")
+
+
+@people_page("GET", "/account/*/delete")
+async def show_deletion(visit: Visit) -> Response:
+    """Say what deleting does, and ask for what it takes."""
+    return _deletion_page(visit)
+
+
+@people_page("POST", "/account/*/delete/code")
+async def send_deletion_code(visit: Visit) -> Response:
+    """Mail the code that a deletion takes."""
+    did = visit.account().account.did
+    visit.count(DELETION_CODES_PER_DAY, DELETION_CODES, key=did)
+    try:
+        await visit.services.owner_deletion.request(did)
+    except TempestError as error:
+        return _refused(visit, error)
+    return visit.redirect(account_path(did, "delete"), notice="A mail with a code is on its way to you.")
+
+
+@people_page("POST", "/account/*/delete")
+async def delete(visit: Visit) -> Response:
+    """Delete the account, for good."""
+    did = visit.require_recent().account.did
+    visit.count(DELETIONS)
+    if visit.form.get("sure") != "yes":
+        return _deletion_page(visit, {"form": visit.texts("Nothing was deleted. Tick the box if you mean it.")}, 400)
+    try:
+        await visit.services.owner_deletion.delete(
+            did,
+            visit.form.get("password", ""),
+            visit.form.get("code", "").strip(),
+            visit.visitor,
+            factor_given=True,
+        )
+    except AuthenticationRequired:
+        return _deletion_page(visit, {"password": visit.texts("That is not the password of this account.")}, 403)
+    except TempestError as error:
+        return _refused(visit, error)
+    return visit.redirect(HOME, notice="The account is deleted.")
+
+
+def _refused(visit: Visit, error: TempestError) -> Response:
+    problem = problem_with(visit, error)
+    if problem is None:
+        raise error
+    return _deletion_page(visit, problem, 400)
+
+
+def _deletion_page(visit: Visit, errors: dict[str, str] | None = None, status: int = 200) -> Response:
+    return visit.page("people/delete.html", status=status, account=visit.account().account, errors=errors or {})
+
+
+PAGES: Final[tuple[PeoplePage, ...]] = (
+    show_deactivation,
+    deactivate,
+    activate,
+    show_deletion,
+    send_deletion_code,
+    delete,
+)

@@ -1,0 +1,42 @@
+"""Another password for who is signed in, and has given the present one just now."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from blacksheep import Response
+
+from tempest_pds.http.pages.people.own_paths import account_path
+from tempest_pds.http.pages.people.page import PeoplePage, people_page
+from tempest_pds.http.pages.people.problems import problem_with
+from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.http.rate_limits import HOUR, Limit
+from tempest_pds.protocol.errors import TempestError
+
+CHANGES: Final = Limit("password-change", 10, HOUR)
+
+
+@people_page("GET", "/account/*/password")
+async def show_password(visit: Visit) -> Response:
+    """Ask for the new password."""
+    return visit.page("people/password.html", account=visit.require_recent().account, errors={})
+
+
+@people_page("POST", "/account/*/password")
+async def change_password(visit: Visit) -> Response:
+    """Set it, which signs the account out everywhere but here."""
+    signed_in = visit.require_recent()
+    account = signed_in.account
+    visit.count(CHANGES, key=account.did)
+    try:
+        await visit.services.password_change.change(account.did, visit.form.get("password", ""))
+    except TempestError as error:
+        problem = problem_with(visit, error)
+        if problem is None:
+            raise
+        return visit.page("people/password.html", status=400, account=account, errors=problem)
+    inside = await visit.sign_in(account, remember=signed_in.remembered)
+    return inside.redirect(account_path(account.did), notice="Your password is changed.")
+
+
+PAGES: Final[tuple[PeoplePage, ...]] = (show_password, change_password)

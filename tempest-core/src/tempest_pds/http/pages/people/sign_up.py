@@ -1,0 +1,83 @@
+"""Opening an account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from blacksheep import Response
+
+from tempest_pds.http.methods.accounts import SIGN_UPS
+from tempest_pds.http.pages.people.own_paths import account_path, own_path
+from tempest_pds.http.pages.people.page import PeoplePage, people_page
+from tempest_pds.http.pages.people.problems import problem_with
+from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.protocol.errors import TempestError
+from tempest_pds.services.credentials import Credentials, Kind, Scope
+from tempest_pds.services.sign_up import NewAccount
+from tempest_pds.stores.account.accounts import Account
+
+_PATH: Final = "/account/sign-up"
+
+
+@people_page("GET", _PATH)
+async def show_sign_up(visit: Visit) -> Response:
+    """Ask for what an account takes."""
+    return visit.page("people/sign_up.html", **sign_up_fields(visit, next=visit.query.get("next", "")))
+
+
+@people_page("POST", _PATH)
+async def sign_up(visit: Visit) -> Response:
+    """Make the account, and sign it in."""
+    try:
+        account = await make_account(visit)
+    except TempestError as error:
+        problem = problem_with(visit, error)
+        if problem is None:
+            raise
+        fields = sign_up_fields(visit, next=visit.form.get("next", ""), errors=problem)
+        return visit.page("people/sign_up.html", status=400, **fields)
+    inside = await visit.sign_in(account, remember=False)
+    wanted = own_path(visit.form.get("next", ""), account_path(account.did))
+    return inside.redirect(wanted, notice="Your account is ready.")
+
+
+async def make_account(visit: Visit) -> Account:
+    """Make an account of what the form of `sign_up_fields` brought; raises what `Accounts.create` does, and Refusal."""
+    visit.count(SIGN_UPS)
+    form, server = visit.form, visit.services.server
+    domain = form.get("domain", "")
+    if domain not in server.handle_domains:
+        domain = server.handle_domains[0] if server.handle_domains else ""
+    name = form.get("name", "").strip().removeprefix("@").lower().removesuffix(domain)
+    new = NewAccount(
+        handle=f"{name}{domain}",
+        email=form.get("email", "").strip(),
+        password=form.get("password", ""),
+        invite_code=form.get("invite_code", "").strip() or None,
+    )
+    session = await visit.services.accounts.create(new, None, visit.client_ip)
+    if session.tokens is not None:
+        # It is for a client of the API, and there is none.
+        identifier = session.tokens.refresh.identifier
+        await visit.services.sessions.delete(Credentials(session.account.did, Scope.REFRESH, Kind.REFRESH, identifier))
+    return session.account
+
+
+def sign_up_fields(visit: Visit, *, next: str, errors: Mapping[str, str] | None = None) -> dict[str, Any]:  # noqa: A002 - the form's own name
+    """Give what the macro `sign_up_form` shows; errors by field, and under `form` what concerns none of them."""
+    form, server = visit.form, visit.services.server
+    return {
+        "given": {name: form.get(name, "")[:320] for name in ("name", "domain", "email", "invite_code")},
+        "domains": server.handle_domains,
+        "links": [
+            (visit.texts(label), url)
+            for label, url in (("Terms", server.terms_of_service_url), ("Privacy policy", server.privacy_policy_url))
+            if url is not None and url.startswith(("https://", "http://"))
+        ],
+        "errors": errors or {},
+        "next": own_path(next, ""),
+    }
+
+
+PAGES: Final[tuple[PeoplePage, ...]] = (show_sign_up, sign_up)

@@ -1,0 +1,63 @@
+"""The sessions of apps that signed in with a password, as the account's owner sees and ends them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.timestamps import now_us
+from tempest_pds.stores.account.account_store import AccountStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSession:
+    """A session; `refreshed_at`, in microseconds since 1970, is when its newest token was made.
+
+    Attributes:
+        app_password: the name of the app password that opened it; None for the account's own password.
+    """
+
+    id: str
+    app_password: str | None
+    refreshed_at: int
+
+
+class ApiSessions:
+    """List and end sessions. Access tokens of a session that was ended last two hours at most.
+
+    Args:
+        now: microseconds since 1970.
+    """
+
+    def __init__(self, store: AccountStore, writer: AccountWriter, now: Callable[[], int] = now_us) -> None:
+        self._store = store
+        self._writer = writer
+        self._now = now
+
+    def list_for(self, did: Did) -> list[ApiSession]:
+        """List an account's sessions, the last refreshed first."""
+        now = self._now()
+        found = [
+            ApiSession(id=token.id, app_password=token.app_password_name, refreshed_at=token.created_at)
+            for token in self._store.refresh_tokens.sessions(did)
+            if token.expires_at > now
+        ]
+        return sorted(found, key=lambda session: session.refreshed_at, reverse=True)
+
+    async def end(self, did: Did, session_id: str) -> None:
+        """End one session of an account; one that is not there is no error."""
+        await self._writer.run(self._store_end, did, session_id)
+
+    async def end_all(self, did: Did) -> None:
+        """End all sessions of an account."""
+        await self._writer.run(self._store.refresh_tokens.revoke_all, did)
+
+    # In the thread that writes accounts
+
+    def _store_end(self, did: Did, session_id: str) -> None:
+        with self._store.transaction():
+            token = self._store.refresh_tokens.get(session_id)
+            if token is not None and token.did == did:
+                self._store.refresh_tokens.revoke(session_id)

@@ -1,0 +1,296 @@
+"""How second factors come to an account and leave it, by its owner's hand or its operator's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.errors import AccountMissing, AuthenticationRequired, InvalidRequest, InvalidToken
+from tempest_pds.services.second_factor import recovery_codes, totp
+from tempest_pds.services.second_factor.factor import FactorKind
+from tempest_pds.services.second_factor.passkeys import NewKey, PasskeyCeremonies
+from tempest_pds.services.second_factor.second_factors import SecondFactors
+from tempest_pds.services.second_factor.tickets import Tickets, TicketUse
+from tempest_pds.services.second_factor.visitor import Visitor
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
+from tempest_pds.services.timestamps import now_us
+from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.account.accounts import Account
+from tempest_pds.stores.account.passkeys import Passkey, PasskeyExists
+
+MOST_PASSKEYS: Final = 20
+LONGEST_NAME: Final = 64
+_SECOND: Final = 1_000_000
+# So long a secret that no app has confirmed is shown again, so that a page may be reloaded.
+_SHOWN_US: Final = 3600 * _SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class NewApp:
+    """What an authenticator app is to be given, as text and as the URI of a QR code."""
+
+    secret: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyRequest:
+    """What begins the adding of a passkey: a ticket to be given back, and what the browser is to ask for, in JSON."""
+
+    ticket: str
+    options: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """The second factors that an account has. Times are microseconds since 1970.
+
+    Attributes:
+        app_since: when an authenticator app was added; None when there is none.
+        codes_left: of the recovery codes.
+    """
+
+    app_since: int | None
+    passkeys: Sequence[Passkey]
+    codes_left: int
+
+    @property
+    def is_on(self) -> bool:
+        """Tell whether the account has a second factor."""
+        return self.app_since is not None or bool(self.passkeys)
+
+    @property
+    def codes_run_low(self) -> bool:
+        """Tell whether it is time for new recovery codes."""
+        return self.is_on and self.codes_left <= recovery_codes.FEW
+
+
+class Enrolment:
+    """Add and remove second factors. Methods that add the first one give the recovery codes, which are told this once.
+
+    Args:
+        server: the name under which apps list the account.
+        now: microseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: AccountStore,
+        writer: AccountWriter,
+        factors: SecondFactors,
+        passkeys: PasskeyCeremonies,
+        tickets: Tickets,
+        events: SecurityEvents,
+        server: str,
+        now: Callable[[], int] = now_us,
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._factors = factors
+        self._passkeys = passkeys
+        self._tickets = tickets
+        self._events = events
+        self._server = server
+        self._now = now
+
+    @property
+    def passkeys_possible(self) -> bool:
+        """Tell whether this server can have passkeys."""
+        return self._passkeys.is_possible
+
+    def of(self, did: Did) -> Enrolled:
+        """Tell which second factors an account has."""
+        secret = self._store.totp_secrets.get(did)
+        return Enrolled(
+            app_since=None if secret is None else secret.confirmed_at,
+            passkeys=self._store.passkeys.list(did),
+            codes_left=self._store.recovery_codes.count(did),
+        )
+
+    # Authenticator apps
+
+    async def begin_app(self, did: Did) -> NewApp:
+        """Give what an authenticator app is to be given; raise InvalidRequest when the account has one already."""
+        account, secret = await self._writer.run(self._store_secret, did)
+        uri = totp.app_uri(secret, account=_name(account), server=self._server)
+        return NewApp(totp.secret_text(secret), uri)
+
+    async def confirm_app(self, did: Did, code: str, visitor: Visitor) -> list[str]:
+        """Add the app that shows this code; give the recovery codes if there were none.
+
+        Raises:
+            InvalidToken: the code is wrong.
+            InvalidRequest: there is nothing to confirm.
+        """
+        codes = await self._writer.run(self._confirm_secret, did, "".join(code.split()))
+        await self._note(did, EventKind.SECOND_FACTOR_ADDED, visitor, factor=FactorKind.TOTP)
+        return codes
+
+    async def remove_app(self, did: Did, visitor: Visitor) -> None:
+        """Remove the authenticator app. That it is gone already is no error."""
+        if await self._writer.run(self._remove, did, self._store.totp_secrets.delete):
+            await self._note(did, EventKind.SECOND_FACTOR_REMOVED, visitor, factor=FactorKind.TOTP)
+
+    # Passkeys
+
+    def begin_passkey(self, did: Did, visitor: Visitor) -> PasskeyRequest:
+        """Give what a browser is to ask for when a passkey is added."""
+        account = self._account(did)
+        text, ticket = self._tickets.issue(account, TicketUse.ADD_PASSKEY, visitor.browser)
+        present = self._store.passkeys.list(did)
+        return PasskeyRequest(text, self._passkeys.registration(did, _name(account), present, ticket.challenge))
+
+    async def add_passkey(self, did: Did, ticket_text: str, name: str, answer: str, visitor: Visitor) -> list[str]:
+        """Add a passkey; give the recovery codes if there were none.
+
+        Raises:
+            AuthenticationRequired: the ticket is past its time, or another's.
+            InvalidRequest: the answer is not one to it, the name is too long, or there are too many.
+        """
+        ticket, account = self._tickets.check(
+            ticket_text, {TicketUse.ADD_PASSKEY}, visitor.browser, self._store.accounts.get
+        )
+        if account.did != did:
+            raise AuthenticationRequired("That was begun for another account. Start again.")
+        key = self._passkeys.register(answer, ticket.challenge)
+        if key is None:
+            raise InvalidRequest("The passkey's answer could not be read. Try again.")
+        name = _checked_name(name)
+        codes = await self._writer.run(self._store_passkey, did, name, key)
+        await self._note(did, EventKind.SECOND_FACTOR_ADDED, visitor, factor=FactorKind.PASSKEY, name=name)
+        return codes
+
+    async def rename_passkey(self, did: Did, credential_id: bytes, name: str) -> None:
+        """Give a passkey another name; raise InvalidRequest."""
+        if not await self._writer.run(self._store.passkeys.rename, did, credential_id, _checked_name(name)):
+            raise InvalidRequest("That passkey is not there any more.")
+
+    async def remove_passkey(self, did: Did, credential_id: bytes, visitor: Visitor) -> None:
+        """Remove a passkey. That it is gone already is no error."""
+        passkey = self._store.passkeys.get(credential_id)
+
+        def remove(owner: Did) -> bool:
+            return self._store.passkeys.delete(owner, credential_id)
+
+        if passkey is not None and await self._writer.run(self._remove, did, remove):
+            await self._note(
+                did, EventKind.SECOND_FACTOR_REMOVED, visitor, factor=FactorKind.PASSKEY, name=passkey.name
+            )
+
+    # Recovery codes, and all of it
+
+    async def renew_codes(self, did: Did, visitor: Visitor) -> list[str]:
+        """Make new recovery codes, which end the old ones; raise InvalidRequest without a second factor."""
+        codes = await self._writer.run(self._renew_codes, did)
+        await self._note(did, EventKind.RECOVERY_CODES_MADE, visitor)
+        return codes
+
+    async def turn_off(self, did: Did) -> bool:
+        """Remove every second factor, for an owner who has lost them all; tell whether there was one."""
+        was_on = await self._writer.run(self._remove_all, did)
+        if was_on:
+            await self._events.note(did, EventKind.SECOND_FACTOR_REMOVED, factor="all", by="operator")
+        return was_on
+
+    async def _note(self, did: Did, kind: EventKind, visitor: Visitor, **detail: str) -> None:
+        await self._events.note(did, kind, client_ip=visitor.client_ip, user_agent=visitor.user_agent, **detail)
+
+    def _account(self, did: Did) -> Account:
+        account = self._store.accounts.get(did)
+        if account is None:
+            raise AccountMissing("Account not found")
+        return account
+
+    # In the thread that writes accounts
+
+    def _store_secret(self, did: Did) -> tuple[Account, bytes]:
+        now = self._now()
+        with self._store.transaction():
+            account = self._account(did)
+            found = self._store.totp_secrets.get(did)
+            if found is not None and found.confirmed_at is not None:
+                raise InvalidRequest("The account has an authenticator app already. Remove it first.")
+            if found is not None and 0 <= now - found.created_at < _SHOWN_US:
+                return account, found.secret
+            secret = totp.new_secret()
+            self._store.totp_secrets.put(did, secret, now)
+        return account, secret
+
+    def _confirm_secret(self, did: Did, code: str) -> list[str]:
+        now = self._now()
+        with self._store.transaction():
+            found = self._store.totp_secrets.get(did)
+            if found is None or found.confirmed_at is not None:
+                raise InvalidRequest("There is no authenticator app to confirm. Start again.")
+            step = totp.matching_step(found.secret, code, now / _SECOND, found.last_step)
+            if step is None:
+                raise InvalidToken("That code is not right. Look at the app again, and at the clock of your phone.")
+            self._store.totp_secrets.use(did, confirmed_at=now, step=step)
+            return self._first_codes(did)
+
+    def _store_passkey(self, did: Did, name: str, key: NewKey) -> list[str]:
+        with self._store.transaction():
+            self._account(did)
+            if len(self._store.passkeys.list(did)) >= MOST_PASSKEYS:
+                raise InvalidRequest("There are too many passkeys. Remove one first.")
+            try:
+                self._store.passkeys.add(
+                    Passkey(
+                        credential_id=key.credential_id,
+                        did=did,
+                        name=name,
+                        public_key=key.public_key,
+                        sign_count=key.sign_count,
+                        created_at=self._now(),
+                    )
+                )
+            except PasskeyExists as error:
+                raise InvalidRequest("That passkey is here already.") from error
+            return self._first_codes(did)
+
+    def _first_codes(self, did: Did) -> list[str]:
+        return [] if self._store.recovery_codes.count(did) else self._make_codes(did)
+
+    def _renew_codes(self, did: Did) -> list[str]:
+        with self._store.transaction():
+            if not self._factors.is_on(did):
+                raise InvalidRequest("Recovery codes come with a second factor. Add one first.")
+            return self._make_codes(did)
+
+    def _make_codes(self, did: Did) -> list[str]:
+        codes = recovery_codes.new_codes()
+        hashes = [recovery_codes.hash_code(did, code) for code in codes]
+        self._store.recovery_codes.replace(did, hashes, self._now())
+        return codes
+
+    def _remove(self, did: Did, remove: Callable[[Did], bool]) -> bool:
+        with self._store.transaction():
+            was_there = remove(did)
+            if not self._factors.is_on(did):
+                # Without a factor they would open nothing, and one that comes later brings its own.
+                self._store.recovery_codes.delete_all(did)
+        return was_there
+
+    def _remove_all(self, did: Did) -> bool:
+        with self._store.transaction():
+            was_on = self._factors.is_on(did)
+            self._store.totp_secrets.delete(did)
+            self._store.passkeys.delete_all(did)
+            self._store.recovery_codes.delete_all(did)
+        return was_on
+
+
+def _name(account: Account) -> str:
+    return account.handle or account.did
+
+
+def _checked_name(name: str) -> str:
+    name = " ".join(name.split())
+    if len(name) > LONGEST_NAME:
+        raise InvalidRequest(f"A name has at most {LONGEST_NAME} characters.")
+    return name or "Passkey"

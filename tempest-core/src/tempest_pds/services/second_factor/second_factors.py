@@ -1,0 +1,170 @@
+"""The second factors of accounts: checked at every door that takes a password, and the guesses at them counted.
+
+An account *has a second factor* once it has an authenticator app whose first code was given, or a passkey. Its recovery
+codes come with the first of them, and go with the last. Whatever proves a factor is used up in the transaction that
+accepts it: a time step, a recovery code, and a passkey's answer, by the moment of its last use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.errors import InvalidToken
+from tempest_pds.services.second_factor import recovery_codes, totp
+from tempest_pds.services.second_factor.factor import FactorAnswer, FactorKind
+from tempest_pds.services.second_factor.guesses import (
+    BY_ACCOUNT,
+    BY_ACCOUNT_PER_DAY,
+    BY_ADDRESS,
+    BY_TICKET,
+    Guesses,
+    Window,
+)
+from tempest_pds.services.second_factor.visitor import Visitor
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
+from tempest_pds.services.timestamps import now_us
+from tempest_pds.stores.account.account_store import AccountStore
+
+if TYPE_CHECKING:
+    from tempest_pds.services.second_factor.passkeys import PasskeyCeremonies
+    from tempest_pds.services.second_factor.tickets import Ticket
+
+_SECOND: Final = 1_000_000
+_LONGEST: Final = 100
+
+
+class SecondFactors:
+    """Check second factors.
+
+    Args:
+        address_key: gives what an address is counted under.
+        now: microseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: AccountStore,
+        writer: AccountWriter,
+        passkeys: PasskeyCeremonies,
+        events: SecurityEvents,
+        guesses: Guesses,
+        address_key: Callable[[str], str],
+        now: Callable[[], int] = now_us,
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._passkeys = passkeys
+        self._events = events
+        self._guesses = guesses
+        self._address_key = address_key
+        self._now = now
+
+    def is_on(self, did: Did) -> bool:
+        """Tell whether an account has a second factor."""
+        secret = self._store.totp_secrets.get(did)
+        return (secret is not None and secret.confirmed_at is not None) or bool(self._store.passkeys.list(did))
+
+    def kinds(self, did: Did) -> frozenset[FactorKind]:
+        """Tell what would prove that somebody is the owner; nothing when the account has no second factor."""
+        secret = self._store.totp_secrets.get(did)
+        kinds: set[FactorKind] = set()
+        if secret is not None and secret.confirmed_at is not None:
+            kinds.add(FactorKind.TOTP)
+        if self._store.passkeys.list(did):
+            kinds.add(FactorKind.PASSKEY)
+        if kinds and self._store.recovery_codes.count(did):
+            kinds.add(FactorKind.RECOVERY_CODE)
+        return frozenset(kinds)
+
+    def passkey_request(self, ticket: Ticket) -> str | None:
+        """Give what a browser is to ask a passkey, in JSON; None when the account has none."""
+        passkeys = self._store.passkeys.list(ticket.did)
+        return self._passkeys.request(passkeys, ticket.challenge) if passkeys else None
+
+    async def check(self, did: Did, answer: FactorAnswer, visitor: Visitor, ticket: Ticket | None = None) -> FactorKind:
+        """Take a second factor, and use it up; give its kind.
+
+        Args:
+            ticket: that a passkey's answer was asked for with.
+
+        Raises:
+            InvalidToken: it is wrong, or was used before.
+            TooManyTries: there were too many wrong ones; this one was not looked at.
+        """
+        if answer.passkey is not None:
+            if ticket is None:
+                raise _wrong()
+            kind, counted = FactorKind.PASSKEY, [(BY_TICKET, ticket.id)]
+        else:
+            code = _plain(answer.code or "")
+            kind = FactorKind.TOTP if totp.looks_like_code(code) else FactorKind.RECOVERY_CODE
+            counted = self._counted(did, kind, visitor, ticket)
+        self._guesses.take(counted)
+        if kind is FactorKind.PASSKEY:
+            assert answer.passkey is not None
+            assert ticket is not None
+            is_right = await self._writer.run(self._use_passkey, did, answer.passkey, ticket)
+        elif kind is FactorKind.TOTP:
+            is_right = await self._writer.run(self._use_totp, did, code)
+        else:
+            is_right = await self._writer.run(self._use_recovery_code, did, code, visitor)
+        if not is_right:
+            self._events.count_failure(did, EventKind.SECOND_FACTOR_FAILED, visitor)
+            raise _wrong()
+        self._guesses.give_back(counted)
+        return kind
+
+    def _counted(self, did: Did, kind: FactorKind, visitor: Visitor, ticket: Ticket | None) -> list[tuple[Window, str]]:
+        counted: list[tuple[Window, str]] = []
+        if ticket is not None:
+            counted.append((BY_TICKET, ticket.id))
+        if visitor.client_ip is not None:
+            counted.append((BY_ADDRESS, self._address_key(visitor.client_ip)))
+        if kind is FactorKind.TOTP:
+            counted += [(BY_ACCOUNT, did), (BY_ACCOUNT_PER_DAY, did)]
+        return counted
+
+    # In the thread that writes accounts
+
+    def _use_totp(self, did: Did, code: str) -> bool:
+        now = self._now()
+        with self._store.transaction():
+            secret = self._store.totp_secrets.get(did)
+            if secret is None or secret.confirmed_at is None:
+                return False
+            step = totp.matching_step(secret.secret, code, now / _SECOND, secret.last_step)
+            if step is not None:
+                self._store.totp_secrets.use(did, confirmed_at=secret.confirmed_at, step=step)
+        return step is not None
+
+    def _use_recovery_code(self, did: Did, code: str, visitor: Visitor) -> bool:
+        codes = self._store.recovery_codes
+        with self._store.transaction():
+            is_right = codes.use(did, recovery_codes.hash_code(did, code))
+            if is_right:
+                self._events.add(did, EventKind.RECOVERY_CODE_USED, visitor, left=str(codes.count(did)))
+        return is_right
+
+    def _use_passkey(self, did: Did, answer: str, ticket: Ticket) -> bool:
+        with self._store.transaction():
+            found = self._passkeys.verify(self._store.passkeys.list(did), answer, ticket.challenge)
+            # An answer is good once: its ticket must be younger than the passkey's last use.
+            if found is None or (found.passkey.used_at is not None and found.passkey.used_at >= ticket.issued_at):
+                return False
+            self._store.passkeys.use(found.passkey.credential_id, sign_count=found.sign_count, used_at=self._now())
+        return True
+
+
+def _plain(code: str) -> str:
+    """Take out what people put between the digits."""
+    return "".join(code[:_LONGEST].split()).replace("-", "")
+
+
+def _wrong() -> InvalidToken:
+    # What clients show as a wrong code is matched by these words.
+    return InvalidToken("Token is invalid")
