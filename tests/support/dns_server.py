@@ -1,6 +1,7 @@
 """A name server on the loopback interface that knows a handful of names, and answers NXDOMAIN for all others."""
 
 import socket
+import sys
 import threading
 from types import TracebackType
 from typing import Self
@@ -69,3 +70,10 @@ class DnsServer:
             last.sendto(b"", self._socket.getsockname())
         self._thread.join(10)
         self._socket.close()
+
+
+if __name__ == "__main__":
+    # As a process of its own: the address, and the names that lead to it.
+    with DnsServer(53) as server:
+        server.records = {(name, "A"): [sys.argv[1]] for name in sys.argv[2:]}
+        threading.Event().wait()

@@ -57,6 +57,16 @@ def confidential(name: str, **more: Any) -> dict[str, Any]:
     return document(name, **{**signs, **more})
 
 
+class HostedNames(HostedProcess):
+    """The name server, which is asked rather than looked at."""
+
+    name = "name server"
+
+    def healthy(self) -> bool:
+        ask = f"import dns.resolver; dns.resolver.resolve({APP!r})"
+        return self._host.run(sys.executable, "-c", ask).returncode == 0
+
+
 class HostedReference(HostedProcess):
     """The reference server, which people are told from Tempest by."""
 
@@ -74,8 +84,18 @@ class OAuthInternet:
         short = Path(tempfile.mkdtemp(prefix="tempest-"))
         stack.callback(shutil.rmtree, short, ignore_errors=True)
         self.host = stack.enter_context(
-            LoneHost(folder / "host", *_PORTS, APP, addresses=(f"{ADDRESS}/32",), names_at=ADDRESS)
+            LoneHost(
+                folder / "host",
+                *_PORTS,
+                APP,
+                addresses=(f"{ADDRESS}/32",),
+                names_at=ADDRESS,
+                name_server="127.0.0.1",
+            )
         )
+        names = [sys.executable, "-m", "tests.support.dns_server", ADDRESS, *_PORTS, APP]
+        where = {"PYTHONPATH": str(Path(__file__).parents[2])}
+        stack.enter_context(HostedNames(self.host, names, where, folder / "names", 53, ""))
         config = folder / "Caddyfile"
         socket = short / "caddy"
         sites = [f"https://{name} {{\n\treverse_proxy 127.0.0.1:{port}\n}}\n" for name, port in _PORTS.items()]
