@@ -65,9 +65,7 @@ def _page(visit: Visit, message: str | None = None, status: int = 200) -> Respon
     account = visit.require_recent().account
     enrolment = visit.services.enrolment
     if not enrolment.passkeys_possible:
-        return overview(
-            visit, visit.texts("Passkeys need a server with a name, and this one has only an address."), 400
-        )
+        return back_to_overview(visit)
     return visit.page(
         "people/factors/passkey.html",
         status=status,
