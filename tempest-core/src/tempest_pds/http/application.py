@@ -12,6 +12,7 @@ from functools import partial
 
 from blacksheep import Application, Request, Response, Router, WebSocket
 
+from tempest_pds.http.access import Access
 from tempest_pds.http.admin_routes import ADMIN_PREFIX, AdminRoute, AdminRouter
 from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.context import Services
@@ -20,6 +21,9 @@ from tempest_pds.http.edge import Edge
 from tempest_pds.http.errors import ErrorAnswer, XrpcError
 from tempest_pds.http.exchange import exchange_of
 from tempest_pds.http.long_tasks import LongTasks
+from tempest_pds.http.method_access import METHOD_ACCESS
+from tempest_pds.http.oauth.documents import OAuthDocuments
+from tempest_pds.http.oauth.endpoints import OAuthEndpoints
 from tempest_pds.http.pages.admin_actions import ACTIONS
 from tempest_pds.http.pages.admin_pages import PAGES
 from tempest_pds.http.pages.admin_sessions import AdminSessions
@@ -47,6 +51,7 @@ def build_application(
     pages: Mapping[str, Page],
     admin_site: AdminSite,
     people_site: PeopleSite,
+    endpoints: Mapping[str, Page],
 ) -> Application:
     """Make the application.
 
@@ -57,6 +62,7 @@ def build_application(
         pages: handlers of GET and HEAD by exact path.
         admin_site: answers what is at /admin and below.
         people_site: answers what is below /account and /oauth/authorize.
+        endpoints: of the OAuth provider: handlers of POST by exact path, who refuse other methods themselves.
     """
     with _without_app_variables(), _without_source_lines():
         router = Router()
@@ -90,6 +96,9 @@ def build_application(
             return await admin_site.handle(request)
         if is_for_people(path):
             return await people_site.handle(request)
+        endpoint = endpoints.get(path.decode("latin-1"))
+        if endpoint is not None:
+            return await endpoint(request)
         if path.decode("latin-1") in pages:
             return error_response(
                 ErrorAnswer(405, "InvalidRequest", "Method Not Allowed", ((b"allow", b"GET, HEAD, OPTIONS"),)), []
@@ -102,6 +111,8 @@ def build_application(
     for path, page in pages.items():
         router.add_get(path, _exact(path, page, anything_else))
         router.add_head(path, _exact(path, page, anything_else))
+    for path, endpoint in endpoints.items():
+        router.add_post(path, _exact(path, endpoint, anything_else))
     router.fallback = anything_else
     return application
 
@@ -144,6 +155,7 @@ def build_edge(
     *,
     services: Services,
     methods: Mapping[str, Method],
+    access: Mapping[str, Access] = METHOD_ACCESS,
     admin_routes: Mapping[str, AdminRoute],
     long_tasks: LongTasks,
     lexicons: Lexicons,
@@ -167,6 +179,7 @@ def build_edge(
     dispatcher = Dispatcher(
         services=services,
         methods=methods,
+        access=access,
         lexicons=lexicons,
         authenticator=authenticator,
         limiter=limiter,
@@ -190,10 +203,11 @@ def build_edge(
         pages=PEOPLE_PAGES,
         key=page_key or secrets.token_bytes(32),
     )
-    pages = {**ServicePages(services.server, directory, templates).routes()}
+    pages = {**ServicePages(services.server, directory, templates).routes(), **OAuthDocuments(services).routes()}
     if measurements is not None:
         metrics = MetricsPage(measurements, services=services, authenticator=authenticator, token=metrics_token)
         pages.update(metrics.routes())
-    application = build_application(dispatcher, admin, sockets, pages, site, people)
+    endpoints = OAuthEndpoints(services, authenticator, limiter).routes()
+    application = build_application(dispatcher, admin, sockets, pages, site, people, endpoints)
     edge = Edge(application, instruments=instruments, request_log=request_log, trusted_proxies=trusted_proxies)
     return application, edge

@@ -1,8 +1,6 @@
-"""The address of something on a web server, read strictly.
+"""The URL of something on a web server that is to be asked, read strictly (`protocol/syntax/web_address.py`).
 
-Two readers that disagree on where the host ends are a way around every check. So a URL is read here and nowhere else,
-and what goes to the HTTP client is put together again from the parts that were checked. Only printable ASCII is taken:
-an international name must come as it stands in DNS (`xn--…`), where no look-alike of a digit or a dot can hide.
+What goes to the HTTP client is put together again from the parts that were checked.
 """
 
 import ipaddress
@@ -11,21 +9,14 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urljoin
 
+from tempest_pds.protocol.errors import InvalidSyntax
+from tempest_pds.protocol.syntax.web_address import DEFAULT_PORTS, WebAddress
 from tempest_pds.remote.addresses import is_public, is_public_name
 from tempest_pds.remote.errors import ForbiddenAddress
 
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _FIRST_FREE_PORT: Final = 1024
 _MAX_LENGTH: Final = 16 * 1024
 _PLAIN: Final = re.compile(r"[!-~]*")
-_URL: Final = re.compile(
-    r"(?P<scheme>https?)://"
-    r"(?P<host>[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9_])?\.?|\[[0-9a-f:.]{2,45}\])"
-    r"(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<target>(?:[/?][!\"$-~]*)?)"
-    r"(?:#[!-~]*)?",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +40,15 @@ class WebUrl:
         Raises:
             ForbiddenAddress: it is not one, or not in its plain spelling.
         """
-        match = _URL.fullmatch(text) if len(text) <= _MAX_LENGTH else None
-        if match is None:
+        try:
+            address = WebAddress.parse(text, _MAX_LENGTH)
+        except InvalidSyntax as error:
+            raise ForbiddenAddress("Not a URL of a web server") from error
+        port = DEFAULT_PORTS[address.scheme] if address.port is None else address.port
+        if not port:
             raise ForbiddenAddress("Not a URL of a web server")
-        scheme, host, target = match["scheme"].lower(), match["host"].lower(), match["target"]
-        port = int(match["port"]) if match["port"] else _DEFAULT_PORTS[scheme]
-        if host.startswith("["):
-            host = host[1:-1]
-            if _version(host) != 6:
-                raise ForbiddenAddress("Not a URL of a web server")
-        if not 0 < port < 65536:
-            raise ForbiddenAddress("Not a URL of a web server")
-        return cls(scheme, host, port, target if target.startswith("/") else f"/{target}")
+        host, target = address.host.strip("[]"), address.rest.partition("#")[0]
+        return cls(address.scheme, host, port, target if target.startswith("/") else f"/{target}")
 
     def joined(self, location: str) -> Self:
         """Read the URL that a redirect from here names; errors as for `parse`."""
@@ -87,14 +75,14 @@ class WebUrl:
         """
         if self.scheme != "https":
             raise ForbiddenAddress("Only https is spoken to other servers")
-        if self.port != _DEFAULT_PORTS["https"] and self.port < _FIRST_FREE_PORT:
+        if self.port != DEFAULT_PORTS["https"] and self.port < _FIRST_FREE_PORT:
             raise ForbiddenAddress("No web server of others is spoken to on this port")
         if not (is_public(self.host) if _version(self.host) is not None else is_public_name(self.host)):
             raise ForbiddenAddress("The server has no public address")
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
+        port = "" if self.port == DEFAULT_PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{host}{port}{self.target}"
 
 

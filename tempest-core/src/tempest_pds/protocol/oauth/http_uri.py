@@ -12,7 +12,7 @@ import re
 from typing import Final
 
 from tempest_pds.protocol.errors import InvalidSyntax
-from tempest_pds.protocol.oauth.web_url import DEFAULT_PORTS
+from tempest_pds.protocol.syntax.web_address import DEFAULT_PORTS
 
 MAX_URI_LENGTH: Final = 8192
 

@@ -1,8 +1,8 @@
 """JAR: the parameters of an authorization request as the claims of a token that the client signed.
 
 A token arrives in the parameter `request`. Only what it says counts then; parameters beside it are not read, but for
-`client_id`, which tells whose keys to look for and must be the same inside. `none` is no signature, and proves as little
-as plain parameters do: only a client whose document says `"request_object_signing_alg": "none"` may send it.
+`client_id`, which tells whose keys to look for and must be the same inside. `none` is no signature, and proves as
+little as plain parameters do: only a client whose document says `"request_object_signing_alg": "none"` may send it.
 
 A request object must not look like a client assertion, which would be worth more: so one whose `sub` is the client is
 refused (RFC 9101, section 10.8). Not here, since it needs memory: that the `jti` is new.

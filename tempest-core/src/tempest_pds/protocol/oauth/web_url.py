@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final, Self
 
 from tempest_pds.protocol.errors import InvalidSyntax
+from tempest_pds.protocol.syntax.web_address import DEFAULT_PORTS, WebAddress
 
 MAX_LENGTH: Final = 4096
-
-DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 LOOPBACK_IPS: Final = frozenset({"127.0.0.1", "[::1]"})
 LOOPBACK_HOSTS: Final = LOOPBACK_IPS | {"localhost"}
@@ -28,12 +26,9 @@ LOOPBACK_HOSTS: Final = LOOPBACK_IPS | {"localhost"}
 _LOCAL_TLDS: Final = frozenset({"test", "local", "localhost", "invalid", "example"})
 
 _PLAIN: Final = r"[A-Za-z0-9\-._~!$&'()*+,;=:@%\[\]|]"
-_URL: Final = re.compile(
-    rf"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>[0-9]{{1,5}}))?"
+_REST: Final = re.compile(
     rf"(?P<path>(?:/{_PLAIN}*)*)(?:\?(?P<query>(?:{_PLAIN}|[/?])*))?(?:#(?P<fragment>(?:{_PLAIN}|[/?])*))?"
 )
-_LABEL: Final = re.compile(r"[a-z0-9_-]{1,63}")
-_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 
 
@@ -52,20 +47,19 @@ class WebUrl:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a URL; raise InvalidSyntax for what is none, or is not spelled plainly."""
-        match = _URL.fullmatch(text) if len(text) <= MAX_LENGTH else None
-        if match is None:
+        address = WebAddress.parse(text, MAX_LENGTH)
+        match = _REST.fullmatch(address.rest)
+        if match is None or not text.startswith(address.scheme):
             raise InvalidSyntax(f"not a plain http or https URL: {text[:200]!r}")
         if _DOT_SEGMENT.search(match["path"]):
             raise InvalidSyntax(f"a URL with dot segments in its path: {text[:200]!r}")
-        scheme = match["scheme"]
-        port = int(match["port"]) if match["port"] else None
-        if port is not None and port > 65535:
-            raise InvalidSyntax(f"a URL with a port beyond 65535: {text[:200]!r}")
+        if address.host.endswith("."):
+            raise InvalidSyntax(f"a URL whose hostname ends in a dot: {text[:200]!r}")
         return cls(
             text=text,
-            scheme=scheme,
-            host=_host(match["host"].lower()),
-            port=None if port == DEFAULT_PORTS[scheme] else port,
+            scheme=address.scheme,
+            host=address.host,
+            port=None if address.port == DEFAULT_PORTS[address.scheme] else address.port,
             path=match["path"] or "/",
             query=match["query"],
             fragment=match["fragment"],
@@ -119,21 +113,3 @@ def web_url(text: str) -> WebUrl:
     if not url.is_loopback:
         raise InvalidSyntax(f"an http URL of a host other than a loopback one: {text[:200]!r}")
     return url
-
-
-def _host(host: str) -> str:
-    if host.startswith("["):
-        try:
-            return f"[{IPv6Address(host[1:-1])}]"
-        except AddressValueError:
-            raise InvalidSyntax(f"not an IPv6 address: {host!r}") from None
-    labels = host.split(".")
-    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise InvalidSyntax(f"not a hostname: {host[:80]!r}")
-    if _NUMBER.fullmatch(labels[-1]):
-        # Browsers read every name that ends in a number as an address, also `127.1` and `0x7f.1`.
-        try:
-            return str(IPv4Address(host))
-        except AddressValueError:
-            raise InvalidSyntax(f"not an IPv4 address in dotted decimals: {host!r}") from None
-    return host

@@ -1,8 +1,8 @@
 """From a code to a session.
 
-A code is for one use. Whatever is wrong with an attempt, other than the client's authentication or its DPoP proof, which
-come before, ends the code: who holds a stolen one has one guess. A second use of a code that has led to a session ends
-that session, as nobody can say which of the two was the thief (RFC 6749, section 4.1.2).
+A code is for one use. Whatever is wrong with an attempt, other than the client's authentication or its DPoP proof,
+which come before, ends the code: who holds a stolen one has one guess. A second use of a code that has led to a session
+ends that session, as nobody can say which of the two was the thief (RFC 6749, section 4.1.2).
 
 The code is taken and the session begun in one transaction, after everything that has to be waited for: of two who come
 at the same time, the second finds the session of the first, and ends it.

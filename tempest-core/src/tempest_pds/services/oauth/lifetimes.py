@@ -27,7 +27,7 @@ _WITHOUT_REFRESH: Final = Lifetimes(idle=ACCESS_SECONDS * SECOND, total=ACCESS_S
 
 
 def lifetimes_of(client: Client) -> Lifetimes:
-    """Tell how long the sessions of a client live: longest, where it proves who it is or the operator vouches for it."""
+    """Tell how long a client's sessions live: longer where it proves who it is, or the operator vouches for it."""
     if not client.metadata.may_refresh:
         return _WITHOUT_REFRESH
     return _OF_A_KNOWN_CLIENT if client.metadata.is_confidential or client.is_trusted else _OF_A_PUBLIC_CLIENT

@@ -8,6 +8,7 @@ from tempest_pds.services.oauth.client_authentication import ClientAuthenticatio
 from tempest_pds.services.oauth.clients import Clients
 from tempest_pds.services.oauth.consents import Consents
 from tempest_pds.services.oauth.dpop import DpopProofs
+from tempest_pds.services.oauth.grants import AppGrants
 from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.requests import AuthorizationRequests
 from tempest_pds.services.oauth.sessions import OAuthSessions
@@ -27,4 +28,5 @@ class Provider:
     tokens: OAuthTokens
     sessions: OAuthSessions
     consents: Consents
+    grants: AppGrants
     permission_sets: PermissionSets

@@ -1,8 +1,8 @@
 """Authorization requests: pushed by a client, worked on in a browser, and answered with a code or a refusal.
 
-A request is begun by its client (`push`), or by the browser itself where a client does not push. It belongs to the first
-browser that opens it, and to no other: else somebody could have another person sign in to what they began. Each step
-in the browser gives it five more minutes, up to an hour in all. One answer ends it.
+A request is begun by its client (`push`), or by the browser itself where a client does not push. It belongs to the
+first browser that opens it, and to no other: else somebody could have another person sign in to what they began. Each
+step in the browser gives it five more minutes, up to an hour in all. One answer ends it.
 
 What goes wrong once it is settled where the answer goes is told to the client (`RequestRefused`), and everything before
 to the person alone: a browser is redirected to no address that is not proven to be the client's. So is whatever another

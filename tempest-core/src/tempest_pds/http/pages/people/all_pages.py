@@ -18,10 +18,12 @@ from tempest_pds.http.pages.people import (
     sign_in,
     sign_up,
 )
+from tempest_pds.http.pages.people.authorize.all_pages import PAGES as AUTHORIZE_PAGES
 from tempest_pds.http.pages.people.page import PeoplePage
 
 PAGES: Final[tuple[PeoplePage, ...]] = (
     *home.PAGES,
+    *AUTHORIZE_PAGES,
     *sign_in.PAGES,
     *sign_up.PAGES,
     *reset_password.PAGES,

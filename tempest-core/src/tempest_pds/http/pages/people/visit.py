@@ -130,13 +130,15 @@ class Visit:
     async def sign_in(self, account: Account, *, remember: bool) -> Self:
         """Sign an account in; the browser gets another cookie, and the answer must be made by the new visit.
 
-        What other services have bound to `browser` is to be handed over to the new visit's.
+        The authorization requests that the browser is at work on go along.
         """
         browsers = self.services.browsers
         secret = await browsers.sign_in(
             self.secret, account.did, remember=remember, client_ip=self.client_ip, user_agent=self.user_agent
         )
-        return self._with_secret(secret)
+        inside = self._with_secret(secret)
+        await self.services.oauth.requests.hand_over(self.browser, inside.browser)
+        return inside
 
     def count(self, *limits: Limit, key: str | None = None) -> None:
         """Count an attempt, by the address that it comes from unless a key is given; raise Refusal after too many."""

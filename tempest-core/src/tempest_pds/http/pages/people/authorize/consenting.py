@@ -6,6 +6,7 @@ from itertools import groupby
 
 from blacksheep import Response
 
+from tempest_pds.http.pages.people.authorize.answers import carry
 from tempest_pds.http.pages.people.authorize.flow import (
     authorize_page,
     deny,
@@ -18,6 +19,7 @@ from tempest_pds.http.pages.people.authorize.flow import (
 from tempest_pds.http.pages.people.authorize.steps import Step, fits_hint, is_active, needs_login
 from tempest_pds.http.pages.people.authorize.wording import describe
 from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.protocol.oauth.errors import InvalidScope
 from tempest_pds.services.browsers import SignedIn
 from tempest_pds.services.oauth.requests import OpenRequest
 
@@ -30,7 +32,10 @@ async def ask(visit: Visit, request: OpenRequest) -> Response:
         return visit.redirect(step_path(request, "resume"))
     if not is_active(signed_in):
         return show(visit, request, "inactive.html", account=signed_in.account)
-    sets = await provider(visit).permission_sets.find(request.scopes)
+    try:
+        sets = await provider(visit).permission_sets.find(request.scopes) if request.scopes.includes else {}
+    except InvalidScope as error:
+        return carry(visit, await provider(visit).requests.refuse(request, error.code, error.description))
     entries = describe(request.scopes, visit.texts, sets)
     return show(
         visit,
