@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.services.account_hooks import AccountHooks
+from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.requests import AuthorizationRequests, AuthorizationResponse, OpenRequest
 from tempest_pds.services.policies import AppGrant, check_consent, tell_app_authorized
 from tempest_pds.services.security_event_kinds import EventKind
@@ -46,8 +47,12 @@ class AppGrants:
             EventKind.APP_AUTHORIZED,
             client_ip=visitor.client_ip,
             user_agent=visitor.user_agent,
-            client_id=client.client_id,
-            client_name=client.metadata.client_name or "",
+            **_described(client),
         )
         tell_app_authorized(self._hooks, grant)
         return response
+
+
+def _described(client: Client) -> dict[str, str]:
+    name = client.metadata.client_name
+    return {"app": client.client_id} if name is None else {"app": client.client_id, "name": name}
