@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from tempest_pds.http.access import NONE, Access
 from tempest_pds.http.admin import load_admin_routes
-from tempest_pds.http.auth import Auth
+from tempest_pds.http.method_access import METHOD_ACCESS, PASSED_ON_ACCESS
 from tempest_pds.http.methods import load_methods
 from tempest_pds.http.pages.admin_actions import ACTIONS
 from tempest_pds.http.pages.admin_login import LOGIN, LOGOUT, AdminLogin
@@ -31,16 +32,18 @@ Methods lie below `/xrpc/`, as in `GET /xrpc/com.atproto.server.describeServer`.
 
 **Who may call.** A *session* is a token of `createSession` or `refreshSession`, by the account's password or an app
 password; *by the account's password* leaves app passwords out. A *service token* is one that an account's own server
-has signed for this server and method. The *administrator* gives the token whose hash is `TEMPEST_ADMIN_TOKEN_HASH`,
-as `Authorization: Basic` with the user name `admin`, or as `Bearer`. *Also* names callers who may do or see more than
-anybody.
+has signed for this server and method. An *app* has an OAuth token, sent as `Authorization: DPoP` with a proof; beside
+`atproto` it needs the scope that is named, or a `transition:` scope that stands for it, where *any app* needs no more.
+A query or procedure of another service needs `rpc:` with the method and that service. The *administrator* gives the
+token whose hash is `TEMPEST_ADMIN_TOKEN_HASH`, as `Authorization: Basic` with the user name `admin`, or as `Bearer`.
+*Also* names callers who may do or see more than anybody.
 
 **What it costs.** Every request counts against {GLOBAL.points:,} in 5 minutes for an address. *Points* count against
 {WRITES_PER_HOUR.points:,} an hour and {WRITES_PER_DAY.points:,} a day for an account. Whatever else a method counts
 against stands in its row. Over a limit the answer is 429 with `Retry-After`; each answer tells the tightest limit in
 its `RateLimit` headers.
 """
-_COLUMNS = "\n| Method | Kind | Who may call | Cost | What it does |\n|---|---|---|---|---|\n"
+_COLUMNS = "\n| Method | Kind | Who may call | An app needs | Cost | What it does |\n|---|---|---|---|---|---|\n"
 _PAGES = """
 ## Pages
 
@@ -69,12 +72,13 @@ account.
 | Page | What it does |
 |---|---|
 """
-_PASSED_ON = """
+_PASSED_ON = f"""
 ## Passed on
 
-Any other method goes, with the caller's session turned into a service token, to the service that the header
-`atproto-proxy` names; without that header to a service by the method's name. A call without a session is refused with
-401; a method that no lexicon here knows, called without one, with 501.
+Any other method goes, with the caller's token turned into a service token, to the service that the header
+`atproto-proxy` names; without that header to a service by the method's name. A session may have any of them passed on,
+an app needs {PASSED_ON_ACCESS.oauth}. A call without a token is refused with 401; a method that no lexicon here knows,
+called without one, with 501.
 
 | Methods | Go to | |
 |---|---|---|
@@ -100,9 +104,7 @@ def endpoints_page() -> str:
     parts = [_HEAD]
     for family in dict.fromkeys(map(_family, sorted(methods))):
         own = [method for nsid, method in sorted(methods.items()) if _family(nsid) == family]
-        parts.append(
-            f"\n## {family}\n\n| Method | Kind | Who may call | Cost | What it does |\n|---|---|---|---|---|\n"
-        )
+        parts.append(f"\n## {family}\n{_COLUMNS}")
         parts += map(_row, own)
     parts.append(_PAGES)
     parts += [f"| `{path}` | {_sentence(page).partition(': https:')[0].rstrip('.')}. |\n" for path, page in _pages()]
@@ -135,7 +137,9 @@ def _family(nsid: str) -> str:
 
 def _row(method: Method) -> str:
     also = " With `atproto-proxy`, passed on." if method.elsewhere else ""
-    cells = (f"`{method.nsid}`", method.kind, _who(method.auth), _cost(method), _sentence(method.handler) + also)
+    access = METHOD_ACCESS[method.nsid]
+    does = _sentence(method.handler) + also
+    cells = (f"`{method.nsid}`", method.kind, _who(access), _app(access), _cost(method), does)
     return f"| {' | '.join(cells)} |\n"
 
 
@@ -147,32 +151,38 @@ def _sentence(function: Callable[..., Any]) -> str:
     return re.sub(": https?://[^ ]*$", ".", sentence)
 
 
-def _who(auth: Auth) -> str:
+def _who(access: Access) -> str:
     kinds = []
-    if auth.refresh:
-        kinds.append("refresh token" + (", even an expired one" if auth.allow_expired else ""))
-    if auth.scopes is not None:
-        kinds.append(_session(auth))
-    if auth.service:
+    if access.refresh:
+        kinds.append("refresh token" + (", even an expired one" if access.allow_expired else ""))
+    if access.scopes is not None:
+        kinds.append(_session(access))
+    if access.service:
         kinds.append("service token")
-    if auth.moderator:
+    if access.moderator:
         kinds.append("service token of the moderation service")
-    if auth.admin:
+    if access.admin:
         kinds.append("administrator")
-    if auth.anonymous:
+    if access.anonymous:
         return f"anybody; also: {', '.join(kinds)}" if kinds else "anybody"
     return ", or ".join(kinds)
 
 
-def _session(auth: Auth) -> str:
-    assert auth.scopes is not None
-    words = "session" if auth.scopes >= STANDARD else "session by the account's password"
-    more = auth.scopes - STANDARD - FULL - {Scope.SIGNUP_QUEUED}
+def _session(access: Access) -> str:
+    assert access.scopes is not None
+    words = "session" if access.scopes >= STANDARD else "session by the account's password"
+    more = access.scopes - STANDARD - FULL - {Scope.SIGNUP_QUEUED}
     if Scope.TAKENDOWN in more:
         words += " (also after a takedown)"
-    if auth.refuse_takendown:
+    if access.refuse_takendown:
         words += " (not after a takedown)"
     return words
+
+
+def _app(access: Access) -> str:
+    if access.oauth is not None:
+        return str(access.oauth)
+    return "anybody" if access == NONE else "no app"
 
 
 def _cost(method: Method) -> str:

@@ -17,6 +17,8 @@ from tests.support.examined_deployment import ExaminedDeployment
 from tests.support.lone_host import require_lone_host
 from tests.support.movers import Ways, furnish, ways_between
 from tests.support.node import Node
+from tests.support.oauth_internet import OAuthInternet
+from tests.support.oauth_stage import Stage
 from tests.support.plc_host import plc_front, plc_smtp, reference_host, tempest_host
 from tests.support.process import ServerProcess
 from tests.support.reference import PlcDirectory, ReferencePds
@@ -134,6 +136,20 @@ def deployment(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     require_lone_host()
     with ExitStack() as stack:
         yield deploy(tmp_path_factory.mktemp("deployed"), node, stack, "the-administrator's-token-of-the-tests")
+
+
+@pytest.fixture(scope="session")
+def oauth_internet(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OAuthInternet]:
+    """The reference server, Tempest and the documents of applications, under public names with HTTPS."""
+    require_lone_host()
+    with ExitStack() as stack:
+        yield OAuthInternet(tmp_path_factory.mktemp("oauth"), node, stack)
+
+
+@pytest.fixture(scope="module", params=[pytest.param("reference", marks=pytest.mark.long), "tempest"])
+def stage(request: pytest.FixtureRequest, oauth_internet: OAuthInternet) -> Stage:
+    """One of the servers there, in the long form the reference server too, and a person with an account on it."""
+    return Stage(oauth_internet, request.param)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from tests.support.process import ServerProcess
 from tests.support.reference import ReferencePds
 from tests.support.server import Tempest
 
-from tempest_pds.http.methods import load_methods
+from tempest_pds.http.method_access import METHOD_ACCESS
 
 STATUSES = ("active", "deactivated", "takendown", "suspended", "deleted")
 
@@ -208,7 +208,7 @@ def test_every_request_is_in_the_table() -> None:
 
 def test_every_method_that_takes_a_session_is_asked_for() -> None:
     asked = {request.path.partition("?")[0] for request in REQUESTS.values()}
-    assert {nsid for nsid, method in load_methods().items() if method.auth.scopes is not None} <= asked
+    assert {nsid for nsid, access in METHOD_ACCESS.items() if access.scopes is not None} <= asked
 
 
 @pytest.mark.parametrize("status", STATUSES)

@@ -2,48 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.account import Account, post
-from tests.support.lone_host import require_lone_host
-from tests.support.node import Node
-from tests.support.oauth_app import EVERYTHING, AppFailed, OAuthApp
-from tests.support.oauth_internet import APP, REFERENCE, TEMPEST, OAuthInternet
+from tests.support.oauth_app import AppFailed, OAuthApp
+from tests.support.oauth_internet import APP, OAuthInternet, confidential, document
 from tests.support.oauth_person import Person, ReferencePerson, TempestPerson
-from tests.support.oauth_raw import RawClient, SigningKey
-
-
-def document(name: str, **more: Any) -> dict[str, Any]:
-    """Return what a client says of itself, to be published under that name."""
-    return {
-        "client_id": f"https://{APP}/{name}",
-        "client_name": "An application",
-        "client_uri": f"https://{APP}",
-        "redirect_uris": [f"https://{APP}/callback"],
-        "response_types": ["code"],
-        "grant_types": ["authorization_code", "refresh_token"],
-        "scope": EVERYTHING,
-        "application_type": "web",
-        "token_endpoint_auth_method": "none",
-        "dpop_bound_access_tokens": True,
-        **more,
-    }
-
-
-def confidential(name: str, **more: Any) -> dict[str, Any]:
-    return document(name, token_endpoint_auth_method="private_key_jwt", token_endpoint_auth_signing_alg="ES256", **more)
-
-
-@pytest.fixture(scope="module")
-def internet(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OAuthInternet]:
-    require_lone_host()
-    with ExitStack() as stack:
-        yield OAuthInternet(tmp_path_factory.mktemp("oauth"), node, stack)
+from tests.support.oauth_raw import SigningKey
 
 
 @dataclass
@@ -70,8 +38,8 @@ class Place:
 
 
 @pytest.fixture(scope="module", params=["reference", "tempest"])
-def place(request: pytest.FixtureRequest, internet: OAuthInternet) -> Place:
-    return Place(internet, request.param, internet.sign_up(request.param))
+def place(request: pytest.FixtureRequest, oauth_internet: OAuthInternet) -> Place:
+    return Place(oauth_internet, request.param, oauth_internet.sign_up(request.param))
 
 
 def test_a_public_client_lives_its_whole_life(place: Place, tmp_path: Path) -> None:
@@ -129,34 +97,3 @@ def test_the_clock_of_a_client_that_signs_is_half_a_minute_off(place: Place, tmp
         place.write(app)
         app.ask("restore", did=place.account.did, refresh=True)
         place.write(app)
-
-
-UNFIT: dict[str, Any] = {
-    "absent.json": None,
-    "elsewhere": "a folder, which is redirected to",
-    "text.txt": document("text.txt"),
-    "broken.json": "{",
-    "list.json": [],
-    "other.json": document("public.json"),
-    "unbound.json": document("unbound.json", dpop_bound_access_tokens=False),
-    "unscoped.json": document("unscoped.json", scope="transition:generic"),
-    "unsafe.json": document("unsafe.json", redirect_uris=[f"http://{APP}/callback"]),
-    "secret.json": document("secret.json", token_endpoint_auth_method="client_secret_post"),
-    "keyless.json": confidential("keyless.json"),
-    "apart.json": confidential("apart.json", jwks_uri=f"https://{APP}/absent-keys.json"),
-    "near.json": confidential("near.json", jwks_uri="https://127.0.0.1/keys.json"),
-    "large.json": document("large.json", padding="x" * 600_000),
-}
-
-
-def test_a_document_that_is_unfit_makes_no_client(place: Place) -> None:
-    issuer = f"https://{ {'reference': REFERENCE, 'tempest': TEMPEST}[place.which] }"
-    refused = {}
-    for name, said in UNFIT.items():
-        if name == "elsewhere":
-            place.internet.publish_folder(name)
-        elif said is not None:
-            place.internet.publish(name, said)
-        answer = RawClient(issuer, place.internet.http, client_id=f"https://{APP}/{name}").push(proof=None)
-        refused[name] = (answer.status_code, answer.json()["error"])
-    assert refused == dict.fromkeys(UNFIT, (400, "invalid_client_metadata"))

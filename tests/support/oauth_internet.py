@@ -23,14 +23,38 @@ from tests.support.caddy import find_caddy
 from tests.support.deployment import HostedCaddy
 from tests.support.lone_host import AUTHORITIES, HostedProcess, LoneHost
 from tests.support.node import NODE_FOLDER, Node
-from tests.support.oauth_app import OAuthApp
+from tests.support.oauth_app import EVERYTHING, OAuthApp
 
 ADDRESS = "93.184.215.14"
 """Public, and that of every name here."""
 TEMPEST, REFERENCE, PLC = "pds.example.com", "reference.example.com", "plc.example.com"
 APP = "app.example.edu"
 """The reference server fetches nothing of `example.com` and its like."""
+HOSTS = {"reference": REFERENCE, "tempest": TEMPEST}
 _PORTS = {TEMPEST: 4000, REFERENCE: 4001, PLC: 2582}
+
+
+def document(name: str, **more: Any) -> dict[str, Any]:
+    """Return what a public client says of itself, to be published under that name."""
+    return {
+        "client_id": f"https://{APP}/{name}",
+        "client_name": "An application",
+        "client_uri": f"https://{APP}",
+        "redirect_uris": [f"https://{APP}/callback"],
+        "response_types": ["code"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "scope": EVERYTHING,
+        "application_type": "web",
+        "token_endpoint_auth_method": "none",
+        "dpop_bound_access_tokens": True,
+        **more,
+    }
+
+
+def confidential(name: str, **more: Any) -> dict[str, Any]:
+    """Return what a client says of itself that signs with a key, which `jwks` or `jwks_uri` has to tell."""
+    signs = {"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "ES256"}
+    return document(name, **{**signs, **more})
 
 
 class HostedReference(HostedProcess):
@@ -85,7 +109,7 @@ class OAuthInternet:
 
     def sign_up(self, which: str, prefix: str = "user") -> Account:
         """Make an account with a handle that no other has."""
-        name = {"reference": REFERENCE, "tempest": TEMPEST}[which]
+        name = HOSTS[which]
         handle = f"{prefix}-{secrets.token_hex(3)}.{name}"
         password = secrets.token_urlsafe(12)
         given = {"handle": handle, "email": f"{handle}@example.org", "password": password}
@@ -96,7 +120,7 @@ class OAuthInternet:
 
     def app(self, which: str, folder: Path, **given: Any) -> OAuthApp:
         """Return a process of an application, which runs here too."""
-        pds = f"https://{ {'reference': REFERENCE, 'tempest': TEMPEST}[which] }"
+        pds = f"https://{HOSTS[which]}"
         return OAuthApp(
             self._node,
             folder,

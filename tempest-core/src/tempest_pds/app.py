@@ -11,6 +11,7 @@ from tempest_pds.composition.root import open_services
 from tempest_pds.http.admin import load_admin_routes
 from tempest_pds.http.application import build_edge
 from tempest_pds.http.auth import Authenticator
+from tempest_pds.http.dpop_scheme import DpopScheme
 from tempest_pds.http.edge import Edge
 from tempest_pds.http.exchange import Receive, Scope, Send
 from tempest_pds.http.long_tasks import LongTasks
@@ -78,6 +79,7 @@ class Tempest:
                 sessions=opened.sessions,
                 service_tokens=opened.service_tokens,
                 admin_tokens=opened.admin_tokens,
+                dpop=DpopScheme(opened.proofs, opened.access_tokens),
                 account_status=opened.hosting.status,
                 sessions_ended_at=opened.hosting.sessions_ended_at,
                 limiter=limiter,

@@ -12,10 +12,12 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from typing import Any
 
+from tempest_pds.http.access import NONE, Access
 from tempest_pds.http.admin_routes import AdminRoute
 from tempest_pds.http.application import build_edge
 from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.context import ServerInfo, Services
+from tempest_pds.http.dpop_scheme import DpopScheme
 from tempest_pds.http.edge import Edge
 from tempest_pds.http.long_tasks import LongTasks
 from tempest_pds.http.pages.admin_sessions import AdminSessions
@@ -148,6 +150,7 @@ class EdgeServer:
 async def edge_server(
     methods: Iterable[Method],
     *,
+    access: Mapping[str, Access] | None = None,
     limiter: RateLimiter | None = None,
     status: str | None = "active",
     trusted_proxies: int = 0,
@@ -159,7 +162,10 @@ async def edge_server(
     admin_sessions: AdminSessions | None = None,
     measurements: Measurements | None = None,
     metrics_token: str | None = None,
+    dpop: DpopScheme | None = None,
 ) -> AsyncIterator[EdgeServer]:
+    """Serve methods; those that `access` does not name are open to everybody."""
+    served = {method.nsid: method for method in methods}
     limiter = limiter or RateLimiter(enabled=False)
     log = io.StringIO()
     writer = LogWriter(log)
@@ -168,6 +174,7 @@ async def edge_server(
         sessions=FakeSessions(),
         service_tokens=FakeServiceTokens(),
         admin_tokens=AdminToken(PlainPasswords(), stored_hash=ADMIN_TOKEN, control_token=CONTROL_TOKEN),
+        dpop=dpop,
         account_status=lambda _: status,
         sessions_ended_at=lambda _: None,
         limiter=limiter,
@@ -175,7 +182,8 @@ async def edge_server(
     )
     application, edge = build_edge(
         services=bare_services(proxy),
-        methods={method.nsid: method for method in methods},
+        methods=served,
+        access={nsid: (access or {}).get(nsid, NONE) for nsid in served},
         lexicons=LEXICONS,
         authenticator=authenticator,
         admin_routes={route.path: route for route in admin_routes},

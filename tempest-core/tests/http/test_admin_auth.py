@@ -11,7 +11,8 @@ import httpx
 import pytest
 from whole_server import PASSWORD, POST, User, WholeServer, verdict, whole_server
 
-from tempest_pds.http.auth import Auth
+from tempest_pds.http.access import Access
+from tempest_pds.http.method_access import METHOD_ACCESS
 from tempest_pds.http.methods import load_methods
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.protocol.syntax.did import Did
@@ -20,14 +21,14 @@ from tempest_pds.stores.account.account_store import AccountStore
 SERVER, ADMIN = "com.atproto.server", "com.atproto.admin"
 
 
-def _is_for_admins(auth: Auth) -> bool:
-    return auth.admin and not auth.anonymous
+def _is_for_admins(access: Access) -> bool:
+    return access.admin and not access.anonymous
 
 
 METHODS = {
     nsid: method
     for nsid, method in load_methods().items()
-    if nsid.startswith(f"{ADMIN}.") or _is_for_admins(method.auth)
+    if nsid.startswith(f"{ADMIN}.") or _is_for_admins(METHOD_ACCESS[nsid])
 }
 CALLERS = ("nobody", "access", "app", "privileged app", "refresh", "service", "wrong token", "wrong name", "no colon")
 
@@ -106,8 +107,8 @@ def state_of(server: WholeServer) -> dict[str, list[Any]]:
 
 
 def test_every_admin_method_is_for_admins() -> None:
-    assert {nsid for nsid, method in METHODS.items() if not _is_for_admins(method.auth)} == set()
-    assert all(not method.auth.scopes and not method.auth.refresh for method in METHODS.values())
+    assert {nsid for nsid, method in METHODS.items() if not _is_for_admins(METHOD_ACCESS[nsid])} == set()
+    assert all(not METHOD_ACCESS[nsid].scopes and not METHOD_ACCESS[nsid].refresh for nsid in METHODS)
     assert f"{ADMIN}.deleteAccount" in METHODS
     assert f"{SERVER}.createInviteCode" in METHODS
 

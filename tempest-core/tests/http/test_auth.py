@@ -6,7 +6,7 @@ import httpx
 import pytest
 from edge_server import ADMIN_TOKEN, ALICE, EdgeServer, edge_server
 
-from tempest_pds.http import auth
+from tempest_pds.http import access
 from tempest_pds.http.answers import Answer
 from tempest_pds.http.context import Call
 from tempest_pds.http.rate_limits import RateLimiter
@@ -15,19 +15,19 @@ from tempest_pds.services.credentials import Scope
 
 # Methods of the lexicons that take neither parameters nor a body, one for each kind of authorisation.
 KINDS = {
-    "com.atproto.server.getSession": auth.ACCESS,
-    "com.atproto.server.checkAccountStatus": auth.ACCESS.refusing_takendown(),
-    "com.atproto.server.listAppPasswords": auth.FULL,
-    "com.atproto.server.describeServer": auth.OPTIONAL,
-    "com.atproto.identity.getRecommendedDidCredentials": auth.MODERATOR,
-    "com.atproto.temp.checkSignupQueue": auth.ACCESS_OR_SERVICE,
-    "app.bsky.actor.getPreferences": auth.ADMIN,
-    "com.atproto.server.getAccountInviteCodes": auth.OPTIONAL_SERVICE,
-    "chat.bsky.actor.exportAccountData": auth.ACCESS.also(Scope.TAKENDOWN),
+    "com.atproto.server.getSession": access.ACCESS,
+    "com.atproto.server.checkAccountStatus": access.ACCESS.refusing_takendown(),
+    "com.atproto.server.listAppPasswords": access.FULL,
+    "com.atproto.server.describeServer": access.OPTIONAL,
+    "com.atproto.identity.getRecommendedDidCredentials": access.MODERATOR,
+    "com.atproto.temp.checkSignupQueue": access.ACCESS_OR_SERVICE,
+    "app.bsky.actor.getPreferences": access.ADMIN,
+    "com.atproto.server.getAccountInviteCodes": access.OPTIONAL_SERVICE,
+    "chat.bsky.actor.exportAccountData": access.ACCESS.also(Scope.TAKENDOWN),
 }
 POSTS = {
-    "com.atproto.server.refreshSession": auth.REFRESH,
-    "com.atproto.server.deleteSession": auth.REFRESH_EVEN_EXPIRED,
+    "com.atproto.server.refreshSession": access.REFRESH,
+    "com.atproto.server.deleteSession": access.REFRESH_EVEN_EXPIRED,
 }
 
 
@@ -38,8 +38,9 @@ async def who(call: Call) -> Answer:
     return {"kind": str(credentials.kind), "did": credentials.did, "id": credentials.token_id}
 
 
-METHODS = [Method(nsid, "query", who, kind) for nsid, kind in KINDS.items()]
-METHODS += [Method(nsid, "procedure", who, kind) for nsid, kind in POSTS.items()]
+ROWS = KINDS | POSTS
+METHODS = [Method(nsid, "query", who) for nsid in KINDS]
+METHODS += [Method(nsid, "procedure", who) for nsid in POSTS]
 
 
 def _jwt(claims: dict[str, object], signature: str = "good", head: str = "x") -> str:
@@ -52,7 +53,7 @@ ADMIN = "Basic " + base64.b64encode(f"admin:{ADMIN_TOKEN}".encode()).decode()
 
 @pytest.fixture
 async def server() -> AsyncIterator[EdgeServer]:
-    async with edge_server(METHODS, validate_responses=False) as server:
+    async with edge_server(METHODS, access=ROWS, validate_responses=False) as server:
         yield server
 
 
@@ -74,7 +75,7 @@ async def call(server: EdgeServer, nsid: str, authorization: str | None) -> tupl
         ("com.atproto.server.getSession", "Bearer expired", 400, "ExpiredToken"),
         ("com.atproto.server.getSession", "Bearer rubbish", 400, "InvalidToken"),
         ("com.atproto.server.getSession", "Bearer takendown", 400, "InvalidToken"),
-        ("com.atproto.server.getSession", "DPoP access", 400, "InvalidToken"),
+        ("com.atproto.server.getSession", "DPoP access", 401, "AuthMissing"),
         ("com.atproto.server.getSession", "Digest access", 400, "InvalidToken"),
         ("com.atproto.server.getSession", "access", 400, "InvalidToken"),
         ("com.atproto.server.getSession", "Bearer", 400, "InvalidToken"),
@@ -126,7 +127,7 @@ async def test_each_kind_of_authorisation_takes_its_own(
     ],
 )
 async def test_the_status_of_the_account_is_checked_where_declared(status: str | None, expected: str) -> None:
-    async with edge_server(METHODS, status=status, validate_responses=False) as server:
+    async with edge_server(METHODS, access=ROWS, status=status, validate_responses=False) as server:
         _, body = await call(server, "com.atproto.server.checkAccountStatus", "Bearer access")
         assert body.get("kind", body.get("error")) == expected
 
@@ -146,7 +147,7 @@ async def test_the_status_of_the_account_is_checked_where_declared(status: str |
 async def test_a_session_from_before_a_takedown_does_no_more_than_one_from_after_it(
     status: str, nsid: str, token: str, expected: str
 ) -> None:
-    async with edge_server(METHODS, status=status, validate_responses=False) as server:
+    async with edge_server(METHODS, access=ROWS, status=status, validate_responses=False) as server:
         _, body = await call(server, nsid, f"Bearer {token}")
         assert body.get("kind", body.get("error")) == expected
 
@@ -160,7 +161,7 @@ async def test_answers_to_authorised_calls_are_private(server: EdgeServer) -> No
 
 
 async def test_guessing_the_admin_token_is_limited() -> None:
-    async with edge_server(METHODS, limiter=RateLimiter(), validate_responses=False) as server:
+    async with edge_server(METHODS, access=ROWS, limiter=RateLimiter(), validate_responses=False) as server:
         wrong = [await call(server, "app.bsky.actor.getPreferences", "Bearer wrong") for _ in range(31)]
         assert [status for status, _ in wrong] == [401] * 30 + [429]
         status, _ = await call(server, "app.bsky.actor.getPreferences", ADMIN)

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from edge_server import ALICE, EdgeServer, edge_server
 
+from tempest_pds.http.access import FULL
 from tempest_pds.http.answers import Answer, Body, Stream
-from tempest_pds.http.auth import FULL
 from tempest_pds.http.context import Call
 from tempest_pds.http.xrpc import procedure, query
 from tempest_pds.protocol.data_model.cid import CID
@@ -54,7 +54,7 @@ async def upload_blob(call: Call) -> Answer:
     return Body(json.dumps({"size": size, "type": call.content_type}).encode())
 
 
-@procedure("com.atproto.server.requestAccountDelete", auth=FULL)
+@procedure("com.atproto.server.requestAccountDelete")
 async def request_account_delete(call: Call) -> Answer:
     return None
 
@@ -87,7 +87,7 @@ NEW = {"repo": ALICE, "collection": "app.bsky.feed.post", "rkey": "abc", "record
 
 @pytest.fixture
 async def server() -> AsyncIterator[EdgeServer]:
-    async with edge_server(METHODS) as server:
+    async with edge_server(METHODS, access={request_account_delete.nsid: FULL}) as server:
         yield server
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tempest_pds.http.answers import Answer
 from tempest_pds.http.context import Call
+from tempest_pds.http.method_access import METHOD_ACCESS
 from tempest_pds.http.methods import load_methods
 from tempest_pds.http.socket import Socket
 from tempest_pds.http.xrpc import Method
@@ -44,7 +45,6 @@ METHODS = [
         method.nsid,
         method.kind,
         close_at_once if method.kind == "subscription" else read_all_of_it,
-        method.auth,
         (),
         None,
         None,
@@ -59,7 +59,7 @@ def port() -> Iterator[int]:
     started, stop = threading.Event(), threading.Event()
 
     async def run() -> None:
-        async with edge_server(METHODS, validate_responses=False) as server:
+        async with edge_server(METHODS, access=METHOD_ACCESS, validate_responses=False) as server:
             ready.append(server.port)
             started.set()
             await asyncio.to_thread(stop.wait)

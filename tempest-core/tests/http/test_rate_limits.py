@@ -6,8 +6,8 @@ import httpx
 import pytest
 from edge_server import ALICE, edge_server
 
+from tempest_pds.http.access import ACCESS
 from tempest_pds.http.answers import Answer
-from tempest_pds.http.auth import ACCESS
 from tempest_pds.http.client_address import client_address, limit_key
 from tempest_pds.http.context import Call
 from tempest_pds.http.rate_limits import DAY, GLOBAL, MINUTE, Limit, RateLimiter, by_account, by_address
@@ -24,11 +24,10 @@ async def nothing(call: Call) -> Answer:
 METHODS = [
     Method("com.atproto.server.describeServer", "query", nothing, limits=(SMALL,)),
     Method("com.atproto.sync.listRepos", "query", nothing, global_limit=OWN),
-    Method("com.atproto.repo.deleteRecord", "procedure", nothing, ACCESS, cost=1),
-    Method(
-        "com.atproto.repo.applyWrites", "procedure", nothing, ACCESS, cost=lambda call: 3 * len(call.input["writes"])
-    ),
+    Method("com.atproto.repo.deleteRecord", "procedure", nothing, cost=1),
+    Method("com.atproto.repo.applyWrites", "procedure", nothing, cost=lambda call: 3 * len(call.input["writes"])),
 ]
+WRITES = {method.nsid: ACCESS for method in METHODS if method.cost is not None}
 DELETE = {"repo": ALICE, "collection": "a.b.c", "rkey": "1"}
 
 
@@ -36,7 +35,7 @@ DELETE = {"repo": ALICE, "collection": "a.b.c", "rkey": "1"}
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     limiter = RateLimiter(bypass_key="open-sesame")
     async with (
-        edge_server(METHODS, limiter=limiter, validate_responses=False) as server,
+        edge_server(METHODS, access=WRITES, limiter=limiter, validate_responses=False) as server,
         httpx.AsyncClient(base_url=server.url, headers={"authorization": "Bearer access"}) as client,
     ):
         yield client

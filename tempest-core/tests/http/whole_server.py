@@ -6,7 +6,7 @@ import io
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tests.support.dns_server import DnsServer
 from tempest_pds.app import build_app
 from tempest_pds.composition.root import Opened, open_services
 from tempest_pds.http.context import Services
+from tempest_pds.http.dpop_scheme import AccessTokens
 from tempest_pds.logs import configure_logs
 from tempest_pds.remote.name_servers import NameServers
 from tempest_pds.settings_loading import load_settings
@@ -138,8 +139,14 @@ class WholeServer:
 
 
 @asynccontextmanager
-async def whole_server(folder: Path, **settings: str) -> AsyncIterator[WholeServer]:
-    """Start a server on localhost's defaults; `settings` are environment variables."""
+async def whole_server(
+    folder: Path, access_tokens: AccessTokens | None = None, **settings: str
+) -> AsyncIterator[WholeServer]:
+    """Start a server on localhost's defaults; `settings` are environment variables.
+
+    Args:
+        access_tokens: checks the access tokens of apps instead of the provider.
+    """
     environ = {
         "TEMPEST_DATA_DIR": str(folder),
         "PORT": "4000",
@@ -152,7 +159,8 @@ async def whole_server(folder: Path, **settings: str) -> AsyncIterator[WholeServ
     opened: list[Opened] = []
 
     async def open_and_keep(*arguments: Any, serving: bool) -> Opened:
-        opened.append(await open_services(*arguments, serving=serving))
+        made = await open_services(*arguments, serving=serving)
+        opened.append(made if access_tokens is None else replace(made, access_tokens=access_tokens))
         return opened[0]
 
     with _logging_restored(), mock.patch("tempest_pds.app.open_services", open_and_keep):

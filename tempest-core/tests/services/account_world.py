@@ -14,9 +14,11 @@ from tempest_pds.remote.plc_ledger import PlcLedger
 from tempest_pds.remote.safe_fetch import SafeFetch
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
+from tempest_pds.services.address_notices import AddressNotices
 from tempest_pds.services.announcer import Announcer
 from tempest_pds.services.app_passwords import AppPasswords
 from tempest_pds.services.credentials import Credentials
+from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.event_frames import Event
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
@@ -166,7 +168,7 @@ class World:
             now=self.now,
         )
         self.sessions = Sessions(self.store, self.writer, tokens, self.sign_in, self.dids, self.events, self.clock)
-        self.app_passwords = AppPasswords(self.store, self.writer)
+        self.app_passwords = AppPasswords(self.store, self.writer, self.events)
         self.invites = Invites(self.store, self.writer, "pds.example.com")
         self.announcer = Announcer(self.store, self.writer, self.log, self.sequencer.has_commit)
         self.resolution = IdentityResolution(self.store, self.dids, handles, handle_rules)
@@ -181,7 +183,18 @@ class World:
             documents=documents,
             announcer=self.announcer,
             hooks=self.hooks,
+            events=self.events,
             public_url=URL,
+        )
+        texts = MailTexts("localhost")
+        self.notices = AddressNotices(
+            store=self.store,
+            writer=self.writer,
+            codes=EmailCodes(store=self.store, writer=self.writer, outbox=self.outbox, texts=texts),
+            outbox=self.outbox,
+            texts=texts,
+            events=self.events,
+            pause=lambda: 0.0,
         )
         sign_up = SignUp(
             store=self.store,
@@ -195,6 +208,8 @@ class World:
             passwords=self.passwords,
             invites=self.invites,
             announcer=self.announcer,
+            notices=self.notices,
+            events=self.events,
             hooks=self.hooks,
             revs=TidClock(),
             rules=SignUpRules(public_url=URL, **rules),
@@ -210,7 +225,8 @@ class World:
             sign_up=sign_up,
             writers=OpenRepos(self.repositories, self.keys),
             outbox=self.outbox,
-            texts=MailTexts("localhost"),
+            texts=texts,
+            events=self.events,
         )
 
     async def look_up_txt(self, name: str) -> list[str]:
@@ -226,6 +242,7 @@ class World:
         return await self.accounts.create(NewAccount.from_input(given), requester, "192.0.2.1")
 
     async def close(self) -> None:
+        await self.notices.close()
         await self.fetch.close()
         self.passwords.close()
         self.writer.close()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from account_world import World
 
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.address_notices import AddressNotices
 from tempest_pds.services.email_addresses import EmailAddresses
 from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.email_rules import EmailRules
@@ -56,6 +57,15 @@ class MailRoom:
             mail_goes_out=mail_goes_out,
             now=self.clock,
         )
+        self.notices = AddressNotices(
+            store=world.store,
+            writer=world.writer,
+            codes=self.codes,
+            outbox=self.outbox,
+            texts=self.texts,
+            events=world.events,
+            pause=lambda: 0.0,
+        )
         self.addresses = EmailAddresses(
             store=world.store,
             writer=world.writer,
@@ -64,6 +74,8 @@ class MailRoom:
             texts=self.texts,
             rules=EmailRules(),
             hooks=world.hooks,
+            notices=self.notices,
+            events=world.events,
             now=self.clock,
         )
         self.reset = PasswordReset(
@@ -74,6 +86,7 @@ class MailRoom:
             outbox=self.outbox,
             texts=self.texts,
             hooks=world.hooks,
+            events=world.events,
             pause=lambda: 0.0,
         )
 

@@ -74,6 +74,7 @@ def administration(world: World, outbox: Outbox) -> Administration:
         codes=EmailCodes(store=world.store, writer=world.writer, outbox=outbox, texts=texts),
         outbox=outbox,
         texts=texts,
+        events=world.events,
     )
 
 
@@ -198,11 +199,19 @@ async def test_codes_that_went_to_the_old_address_are_worth_nothing(
             world.store.email_tokens.check(did, purpose, f"code-{purpose}", 1)
 
 
-async def test_an_address_of_somebody_else_is_not_given_away(world: World, administration: Administration) -> None:
+async def test_an_address_that_somebody_else_has_confirmed_can_be_given_unconfirmed(
+    world: World, administration: Administration
+) -> None:
     did = (await world.create()).account.did
-    await world.create("bob")
-    with pytest.raises(InvalidRequest, match="in use"):
-        await administration.set_email(did, "BOB@example.com")
+    bob = (await world.create("bob")).account.did
+    world.store.accounts.confirm_email(bob, 1)
+    await administration.set_email(did, "BOB@example.com")
+    found = world.store.accounts.get(did)
+    assert found is not None
+    assert (found.email, found.email_confirmed) == ("bob@example.com", False)
+    holder = world.store.accounts.by_email("bob@example.com")
+    assert holder is not None
+    assert holder.did == bob
 
 
 async def test_a_new_handle_is_announced_for_an_account_that_is_down_too(

@@ -21,6 +21,7 @@ from tempest_pds_plugins.mailer import Mail
 HOST, CODE = "pds.example.com", "KJ4QI-2LOX7"
 DID = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
 ALICE = Account(did=DID, handle=Handle("alice.test"), created_at=0, email="alice@example.com")
+BOB = Account(did=Did("did:plc:bob"), handle=Handle("bob.test"), created_at=0)
 NAMELESS = Account(did=DID, handle=None, created_at=0, email="alice@example.com")
 NOTICES = [text for text in vars(mail_texts).values() if isinstance(text, NoticeText)]
 # 14 November 2023, 22:13:20 UTC
@@ -51,7 +52,8 @@ class Seen(HTMLParser):
 def every_mail(texts: MailTexts, account: Account) -> list[Mail]:
     mails = [texts.code(account, purpose, CODE, UNTIL) for purpose in EmailTokenPurpose]
     notices = [notice(account) for notice in every_notice(texts)]
-    return mails + [notice for notice in notices if notice is not None] + [texts.deletion_planned(account, UNTIL)]
+    mails += [notice for notice in notices if notice is not None]
+    return [*mails, texts.deletion_planned(account, UNTIL), texts.address_given(account, BOB)]
 
 
 def every_notice(texts: MailTexts) -> list[Callable[[Account], Mail | None]]:
@@ -128,7 +130,7 @@ def test_a_time_to_come_is_told_as_people_tell_it() -> None:
 
 def test_there_is_no_notice_to_nobody() -> None:
     without = Account(did=DID, handle=None, created_at=0)
-    assert [notice(without) for notice in every_notice(MailTexts(HOST))] == [None] * (len(NOTICES) - 1)
+    assert [notice(without) for notice in every_notice(MailTexts(HOST))] == [None] * (len(NOTICES) - 2)
 
 
 def test_nothing_is_fetched_run_or_clicked() -> None:
@@ -186,4 +188,4 @@ def test_every_purpose_has_a_text_and_no_text_has_a_word_that_nobody_fills_in() 
         assert isinstance(text, CodeText | NoticeText)
         sentences += [getattr(text, name) for name in type(text).__slots__]  # type: ignore[attr-defined]
     words = {word for sentence in sentences for _, word, _, _ in Formatter().parse(sentence) if word is not None}
-    assert words == {"account", "host", "until", "minutes", "contact", "when", "ask"}
+    assert words == {"account", "host", "until", "minutes", "contact", "when", "ask", "other"}

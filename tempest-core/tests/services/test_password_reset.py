@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 from account_world import PASSWORD, World, refresh_credentials
-from mail_room import MailRoom
+from mail_room import CODE, MailRoom
 from structlog.testing import capture_logs
 
 from tempest_pds.protocol.syntax.did import Did
@@ -19,6 +19,7 @@ from tempest_pds.services.errors import (
     InvalidToken,
     NotEnoughResources,
 )
+from tempest_pds.services.password_reset import MOST_ACCOUNTS
 from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
 
 NEW = "another long password"
@@ -123,6 +124,7 @@ class Watched:
     async def cost(self, email: str) -> tuple[int, int, int]:
         store, layout = self._room.world.store, self._room.texts._layout
         committed = mock.Mock()
+        await self._room.world.notices.close()
         with (
             mock.patch.object(store.database, "_observe", lambda kind, operation, _: committed(operation)),
             mock.patch.object(layout, "mail", wraps=layout.mail) as written,
@@ -139,15 +141,42 @@ async def test_an_address_that_is_here_costs_what_one_costs_that_is_not(room: Ma
     known, again, unknown = [
         await watched.cost(email) for email in ("alice@example.com", "alice@example.com", "nobody@example.com")
     ]
-    assert known == again == unknown == (1, 1, 1)
+    assert known == again == unknown == (1, MOST_ACCOUNTS, MOST_ACCOUNTS)
     assert [mail.to for mail in room.mails()] == ["alice@example.com"]
+
+
+async def test_an_address_that_several_accounts_have_costs_no_more_and_each_gets_a_code_of_its_own(
+    room: MailRoom, world: World
+) -> None:
+    names = [f"alice{number}" for number in range(MOST_ACCOUNTS + 2)]
+    for name in names:
+        await world.create(name, email="alice@example.com")
+    cost = await Watched(room).cost("alice@example.com")
+    assert cost == await Watched(room).cost("nobody@example.com")
+    mails = sorted(room.take(), key=lambda mail: mail.subject)
+    assert [mail.subject for mail in mails] == [f"Reset the password of @{name}.test" for name in names[:MOST_ACCOUNTS]]
+    codes = [CODE.findall(mail.text)[0] for mail in mails]
+    await room.reset.reset(codes[1], NEW)
+    await world.sessions.create("alice1.test", NEW)
+    await world.sessions.create("alice0.test", PASSWORD)
+    with pytest.raises(InvalidToken):
+        await room.reset.reset(codes[1], NEW)
+    await room.reset.reset(codes[0], NEW)
+
+
+async def test_only_the_account_that_has_confirmed_an_address_is_reset_by_it(room: MailRoom, world: World) -> None:
+    await world.create()
+    bob = (await world.create("bob", email="alice@example.com")).account.did
+    world.store.accounts.confirm_email(bob, 1)
+    await room.ask_for_reset("alice@example.com")
+    assert [mail.subject for mail in room.mails()] == ["Reset the password of @bob.test"]
 
 
 async def test_the_answer_does_not_wait_until_the_address_is_looked_up(world: World) -> None:
     await world.create()
     room = MailRoom(world)
     room.reset._pause = lambda: 3600.0
-    with mock.patch.object(world.store.accounts, "by_email") as looked_up:
+    with mock.patch.object(world.store.accounts, "with_email") as looked_up:
         for email in ("alice@example.com", "nobody@example.com", "", "\0", "x" * 100_000):
             room.reset.request(email)
         await asyncio.sleep(0)

@@ -63,6 +63,7 @@ class Scene:
             email_codes=codes,
             announcer=world.announcer,
             hooks=world.hooks,
+            events=world.events,
             public_url=URL,
             operator_key=OPERATOR,
         )

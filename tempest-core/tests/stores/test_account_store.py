@@ -50,20 +50,33 @@ def test_an_account_is_found_by_did_handle_and_email_in_any_case(accounts: Accou
     assert accounts.accounts.count() == 1
 
 
-def test_did_handle_and_email_are_unique_in_any_case(accounts: AccountStore) -> None:
+def test_did_and_handle_are_unique_in_any_case(accounts: AccountStore) -> None:
     add(accounts, ALICE)
     with pytest.raises(AccountExists):
         add(accounts, ALICE, "other")
     with pytest.raises(HandleTaken):
         add(accounts, BOB, handle=Handle("ALICE.test"))
-    with pytest.raises(EmailTaken):
-        add(accounts, BOB, email="ALICE@example.com")
     assert accounts.accounts.count() == 1
     add(accounts, BOB)
     with pytest.raises(HandleTaken):
         accounts.accounts.set_handle(BOB, Handle("alice.test"))
+
+
+def test_an_address_is_confirmed_by_one_account_in_any_case(accounts: AccountStore) -> None:
+    store = accounts.accounts
+    add(accounts, ALICE)
+    add(accounts, BOB, email="ALICE@example.com")
+    store.confirm_email(BOB, 1)
     with pytest.raises(EmailTaken):
-        accounts.accounts.set_email(BOB, "Alice@example.com")
+        store.confirm_email(ALICE, 1)
+    with pytest.raises(EmailTaken):
+        store.set_email(ALICE, "Alice@Example.com", 1)
+    with pytest.raises(EmailTaken):
+        add(accounts, "did:plc:carol", email="alice@example.com", email_confirmed_at=1)
+    store.set_email(ALICE, "Alice@Example.com")
+    assert [account.did for account in store.with_email("alice@example.com", 9)] == [BOB]
+    store.set_email(BOB, "bob@example.com")
+    store.confirm_email(ALICE, 2)
 
 
 def test_many_accounts_may_have_no_handle_and_no_email(accounts: AccountStore) -> None:

@@ -13,6 +13,7 @@ from tempest_pds.protocol.syntax.tid import TidClock
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.accounts import Accounts
+from tempest_pds.services.address_notices import AddressNotices
 from tempest_pds.services.announcer import Announcer
 from tempest_pds.services.api_sessions import ApiSessions
 from tempest_pds.services.app_passwords import AppPasswords
@@ -75,6 +76,7 @@ class AccountServices:
     sign_up: SignUp
     page_key: bytes
     security_events: SecurityEvents
+    address_notices: AddressNotices
 
 
 def make_accounts(
@@ -110,9 +112,16 @@ def make_accounts(
         documents=network.documents,
         announcer=announcer,
         hooks=hooks,
+        events=events,
         public_url=settings.public_url,
     )
     emails = EmailRules(settings.email_blocked_domains, settings.email_allowed_domains)
+    email_codes = EmailCodes(
+        store=data.accounts, writer=writer, outbox=outbox, texts=texts, mail_goes_out=mail_goes_out
+    )
+    notices = AddressNotices(
+        store=data.accounts, writer=writer, codes=email_codes, outbox=outbox, texts=texts, events=events
+    )
     sign_up = SignUp(
         store=data.accounts,
         writer=writer,
@@ -125,6 +134,8 @@ def make_accounts(
         passwords=passwords,
         invites=invites,
         announcer=announcer,
+        notices=notices,
+        events=events,
         hooks=hooks,
         revs=revs,
         rules=SignUpRules(
@@ -147,9 +158,7 @@ def make_accounts(
         writers=writers,
         outbox=outbox,
         texts=texts,
-    )
-    email_codes = EmailCodes(
-        store=data.accounts, writer=writer, outbox=outbox, texts=texts, mail_goes_out=mail_goes_out
+        events=events,
     )
     email_addresses = EmailAddresses(
         store=data.accounts,
@@ -159,6 +168,8 @@ def make_accounts(
         texts=texts,
         rules=emails,
         hooks=hooks,
+        notices=notices,
+        events=events,
     )
     password_reset = PasswordReset(
         store=data.accounts,
@@ -168,6 +179,7 @@ def make_accounts(
         outbox=outbox,
         texts=texts,
         hooks=hooks,
+        events=events,
     )
     password_change = PasswordChange(
         store=data.accounts, writer=writer, passwords=passwords, outbox=outbox, texts=texts, hooks=hooks
@@ -181,6 +193,7 @@ def make_accounts(
         email_codes=email_codes,
         announcer=announcer,
         hooks=hooks,
+        events=events,
         public_url=settings.public_url,
         operator_key=settings.plc_recovery_key,
     )
@@ -191,7 +204,7 @@ def make_accounts(
         enrolment=doors.enrolment,
         step_up=StepUp(doors.factors),
         sessions=sessions,
-        app_passwords=AppPasswords(data.accounts, writer),
+        app_passwords=AppPasswords(data.accounts, writer, events),
         browsers=Browsers(data.accounts, writer),
         api_sessions=ApiSessions(data.accounts, writer),
         invites=invites,
@@ -205,6 +218,7 @@ def make_accounts(
         sign_up=sign_up,
         page_key=hmac.new(secret, b"pages for people", "sha256").digest(),
         security_events=events,
+        address_notices=notices,
         resolution=IdentityResolution(data.accounts, network.dids, network.handles, network.rules),
     )
 

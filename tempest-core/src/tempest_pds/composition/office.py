@@ -25,6 +25,7 @@ from tempest_pds.services.owner_deletion import OwnerDeletion
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.quarantine import Quarantine
 from tempest_pds.services.repos import Repos
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sign_in import SignIn
 from tempest_pds.services.withdrawn_events import WithdrawnEvents
 from tempest_pds_plugins.blob_store import BlobStore
@@ -62,6 +63,7 @@ def make_office(
     texts: MailTexts,
     codes: EmailCodes,
     sign_in: SignIn,
+    events: SecurityEvents,
 ) -> Office:
     """Make the office; nothing is opened."""
     quarantine = Quarantine(stores=data.stores, log=log, blobs=blobs, blob_store=blob_store)
@@ -88,6 +90,7 @@ def make_office(
             codes=codes,
             outbox=outbox,
             texts=texts,
+            events=events,
         ),
         moderation=Moderation(
             store=data.accounts,
@@ -102,7 +105,14 @@ def make_office(
         ),
         deletion=deletion,
         owner_deletion=OwnerDeletion(
-            store=data.accounts, sign_in=sign_in, codes=codes, deletion=deletion, outbox=outbox, texts=texts
+            store=data.accounts,
+            writer=writer,
+            sign_in=sign_in,
+            codes=codes,
+            deletion=deletion,
+            outbox=outbox,
+            texts=texts,
+            events=events,
         ),
         due_deletions=DueDeletions(store=data.accounts, deletion=deletion, outbox=outbox, texts=texts),
         quarantine=quarantine,

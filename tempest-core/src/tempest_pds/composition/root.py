@@ -24,6 +24,7 @@ from tempest_pds.composition.office import make_office
 from tempest_pds.composition.status import make_status
 from tempest_pds.http.auth import AdminTokens, ServiceTokens, SessionTokens
 from tempest_pds.http.context import ServerInfo, Services
+from tempest_pds.http.dpop_scheme import AccessTokens, Proofs
 from tempest_pds.http.forwarding import Forwarding
 from tempest_pds.http.pages.service import Directory
 from tempest_pds.plugins import PluginManager
@@ -78,6 +79,8 @@ class Opened:
     sessions: SessionTokens
     service_tokens: ServiceTokens
     admin_tokens: AdminTokens
+    proofs: Proofs
+    access_tokens: AccessTokens
     hosting: Hosting
     directory: Directory
     page_key: bytes
@@ -220,6 +223,7 @@ async def open_services(
         mail_goes_out=settings.is_local or sends_mail,
     )
     stack.push_async_callback(accounts.password_reset.close)
+    stack.push_async_callback(accounts.address_notices.close)
     whole_repos = Repos(
         stores=data.stores,
         repos=repos,
@@ -250,9 +254,18 @@ async def open_services(
         texts=accounts.mail_texts,
         codes=accounts.email_codes,
         sign_in=accounts.sign_in,
+        events=accounts.security_events,
     )
     oauth_clients = make_oauth_clients(settings, data, network, stack)
-    oauth = make_oauth(settings, data, writer, oauth_clients, PermissionSets(), plugins, accounts.security_events)
+    oauth = make_oauth(
+        settings,
+        data,
+        writer,
+        oauth_clients,
+        PermissionSets(published, lexicons.added),
+        plugins,
+        accounts.security_events,
+    )
     upkeep = Upkeep(
         log=log,
         sequencer=data.sequencer,
@@ -368,6 +381,8 @@ async def open_services(
         sessions=accounts.sessions,
         service_tokens=service_auth,
         admin_tokens=_admin_token(settings, data.keys, passwords, control_token),
+        proofs=oauth_clients.proofs,
+        access_tokens=oauth.tokens,
         hosting=hosting,
         directory=HostedDirectory(data.accounts, network.documents),
         page_key=accounts.page_key,

@@ -6,7 +6,7 @@
         return call.services.log_status.report()
 
 A module of `tempest_pds.http.admin` holds such functions. Callers prove themselves as for a method that is declared
-with `auth=ADMIN`; refusals are those of the protocol. Work that takes long answers with `call.long_task(…)`.
+with the access of `ADMIN`; refusals are those of the protocol. Work that takes long answers with `call.long_task(…)`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import Any, Final, Literal
 import structlog
 from blacksheep import Request, Response
 
+from tempest_pds.http.access import ADMIN
 from tempest_pds.http.answers import Answer, Body, Stream
 from tempest_pds.http.audit import audit
-from tempest_pds.http.auth import ADMIN, Authenticator
+from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Call, Services
 from tempest_pds.http.errors import ClientGone, XrpcError, answer_to

@@ -12,6 +12,7 @@ from functools import partial
 
 from blacksheep import Application, Request, Response, Router, WebSocket
 
+from tempest_pds.http.access import Access
 from tempest_pds.http.admin_routes import ADMIN_PREFIX, AdminRoute, AdminRouter
 from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.context import Services
@@ -20,6 +21,7 @@ from tempest_pds.http.edge import Edge
 from tempest_pds.http.errors import ErrorAnswer, XrpcError
 from tempest_pds.http.exchange import exchange_of
 from tempest_pds.http.long_tasks import LongTasks
+from tempest_pds.http.method_access import METHOD_ACCESS
 from tempest_pds.http.oauth.documents import OAuthDocuments
 from tempest_pds.http.oauth.endpoints import OAuthEndpoints
 from tempest_pds.http.pages.admin_actions import ACTIONS
@@ -153,6 +155,7 @@ def build_edge(
     *,
     services: Services,
     methods: Mapping[str, Method],
+    access: Mapping[str, Access] = METHOD_ACCESS,
     admin_routes: Mapping[str, AdminRoute],
     long_tasks: LongTasks,
     lexicons: Lexicons,
@@ -176,6 +179,7 @@ def build_edge(
     dispatcher = Dispatcher(
         services=services,
         methods=methods,
+        access=access,
         lexicons=lexicons,
         authenticator=authenticator,
         limiter=limiter,

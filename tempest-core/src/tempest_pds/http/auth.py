@@ -1,7 +1,8 @@
-"""Who may call a method, declared with it; and how the Authorization header becomes credentials.
+"""How the Authorization header becomes credentials.
 
 Session tokens come as `Bearer` and name their scope; service tokens come as `Bearer` too and name the method they are
-for (`lxm`); the administrator comes as `Basic admin:<token>` or `Bearer <token>`.
+for (`lxm`); access tokens of apps come as `DPoP`, with a proof; the administrator comes as `Basic admin:<token>` or
+`Bearer <token>`.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
+from tempest_pds.http.access import Access
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Call
+from tempest_pds.http.dpop_scheme import DpopScheme
 from tempest_pds.http.errors import XrpcError
 from tempest_pds.http.rate_limits import MINUTE, Limit, RateLimiter
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.services.credentials import FULL as FULL_SCOPES
-from tempest_pds.services.credentials import STANDARD, Credentials, Kind, Scope
+from tempest_pds.services.credentials import Credentials, Kind, Scope
 from tempest_pds.services.errors import (
     AccountMissing,
     AuthenticationRequired,
@@ -34,53 +36,6 @@ from tempest_pds.stores.account.accounts import AccountStatus
 ADMIN_FAILURES: Final = Limit("admin-failure", 30, 5 * MINUTE)
 _ADMIN_NAME: Final = "admin"
 _TAKEN_DOWN: Final = frozenset({"takendown", "suspended"})
-
-
-@dataclass(frozen=True, slots=True)
-class Auth:
-    """A kind of authorisation.
-
-    Attributes:
-        scopes: the session scopes that are accepted; None when no session is.
-        refresh: whether it takes a refresh token, and nothing else.
-        allow_expired: whether that refresh token may be past its time.
-        service: whether a service token of any account is accepted.
-        moderator: whether a service token of the moderation service is accepted.
-        admin: whether the administrator is accepted.
-        anonymous: whether a call without an Authorization header is accepted.
-        refuse_takendown: whether an account that was taken down is refused.
-    """
-
-    scopes: frozenset[Scope] | None = None
-    refresh: bool = False
-    allow_expired: bool = False
-    service: bool = False
-    moderator: bool = False
-    admin: bool = False
-    anonymous: bool = False
-    refuse_takendown: bool = False
-
-    def also(self, *scopes: Scope) -> Auth:
-        """Accept these session scopes as well."""
-        return replace(self, scopes=(self.scopes or frozenset()) | frozenset(scopes))
-
-    def refusing_takendown(self) -> Auth:
-        """Refuse accounts that were taken down."""
-        return replace(self, refuse_takendown=True)
-
-
-NONE: Final = Auth(anonymous=True)
-ACCESS: Final = Auth(scopes=STANDARD)
-FULL: Final = Auth(scopes=FULL_SCOPES)
-REFRESH: Final = Auth(refresh=True)
-REFRESH_EVEN_EXPIRED: Final = Auth(refresh=True, allow_expired=True)
-SERVICE: Final = Auth(service=True)
-OPTIONAL_SERVICE: Final = Auth(service=True, anonymous=True)
-ACCESS_OR_SERVICE: Final = Auth(scopes=STANDARD, service=True)
-ADMIN: Final = Auth(admin=True)
-MODERATOR: Final = Auth(admin=True, moderator=True)
-# Anybody; the owner and the administrator may also read what is not public: compare `credentials.did` and `kind`.
-OPTIONAL: Final = Auth(scopes=STANDARD, admin=True, anonymous=True)
 
 
 class SessionTokens(Protocol):
@@ -116,9 +71,10 @@ class AdminTokens(Protocol):
 
 
 class Authenticator:
-    """Turn the Authorization header of a call into credentials, by the kind that its method declares.
+    """Turn the Authorization header of a call into credentials, as the access to its method asks.
 
     Args:
+        dpop: checks the access tokens of apps.
         account_status: tells `active`, `deactivated`, `takendown`, `suspended`…, None when there is no such account.
         sessions_ended_at: tells when an account's sessions were ended by a new password, in seconds since the epoch.
         moderation_did: whose service tokens may moderate.
@@ -130,6 +86,7 @@ class Authenticator:
         sessions: SessionTokens,
         service_tokens: ServiceTokens,
         admin_tokens: AdminTokens,
+        dpop: DpopScheme | None = None,
         account_status: Callable[[Did], str | None],
         sessions_ended_at: Callable[[Did], int | None],
         limiter: RateLimiter,
@@ -138,6 +95,7 @@ class Authenticator:
         self._sessions = sessions
         self._service_tokens = service_tokens
         self._admin_tokens = admin_tokens
+        self._dpop = dpop
         self._account_status = account_status
         self._sessions_ended_at = sessions_ended_at
         self._limiter = limiter
@@ -145,40 +103,52 @@ class Authenticator:
             frozenset() if moderation_did is None else frozenset({moderation_did, f"{moderation_did}#atproto_labeler"})
         )
 
-    async def authenticate(self, auth: Auth, call: Call) -> Credentials | None:
+    async def authenticate(self, access: Access, call: Call) -> Credentials | None:
         """Give the caller's credentials, None for an anonymous one.
 
         Raises:
             AuthMissing: there is no Authorization header, and the method needs one.
             AuthenticationRequired: what is there is not proven, or is of a kind that the method does not take.
             InvalidToken: a header that is malformed, or a token that does not verify or is not for this use.
+            ScopeMissing, Forbidden: an app lacks what the method needs, or no app may call it.
+            XrpcError: an app is to send its proof again, or to refresh its token.
             ExpiredToken: a session token past its time.
         """
         header = call.headers.get(b"authorization")
         if not header:
-            if auth.anonymous:
+            if access.anonymous:
                 return None
             # The reference knows no AuthMissing here, and moderation tools match what it says.
-            raise AuthenticationRequired("Authentication Required") if auth.admin else AuthMissing
+            raise AuthenticationRequired("Authentication Required") if access.admin else AuthMissing
         scheme, token = _parse(header)
-        if auth.service and auth.anonymous and scheme != "bearer":
+        if access.service and access.anonymous and scheme != "bearer":
             # Only a service token proves anything here, the administrator's neither.
             raise AuthenticationRequired("Invalid authorization header")
         if scheme == "basic":
-            return await self._administrator(auth, call, _basic_password(token))
+            return await self._administrator(access, call, _basic_password(token))
         if scheme == "dpop":
-            raise InvalidToken("OAuth tokens (DPoP) are not accepted by this server yet")
-        if auth.refresh:
-            return self._sessions.verify_refresh(token, allow_expired=auth.allow_expired)
-        if auth.scopes is None or (auth.service and _names_a_method(token)):
-            return await self._bearer_without_session(auth, call, token)
+            return self._app(access, call, token)
+        if access.refresh:
+            return self._sessions.verify_refresh(token, allow_expired=access.allow_expired)
+        if access.scopes is None or (access.service and _names_a_method(token)):
+            return await self._bearer_without_session(access, call, token)
         credentials = self._sessions.verify_access(token)
         scope = credentials.scope
-        if scope not in auth.scopes or (auth.refuse_takendown and scope is Scope.TAKENDOWN):
+        if scope not in access.scopes or (access.refuse_takendown and scope is Scope.TAKENDOWN):
             raise InvalidToken("Bad token scope")
         self._check_not_ended(credentials)
-        self._check_status(auth, credentials.account)
-        return self._narrowed(auth, credentials)
+        self._check_status(access, credentials.account)
+        return self._narrowed(access, credentials)
+
+    def _app(self, access: Access, call: Call, token: str) -> Credentials:
+        """Check an app's access token, and that it was granted what the method needs."""
+        if access.oauth is None or self._dpop is None:
+            raise AuthenticationRequired("Authentication Required") if access.admin else AuthMissing
+        credentials, permissions = self._dpop.authenticate(call, token)
+        self._check_status(access, credentials.account)
+        credentials = self._narrowed(access, credentials)
+        access.oauth.check(permissions, call)
+        return credentials
 
     def _check_not_ended(self, credentials: Credentials) -> None:
         """Refuse an access token from before its account got a new password: else it would live on for two hours."""
@@ -187,38 +157,38 @@ class Authenticator:
         if ended_at is not None and credentials.issued_at is not None and credentials.issued_at < ended_at:
             raise ExpiredToken("Token has been revoked")
 
-    def _narrowed(self, auth: Auth, credentials: Credentials) -> Credentials:
+    def _narrowed(self, access: Access, credentials: Credentials) -> Credentials:
         """Let no session outlive its account, nor one that is older than a takedown do more than one opened after it.
 
         What anybody might ask is left as it is: there the session only tells the owner from others.
         """
-        if auth.anonymous:
+        if access.anonymous:
             return credentials
         status = self._account_status(credentials.account)
         if status is None:
             raise AccountMissing("Account not found")
         if status not in _TAKEN_DOWN or credentials.scope is Scope.TAKENDOWN:
             return credentials
-        if not credentials.is_full or Scope.TAKENDOWN not in (auth.scopes or ()):
+        if not credentials.is_full or Scope.TAKENDOWN not in (access.scopes or ()):
             raise account_takedown(AccountStatus(status))
         return replace(credentials, scope=Scope.TAKENDOWN)
 
-    async def _bearer_without_session(self, auth: Auth, call: Call, token: str) -> Credentials:
-        if auth.service:
+    async def _bearer_without_session(self, access: Access, call: Call, token: str) -> Credentials:
+        if access.service:
             did = await self._service_tokens.verify(token, call.nsid)
-            self._check_status(auth, did)
+            self._check_status(access, did)
             return Credentials(did=did, scope=None, kind=Kind.SERVICE)
-        if auth.admin and token.count(".") != 2:
-            return await self._administrator(auth, call, token)
-        if auth.moderator:
+        if access.admin and token.count(".") != 2:
+            return await self._administrator(access, call, token)
+        if access.moderator:
             if not self._moderators:
                 raise UntrustedIss("Untrusted issuer")
             did = await self._service_tokens.verify(token, call.nsid, issuers=self._moderators)
             return Credentials(did=did, scope=None, kind=Kind.MODERATOR)
         raise AuthenticationRequired("Authentication Required")
 
-    async def _administrator(self, auth: Auth, call: Call, token: str | None) -> Credentials:
-        if not auth.admin:
+    async def _administrator(self, access: Access, call: Call, token: str | None) -> Credentials:
+        if not access.admin:
             raise InvalidToken("Unexpected authorization type")
         if token is not None and self._admin_tokens.is_control(token):
             # Not limited: behind a proxy that is not trusted, strangers have the operator's own address.
@@ -243,8 +213,8 @@ class Authenticator:
             raise AuthenticationRequired("Authentication Required")
         return Credentials(did=None, scope=None, kind=Kind.ADMIN)
 
-    def _check_status(self, auth: Auth, did: Did) -> None:
-        if not auth.refuse_takendown:
+    def _check_status(self, access: Access, did: Did) -> None:
+        if not access.refuse_takendown:
             return
         status = self._account_status(did)
         if status is None:

@@ -87,6 +87,10 @@ class Proxy(Protocol):
         """Tell whether a call of a method that is served here names another service in `atproto-proxy`."""
         ...
 
+    def audience(self, call: Call) -> str:
+        """Tell which service a call is for, `did#service`, whether it is passed on or answered in its place."""
+        ...
+
     async def forward(self, call: Call) -> Stream:
         """Pass an authorised call on, and give the other service's answer."""
         ...

@@ -14,11 +14,13 @@ from typing import Any, Final
 import structlog
 from blacksheep import Request, Response
 
-from tempest_pds.http.auth import ACCESS, NONE, Authenticator
+from tempest_pds.http.access import NONE, Access
+from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Call, Services
 from tempest_pds.http.errors import ClientGone, XrpcError, answer_to
 from tempest_pds.http.exchange import Exchange, exchange_of, has_body
+from tempest_pds.http.method_access import PASSED_ON_ACCESS
 from tempest_pds.http.query_string import parse_query_string
 from tempest_pds.http.rate_limits import GLOBAL, WRITES_PER_DAY, WRITES_PER_HOUR, Limit, RateLimiter, Standing
 from tempest_pds.http.request_body import read_all
@@ -27,15 +29,12 @@ from tempest_pds.http.xrpc import HTTP_METHOD, Method
 from tempest_pds.protocol.data_model import lex_json
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.protocol.lexicon.methods import MethodSchema
-from tempest_pds.services.credentials import Scope
 from tempest_pds.services.errors import MethodNotImplemented
 
 PREFIX: Final = b"/xrpc/"
 OTHER: Final = "other"
 _NSID_CHARACTERS: Final = re.compile(rb"[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*/?")
 _MAX_NSID: Final = 317
-# The proxy narrows what the session of an account that was taken down may have passed on.
-_PASSED_ON: Final = ACCESS.also(Scope.TAKENDOWN)
 _PRIVATE: Final = ((b"cache-control", b"private"), (b"vary", b"Authorization"))
 _CLOSE: Final = (b"connection", b"close")
 # Nobody reads it; logs and metrics call it so, as those of other servers do.
@@ -50,15 +49,16 @@ _log = structlog.get_logger()
 class Endpoint:
     """A declared method with its lexicon, compiled when it is first called."""
 
-    __slots__ = ("_lexicons", "_schema", "anonymous", "http_method", "method", "nsid")
+    __slots__ = ("_lexicons", "_schema", "access", "anonymous", "http_method", "method", "nsid")
 
-    def __init__(self, method: Method, lexicons: Lexicons) -> None:
+    def __init__(self, method: Method, access: Access, lexicons: Lexicons) -> None:
         if not lexicons.has(method.nsid):
             raise TypeError(f"{method.nsid} has no lexicon")
         self.method = method
         self.nsid = method.nsid
         self.http_method = HTTP_METHOD.get(method.kind)
-        self.anonymous = method.auth is NONE
+        self.access = access
+        self.anonymous = access is NONE
         self._lexicons = lexicons
         self._schema: MethodSchema | None = None
 
@@ -76,6 +76,8 @@ class Endpoint:
 class Dispatcher:
     """Answers everything below /xrpc/.
 
+    Raises TypeError unless each method has its row in the table of access, and each row its method.
+
     Args:
         json_max_bytes: the largest JSON body.
         validate_responses: whether JSON answers of ours are checked by the lexicon, for development.
@@ -86,6 +88,7 @@ class Dispatcher:
         *,
         services: Services,
         methods: Mapping[str, Method],
+        access: Mapping[str, Access],
         lexicons: Lexicons,
         authenticator: Authenticator,
         limiter: RateLimiter,
@@ -98,7 +101,11 @@ class Dispatcher:
         self._limiter = limiter
         self._json_max_bytes = json_max_bytes
         self._validate_responses = validate_responses
-        self._endpoints = {PREFIX + nsid.encode(): Endpoint(method, lexicons) for nsid, method in methods.items()}
+        if unmatched := methods.keys() ^ access.keys():
+            raise TypeError(f"a method without a row of access, or a row without a method: {sorted(unmatched)}")
+        self._endpoints = {
+            PREFIX + nsid.encode(): Endpoint(method, access[nsid], lexicons) for nsid, method in methods.items()
+        }
 
     async def handle(self, request: Request) -> Response:
         """Answer one HTTP request."""
@@ -135,7 +142,7 @@ class Dispatcher:
                     call.params = endpoint.schema.parse_params(pairs)
                     if not endpoint.anonymous:
                         headers.extend(_PRIVATE)
-                        call.credentials = await self._authenticator.authenticate(method.auth, call)
+                        call.credentials = await self._authenticator.authenticate(endpoint.access, call)
                         if call.credentials is not None:
                             exchange.did = call.credentials.did
                     if method.kind == "procedure":
@@ -148,6 +155,7 @@ class Dispatcher:
                         standing = self._count(method, call, standing)
                         if standing is not None and standing.exceeded:
                             raise XrpcError(429, "RateLimitExceeded", "Rate Limit Exceeded")
+                    _check_input(endpoint.access, call)
                     answer = await method.handler(call)
                     if self._validate_responses and type(answer) is dict:
                         endpoint.schema.validate_output(answer)
@@ -184,7 +192,7 @@ class Dispatcher:
         if proxy is None or unknown or not proxy.handles(call.nsid, call.headers):
             raise MethodNotImplemented("Method Not Implemented")
         call.response_headers.extend(_PRIVATE)
-        call.credentials = await self._authenticator.authenticate(_PASSED_ON, call)
+        call.credentials = await self._authenticator.authenticate(PASSED_ON_ACCESS, call)
         if call.credentials is not None:
             call.exchange.did = call.credentials.did
         return await proxy.forward(call)
@@ -252,6 +260,13 @@ def nsid_of(raw_path: bytes) -> str:
 def _is_elsewhere(call: Call) -> bool:
     proxy = call.services.proxy
     return proxy is not None and b"atproto-proxy" in call.headers and proxy.is_elsewhere(call)
+
+
+def _check_input(access: Access, call: Call) -> None:
+    """Look at the body, too, for what an OAuth token needs."""
+    credentials = call.credentials
+    if access.oauth is not None and credentials is not None and credentials.permissions is not None:
+        access.oauth.check_input(credentials.permissions, call)
 
 
 def _check_http_method(endpoint: Endpoint, http_method: str) -> None:

@@ -42,6 +42,11 @@ class Forwarding:
         named = call.header("atproto-proxy")
         return bool(named) and self._proxy.is_elsewhere(call.nsid, {"atproto-proxy": named or ""})
 
+    def audience(self, call: Call) -> str:
+        """Tell which service a call is for, `did#service`; raise InvalidRequest when there is none."""
+        named = call.header("atproto-proxy")
+        return self._proxy.audience(call.nsid, {"atproto-proxy": named} if named else {})
+
     async def forward(self, call: Call) -> Stream:
         """Pass the call on; errors as for `services.proxy.Proxy.forward`."""
         assert call.credentials is not None, "calls are authorised before they are passed on"

@@ -1,11 +1,12 @@
-"""Methods, declared: a decorator over a function names its NSID, who may call it, and what it costs.
+"""Methods, declared: a decorator over a function names its NSID, and what a call costs.
 
     @query("com.atproto.repo.describeRepo")
     async def describe_repo(call: Call) -> Answer:
         return await call.services.repos.describe(call.params["repo"])
 
-The lexicon of that NSID parses parameters and input and, in development, checks the answer. A module of
-`tempest_pds.http.methods` holds such functions; nothing is registered at import, `http.methods` collects them.
+Who may call it stands in `method_access`. The lexicon of that NSID parses parameters and input and, in development,
+checks the answer. A module of `tempest_pds.http.methods` holds such functions; nothing is registered at import,
+`http.methods` collects them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tempest_pds.http.answers import Answer
-from tempest_pds.http.auth import NONE, Auth
 from tempest_pds.http.context import Call
 from tempest_pds.http.rate_limits import GLOBAL, Limit
 
@@ -45,7 +45,6 @@ class Method:
     nsid: str
     kind: Literal["query", "procedure", "subscription"]
     handler: Callable[..., Awaitable[Any]]
-    auth: Auth = NONE
     limits: Sequence[Limit] = ()
     cost: Cost | None = None
     global_limit: Limit | None = GLOBAL
@@ -61,7 +60,6 @@ class Method:
 def query(
     nsid: str,
     *,
-    auth: Auth = NONE,
     limits: Sequence[Limit] = (),
     global_limit: Limit | None = GLOBAL,
     elsewhere: bool = False,
@@ -70,7 +68,7 @@ def query(
     """Declare a query; see `Method` for the arguments."""
 
     def declare(handler: Handler) -> Method:
-        return Method(nsid, "query", handler, auth, limits, None, global_limit, elsewhere, loose=loose)
+        return Method(nsid, "query", handler, limits, None, global_limit, elsewhere, loose=loose)
 
     return declare
 
@@ -78,7 +76,6 @@ def query(
 def procedure(
     nsid: str,
     *,
-    auth: Auth = NONE,
     limits: Sequence[Limit] = (),
     cost: Cost | None = None,
     elsewhere: bool = False,
@@ -87,7 +84,7 @@ def procedure(
     """Declare a procedure; see `Method` for the arguments."""
 
     def declare(handler: Handler) -> Method:
-        return Method(nsid, "procedure", handler, auth, limits, cost, GLOBAL, elsewhere, max_input)
+        return Method(nsid, "procedure", handler, limits, cost, GLOBAL, elsewhere, max_input)
 
     return declare
 
@@ -96,6 +93,6 @@ def subscription(nsid: str, *, limits: Sequence[Limit] = ()) -> Callable[[Socket
     """Declare a subscription: its function is given the call and an accepted `Socket`."""
 
     def declare(handler: SocketHandler) -> Method:
-        return Method(nsid, "subscription", handler, NONE, limits)
+        return Method(nsid, "subscription", handler, limits)
 
     return declare

@@ -22,7 +22,10 @@ from tempest_pds.services.errors import AccountNotFound, InvalidRequest, NotEnou
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.open_repos import OpenRepos
+from tempest_pds.services.origin import NOWHERE, Origin
 from tempest_pds.services.repo_errors import RepoNotFound
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Session
 from tempest_pds.services.sign_up import NewAccount, SignUp
 from tempest_pds.services.timestamps import now_us, to_datetime
@@ -82,6 +85,7 @@ class Accounts:
         writers: OpenRepos,
         outbox: CodeOutbox,
         texts: MailTexts,
+        events: SecurityEvents,
         now: Callable[[], int] = now_us,
     ) -> None:
         self._store = store
@@ -95,6 +99,7 @@ class Accounts:
         self._writers = writers
         self._outbox = outbox
         self._texts = texts
+        self._events = events
         self._now = now
 
     async def create(self, new: NewAccount, requester: Did | None, client_ip: str | None = None) -> Session:
@@ -105,7 +110,7 @@ class Accounts:
         """Find an account; None when it is not here."""
         return self._store.accounts.get(did)
 
-    async def activate(self, did: Did) -> None:
+    async def activate(self, did: Did, origin: Origin = NOWHERE) -> None:
         """Switch an account on, once its DID points here, and tell the network its state.
 
         Raises:
@@ -118,11 +123,11 @@ class Accounts:
         await self._identities.check_points_here(did)
         # Its writers, an import too, must come behind the state that is told here.
         async with self._writers.paused(did):
-            account = await self._writer.run(self._store_activation, did)
+            account = await self._writer.run(self._store_activation, did, origin)
             await self._announcer.announce_pending()
         self._hooks.notify("account_changed", did=str(did), handle=account.handle, change="activated")
 
-    async def deactivate(self, did: Did, delete_after: str | None = None) -> str | None:
+    async def deactivate(self, did: Did, delete_after: str | None = None, origin: Origin = NOWHERE) -> str | None:
         """Switch an account off, and tell the network, and its owner by mail when it is to be deleted.
 
         Args:
@@ -137,7 +142,7 @@ class Accounts:
             InvalidRequest: `delete_after` is not a datetime, or past.
         """
         due = self._due(delete_after)
-        account = await self._writer.run(self._store_deactivation, did, due)
+        account = await self._writer.run(self._store_deactivation, did, due, origin)
         self._outbox.stir()
         await self._announcer.announce_pending()
         self._hooks.notify("account_changed", did=str(did), handle=account.handle, change="deactivated")
@@ -202,11 +207,12 @@ class Accounts:
 
     # In the thread that writes accounts
 
-    def _store_activation(self, did: Did) -> Account:
+    def _store_activation(self, did: Did, origin: Origin) -> Account:
         store = self._store
         with store.transaction():
             before = _require(store.accounts.get(did))
             store.accounts.activate(did)
+            self._events.add(did, EventKind.ACTIVATED, origin)
             account = store.accounts.get(did) or before
             add_account(store, did, None if account.is_active else account.status)
             add_identity(store, did, account.handle)
@@ -216,13 +222,15 @@ class Accounts:
                 add_sync(store, did, root.rev, root.commit, root.commit_block)
         return account
 
-    def _store_deactivation(self, did: Did, due: int | None) -> Account:
+    def _store_deactivation(self, did: Did, due: int | None, origin: Origin) -> Account:
         store = self._store
         with store.transaction():
             store.accounts.deactivate(did, self._now(), due)
             account = store.accounts.get(did)
             if account is None:
                 raise AccountNotFound("Account not found")
+            detail = {} if due is None else {"delete_after": to_datetime(due)}
+            self._events.add(did, EventKind.DEACTIVATED, origin, **detail)
             # What hides a deactivation is told instead of it.
             add_account(store, did, account.status)
             if due is not None and account.email is not None:

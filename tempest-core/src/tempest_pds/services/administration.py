@@ -20,9 +20,11 @@ from tempest_pds.services.identities import Identities
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.password_rules import check_new_password
 from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
-from tempest_pds.stores.account.accounts import Account, EmailTaken
+from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
 from tempest_pds.stores.account.invite_codes import InviteCode
 from tempest_pds_plugins.errors import InvalidMail
@@ -69,6 +71,7 @@ class Administration:
         codes: EmailCodes,
         outbox: Outbox,
         texts: MailTexts,
+        events: SecurityEvents,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -78,6 +81,7 @@ class Administration:
         self._codes = codes
         self._outbox = outbox
         self._texts = texts
+        self._events = events
 
     # Looking
 
@@ -127,10 +131,7 @@ class Administration:
         if account is None:
             raise InvalidRequest(f"Account does not exist: {identifier}")
         address = parse_email(email)
-        try:
-            await self._writer.run(self._store_email, account.did, address)
-        except EmailTaken as error:
-            raise InvalidRequest("This email address is already in use, please use a different email.") from error
+        await self._writer.run(self._store_email, account.did, address)
         self._outbox.stir()
         self._tell(account, "email")
         return account.did
@@ -192,6 +193,7 @@ class Administration:
         with self._store.transaction():
             account = self._store.accounts.get(did)
             self._store.accounts.set_email(did, email)
+            self._events.add(did, EventKind.EMAIL_SET)
             # Codes that were sent to the old address are worth nothing now.
             self._store.email_tokens.delete_all(did)
             if account is not None and account.email != email:
@@ -205,6 +207,7 @@ class Administration:
             self._store.accounts.set_password(did, password_hash, now_us())
             self._store.email_tokens.delete(did, EmailTokenPurpose.RESET_PASSWORD)
             self._store.end_sessions(did)
+            self._events.add(did, EventKind.PASSWORD_SET)
             self._add(self._texts.password_set(account))
 
     def _add(self, told: Mail | None) -> None:

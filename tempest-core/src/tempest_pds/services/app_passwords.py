@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import AccountMissing, DuplicateCreate, InvalidRequest
+from tempest_pds.services.origin import NOWHERE, Origin
 from tempest_pds.services.passwords import generate_app_password, hash_app_password
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import now_us, to_datetime
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.app_passwords import AppPassword, AppPasswordExists
@@ -32,12 +35,17 @@ class AppPasswordView:
 class AppPasswords:
     """Make, list and revoke app passwords."""
 
-    def __init__(self, store: AccountStore, writer: AccountWriter, now: Callable[[], int] = now_us) -> None:
+    def __init__(
+        self, store: AccountStore, writer: AccountWriter, events: SecurityEvents, now: Callable[[], int] = now_us
+    ) -> None:
         self._store = store
         self._writer = writer
+        self._events = events
         self._now = now
 
-    async def create(self, did: Did, name: str, *, privileged: bool = False) -> AppPasswordView:
+    async def create(
+        self, did: Did, name: str, *, privileged: bool = False, origin: Origin = NOWHERE
+    ) -> AppPasswordView:
         """Make an app password.
 
         Raises:
@@ -52,7 +60,7 @@ class AppPasswords:
         password = generate_app_password()
         row = AppPassword(did, name, hash_app_password(did, password), privileged, self._now())
         try:
-            await self._writer.run(self._store_password, row)
+            await self._writer.run(self._store_password, row, origin)
         except AppPasswordExists as error:
             raise DuplicateCreate(f"There is an app password of that name already: {name}") from error
         return AppPasswordView(name, to_datetime(row.created_at), privileged, password)
@@ -64,17 +72,23 @@ class AppPasswords:
             for row in reversed(self._store.app_passwords.list(did))
         ]
 
-    async def revoke(self, did: Did, name: str) -> None:
+    async def revoke(self, did: Did, name: str, origin: Origin = NOWHERE) -> None:
         """Revoke an app password, and the sessions made with it; access tokens already given out last two hours.
 
         Revoking one that is not there is no error.
         """
-        await self._writer.run(self._store.app_passwords.revoke, did, name)
+        await self._writer.run(self._store_revocation, did, name, origin)
 
     # In the thread that writes accounts
 
-    def _store_password(self, row: AppPassword) -> None:
+    def _store_password(self, row: AppPassword, origin: Origin) -> None:
         with self._store.transaction():
             if self._store.accounts.get(row.did) is None:
                 raise AccountMissing("Account not found")
             self._store.app_passwords.create(row)
+            self._events.add(row.did, EventKind.APP_PASSWORD_MADE, origin, name=row.name)
+
+    def _store_revocation(self, did: Did, name: str, origin: Origin) -> None:
+        with self._store.transaction():
+            if self._store.app_passwords.revoke(did, name):
+                self._events.add(did, EventKind.APP_PASSWORD_REVOKED, origin, name=name)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from uuid import uuid4
 
@@ -35,9 +35,10 @@ MOST_GUESSES: Final = 10
 _SECOND: Final = 1_000_000
 # For so long after its time a code is told to be expired, and not to be none.
 _REMEMBERED_US: Final = 3600 * _SECOND
-_NOBODY: Final = Account(
+NOBODY: Final = Account(
     did=Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"), handle=None, created_at=0, email="nobody@localhost.invalid"
 )
+"""Stands for an account where there is none, so that the same work is done."""
 
 
 class CodeOutbox(Protocol):
@@ -50,6 +51,15 @@ class CodeOutbox(Protocol):
     def stir(self) -> None:
         """Send what was taken."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A code for an account, and the mail that brings it."""
+
+    account: Account
+    code: str
+    mail: Mail
 
 
 class EmailCodes:
@@ -83,11 +93,8 @@ class EmailCodes:
         if not self._mail_goes_out:
             raise MethodNotImplemented("This server sends no email. Ask its operator for help.")
 
-    async def send(self, account: Account, purpose: EmailTokenPurpose, *, again_after_seconds: int = 0) -> None:
+    async def send(self, account: Account, purpose: EmailTokenPurpose) -> None:
         """Make a code for an account, and have it mailed to its address; the mail is on the disk when this returns.
-
-        Args:
-            again_after_seconds: for so long after one code there is no other; the first stays good.
 
         Raises:
             InvalidRequest: the account has no e-mail address, or is gone.
@@ -99,15 +106,26 @@ class EmailCodes:
             raise InvalidRequest("account does not have an email address")
         code, now = new_code(), self._now()
         mail = self._texts.code(account, purpose, code, now + LIFETIME_US)
-        not_since = now - again_after_seconds * _SECOND
-        await self._writer.run(self._store_code, account, purpose, code, mail, now, not_since)
+        await self._writer.run(self._store_code, _Draft(account, code, mail), purpose, now)
         self._outbox.stir()
 
-    async def send_to_nobody(self, purpose: EmailTokenPurpose) -> None:
-        """Do to no effect what `send` does, so that nobody can tell the two by what they cost the server."""
+    async def send_to_some(
+        self, accounts: Sequence[Account], purpose: EmailTokenPurpose, *, count: int, again_after_seconds: int
+    ) -> None:
+        """Do what `send` does for each of up to `count` accounts, all that have an address, and at the cost of `count`.
+
+        What there are too few for is done to no effect, so that nobody can tell how many there are by what it costs.
+        An account that is gone, or whose mail goes elsewhere, since the request began counts as none.
+
+        Raises NotEnoughResources when thousands of mails wait already; nobody is sent a code then.
+        """
         now = self._now()
-        mail = self._texts.code(_NOBODY, purpose, new_code(), now + LIFETIME_US)
-        await self._writer.run(self._write_nothing, mail, now)
+        drafts = []
+        for account in [*accounts, *[NOBODY] * count][:count]:
+            code = new_code()
+            drafts.append(_Draft(account, code, self._texts.code(account, purpose, code, now + LIFETIME_US)))
+        await self._writer.run(self._store_drafts, drafts, purpose, now, now - again_after_seconds * _SECOND)
+        self._outbox.stir()
 
     def check(self, did: Did, purpose: EmailTokenPurpose, code: str) -> None:
         """Pass if this is the code that the account was sent for this purpose.
@@ -148,28 +166,43 @@ class EmailCodes:
 
     # In the thread that writes accounts
 
-    def _store_code(
-        self, account: Account, purpose: EmailTokenPurpose, code: str, mail: Mail, now: int, not_since: int
-    ) -> None:
-        did, tokens = account.did, self._store.email_tokens
+    def write_nothing(self, mail: Mail) -> None:
+        """Do to no effect what adding a mail to the outbox does, in the transaction that this is called in."""
+        waiting, mail_id, now = self._store.waiting_mails, uuid4().hex, self._now()
         with self._store.transaction():
-            current = self._store.accounts.get(did)
-            if current is None or current.email != account.email:
-                # It was deleted, or its mail goes elsewhere, since the request began.
-                raise InvalidRequest("account not found")
-            sent_at = tokens.sent_at(did, purpose)
-            if sent_at is not None and not_since < sent_at <= now:
-                self._write_nothing(mail, now)
-                return
-            tokens.put(did, purpose, code, now)
-            self._outbox.add(mail, LIFETIME_US / _SECOND)
-        self._wrong.pop((did, purpose), None)
-
-    def _write_nothing(self, mail: Mail, now: int) -> None:
-        waiting, mail_id = self._store.waiting_mails, uuid4().hex
-        with self._store.transaction():
+            waiting.standing()
             waiting.add(replace(mail, id=mail_id), now, now)
             waiting.delete(mail_id)
+
+    def _store_code(self, draft: _Draft, purpose: EmailTokenPurpose, now: int) -> None:
+        with self._store.transaction():
+            if not self._is_current(draft.account):
+                raise InvalidRequest("account not found")
+            self._put(draft, purpose, now)
+        self._wrong.pop((draft.account.did, purpose), None)
+
+    def _store_drafts(self, drafts: Sequence[_Draft], purpose: EmailTokenPurpose, now: int, not_since: int) -> None:
+        stored = []
+        with self._store.transaction():
+            for draft in drafts:
+                is_current = self._is_current(draft.account)
+                sent_at = self._store.email_tokens.sent_at(draft.account.did, purpose)
+                if not is_current or (sent_at is not None and not_since < sent_at <= now):
+                    self.write_nothing(draft.mail)
+                else:
+                    self._put(draft, purpose, now)
+                    stored.append(draft.account.did)
+        for did in stored:
+            self._wrong.pop((did, purpose), None)
+
+    def _is_current(self, account: Account) -> bool:
+        """Tell whether an account is still here, and its mail goes to the same address."""
+        current = self._store.accounts.get(account.did)
+        return current is not None and current.email == account.email
+
+    def _put(self, draft: _Draft, purpose: EmailTokenPurpose, now: int) -> None:
+        self._store.email_tokens.put(draft.account.did, purpose, draft.code, now)
+        self._outbox.add(draft.mail, LIFETIME_US / _SECOND)
 
     def _sweep(self) -> None:
         tokens = self._store.email_tokens

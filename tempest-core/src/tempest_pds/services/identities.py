@@ -27,7 +27,10 @@ from tempest_pds.services.errors import (
 from tempest_pds.services.finishing import finish
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
+from tempest_pds.services.origin import NOWHERE, Origin
 from tempest_pds.services.plc_rules import check_may_change
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.key_files import KeyFiles
 
@@ -60,6 +63,7 @@ class Identities:
         documents: HostedDocuments,
         announcer: Announcer,
         hooks: AccountHooks,
+        events: SecurityEvents,
         public_url: str,
     ) -> None:
         self._store = store
@@ -72,6 +76,7 @@ class Identities:
         self._documents = documents
         self._announcer = announcer
         self._hooks = hooks
+        self._events = events
         self._public_url = public_url
         self._claimed: set[Handle] = set()
 
@@ -121,7 +126,9 @@ class Identities:
         finally:
             self._claimed.discard(handle)
 
-    async def update_handle(self, did: Did, text: str, *, allow_reserved: bool = False) -> None:
+    async def update_handle(
+        self, did: Did, text: str, *, allow_reserved: bool = False, origin: Origin = NOWHERE
+    ) -> None:
         """Give an account another handle; the same one again makes the network look anew.
 
         A hosted handle belongs to the account that has it, and is free as soon as that has another. A handle of a
@@ -141,9 +148,9 @@ class Identities:
         is_same = account.handle == text.lower()
         handle = await self.check_handle(text, did, allow_reserved=allow_reserved or is_same)
         # The client may go away meanwhile, but what the directory took has to be noted and told.
-        await finish(self._change_handle(did, handle))
+        await finish(self._change_handle(did, handle, origin))
 
-    async def _change_handle(self, did: Did, handle: Handle) -> None:
+    async def _change_handle(self, did: Did, handle: Handle, origin: Origin) -> None:
         with self.claim_handle(handle):
             self._find_loser(did, handle)
             if did.method == "plc":
@@ -151,7 +158,7 @@ class Identities:
             elif self._documents.document(did) is None:
                 await self._require_handle(did, handle)
             # Should this fail, the DID's document is ahead of us, and calling again mends it.
-            loser = await self._writer.run(self._store_handle, did, handle)
+            loser = await self._writer.run(self._store_handle, did, handle, origin)
         await self._announcer.announce_pending()
         if loser is not None:
             self._hooks.notify("account_changed", did=str(loser), handle=None, change="handle")
@@ -190,16 +197,18 @@ class Identities:
         if document.handle != handle:
             raise InvalidRequest("DID is not properly configured for handle")
 
-    def _store_handle(self, did: Did, handle: Handle) -> Did | None:
-        """Note the handle and its event, and give the account that it was taken from."""
+    def _store_handle(self, did: Did, handle: Handle, origin: Origin) -> Did | None:
+        """Note the handle and its events, and give the account that it was taken from."""
         with self._store.transaction():
             loser = self._find_loser(did, handle)
             if loser is not None:
                 self._store.accounts.set_handle(loser, None)
+                self._events.add(loser, EventKind.HANDLE_LOST, handle=handle)
                 add_identity(self._store, loser, None)
             if not self._store.accounts.set_handle(did, handle):
                 # Deleted meanwhile: nothing may be told behind that.
                 raise InvalidRequest("Account not found")
+            self._events.add(did, EventKind.HANDLE_CHANGED, origin, handle=handle)
             add_identity(self._store, did, handle)
         return loser
 

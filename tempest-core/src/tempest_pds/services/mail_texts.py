@@ -1,7 +1,8 @@
 """What the mails say that this server writes to its users: all of it in one place, for whoever translates it.
 
 `mail_layout` makes a text and an HTML part of what is written here. In braces may stand `account`, the handle with an
-`@` in front, or the DID of an account that has none; `host`; `until` and `minutes`, of a code;
+`@` in front, or the DID of an account that has none; `other`, the same of another; `host`; `until` and
+`minutes`, of a code;
 `when`, of what is to come; `ask`, in the middle of a sentence, where help is.
 """
 
@@ -120,6 +121,16 @@ EMAIL_SET: Final = NoticeText(
     was_you="If you asked for that, there is nothing to do.",
     not_you="If you did not, {ask}.",
 )
+EMAIL_GIVEN_AGAIN: Final = NoticeText(
+    subject="The email address of {account} was given for another account",
+    heading="Your email address was given again",
+    happened="Somebody gave this address for the account {other} on {host}. It is the confirmed address of {account}, "
+    "and stays that: nobody gets into {account} by giving its address.",
+    was_you="If it was you, sign in to the other account with its handle. As an address can be confirmed for one "
+    "account only, give it an address of its own: without one, a forgotten password cannot be reset.",
+    not_you="If it was not you, there is nothing to do. You are told of it once a day at most; should it not "
+    "end, {ask}.",
+)
 PASSWORD_RESET: Final = NoticeText(
     subject="The password of {account} was changed",
     heading="Your password was changed",
@@ -199,6 +210,11 @@ class MailTexts:
         """Write to the address that an account had until now; None when it had none."""
         return None if account.email is None else self._notice(account, account.email, EMAIL_CHANGED)
 
+    def address_given(self, account: Account, other: Account) -> Mail:
+        """Tell the owner of an account's address, which must be there, that it was given for another account too."""
+        assert account.email is not None, "one that is confirmed"
+        return self._notice(account, account.email, EMAIL_GIVEN_AGAIN, other=_name(other))
+
     def password_reset(self, account: Account) -> Mail | None:
         """Tell an account's owner that somebody has reset the password; None when there is no address."""
         return None if account.email is None else self._notice(account, account.email, PASSWORD_RESET)
@@ -239,8 +255,11 @@ class MailTexts:
         )
 
     def _words(self, account: Account) -> dict[str, str]:
-        name = account.did if account.handle is None else f"@{account.handle}"
-        return {"account": name, "host": self._hostname}
+        return {"account": _name(account), "host": self._hostname}
+
+
+def _name(account: Account) -> str:
+    return account.did if account.handle is None else f"@{account.handle}"
 
 
 def _moment(micros: int) -> datetime:

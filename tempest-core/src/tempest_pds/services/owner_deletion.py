@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_deletion import AccountDeletion
+from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.email_codes import CodeOutbox, EmailCodes
 from tempest_pds.services.errors import AuthenticationRequired, InvalidRequest
 from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.origin import NOWHERE, Origin
 from tempest_pds.services.second_factor.visitor import Visitor
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sign_in import SignIn
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
@@ -26,20 +30,24 @@ class OwnerDeletion:
         self,
         *,
         store: AccountStore,
+        writer: AccountWriter,
         sign_in: SignIn,
         codes: EmailCodes,
         deletion: AccountDeletion,
         outbox: CodeOutbox,
         texts: MailTexts,
+        events: SecurityEvents,
     ) -> None:
         self._store = store
+        self._writer = writer
         self._sign_in = sign_in
         self._codes = codes
         self._deletion = deletion
         self._outbox = outbox
         self._texts = texts
+        self._events = events
 
-    async def request(self, did: Did) -> None:
+    async def request(self, did: Did, origin: Origin = NOWHERE) -> None:
         """Mail the code that a deletion takes.
 
         Raises:
@@ -50,6 +58,7 @@ class OwnerDeletion:
         if account is None:
             raise InvalidRequest("account not found")
         await self._codes.send(account, EmailTokenPurpose.DELETE_ACCOUNT)
+        await self._writer.run(self._events.add, did, EventKind.DELETION_ASKED, origin)
 
     async def delete(
         self,

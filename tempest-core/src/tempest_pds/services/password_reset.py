@@ -2,8 +2,8 @@
 
 Whoever asks for a reset must not learn whether an address has an account here. So the request is answered before the
 address is looked up, which happens a moment later: neither what is answered nor when depends on it. And what happens
-then costs the server about the same either way, at a moment that nobody can foresee, so that no request of another kind
-tells it by its own time. Only the mail itself goes out, or does not.
+then costs the server about the same whether no account has the address or several, at a moment that nobody can foresee,
+so that no request of another kind tells it by its own time. Only the mails themselves go out, or do not.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.email_codes import CodeOutbox, EmailCodes
 from tempest_pds.services.errors import InvalidToken, NotEnoughResources
 from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.origin import NOWHERE, Origin
 from tempest_pds.services.password_rules import check_new_password
 from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
@@ -33,6 +36,8 @@ _MOST_PENDING: Final = 100
 _LONGEST: Final = 320
 # Whoever asks again and again fills nobody's mailbox, and does not end the code that is on its way.
 _AGAIN_AFTER_SECONDS: Final = 60
+# Whoever signs up again and again with somebody's address must not have one request fill a mailbox.
+MOST_ACCOUNTS: Final = 5
 _RESET: Final = EmailTokenPurpose.RESET_PASSWORD
 
 _log = structlog.get_logger("tempest_pds.password_reset")
@@ -55,6 +60,7 @@ class PasswordReset:
         outbox: CodeOutbox,
         texts: MailTexts,
         hooks: AccountHooks,
+        events: SecurityEvents,
         pause: Callable[[], float] = lambda: random.uniform(0.05, 0.5),  # noqa: S311 - it hides, and opens nothing
     ) -> None:
         self._store = store
@@ -64,11 +70,15 @@ class PasswordReset:
         self._outbox = outbox
         self._texts = texts
         self._hooks = hooks
+        self._events = events
         self._pause = pause
         self._pending: set[asyncio.Task[None]] = set()
 
     def request(self, email: str) -> None:
         """Have a code mailed to an address, soon, if it is that of an account; nobody is told whether it is.
+
+        That is the account that has confirmed it, or else each of the five oldest that were given it: each has a mail
+        and a code of its own.
 
         Raises:
             MethodNotImplemented: this server sends no mail.
@@ -86,7 +96,7 @@ class PasswordReset:
         if self._pending:
             await asyncio.wait(self._pending)
 
-    async def reset(self, code: str, password: str) -> None:
+    async def reset(self, code: str, password: str, origin: Origin = NOWHERE) -> None:
         """Set another password for the account that was sent a code, end its sessions, and tell its owner.
 
         App passwords stay, as they do when the administrator sets a password.
@@ -99,18 +109,17 @@ class PasswordReset:
         check_new_password(password)
         did = self._codes.owner(_RESET, code)
         password_hash = await self._passwords.hash(password)
-        handle = await self._writer.run(self._store_password, did, code, password_hash)
+        handle = await self._writer.run(self._store_password, did, code, password_hash, origin)
         self._outbox.stir()
         self._hooks.notify("account_changed", did=str(did), handle=handle, change="password")
 
     async def _send(self, email: str) -> None:
         try:
             await asyncio.sleep(self._pause())
-            account = self._store.accounts.by_email(email)
-            if account is None:
-                await self._codes.send_to_nobody(_RESET)
-            else:
-                await self._codes.send(account, _RESET, again_after_seconds=_AGAIN_AFTER_SECONDS)
+            accounts = self._store.accounts.with_email(email, MOST_ACCOUNTS)
+            await self._codes.send_to_some(
+                accounts, _RESET, count=MOST_ACCOUNTS, again_after_seconds=_AGAIN_AFTER_SECONDS
+            )
         except TempestError as error:
             _log.warning("password_reset.not_sent", error=str(error))
         except Exception as error:  # noqa: BLE001 - nobody waits for this task, so nobody else would tell
@@ -118,7 +127,7 @@ class PasswordReset:
 
     # In the thread that writes accounts
 
-    def _store_password(self, did: Did, code: str, password_hash: str) -> str | None:
+    def _store_password(self, did: Did, code: str, password_hash: str, origin: Origin) -> str | None:
         with self._store.transaction():
             account = self._store.accounts.get(did)
             if account is None or self._codes.owner(_RESET, code) != did:
@@ -126,6 +135,7 @@ class PasswordReset:
             self._codes.use(did, _RESET, code)
             self._store.accounts.set_password(did, password_hash, now_us())
             self._store.end_sessions(did)
+            self._events.add(did, EventKind.PASSWORD_RESET, origin)
             told = self._texts.password_reset(account)
             if told is not None:
                 self._outbox.add(told)

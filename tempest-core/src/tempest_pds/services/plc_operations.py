@@ -23,7 +23,10 @@ from tempest_pds.services.announcer import Announcer, add_identity
 from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.errors import InvalidRequest
 from tempest_pds.services.finishing import finish
+from tempest_pds.services.origin import NOWHERE, Origin
 from tempest_pds.services.plc_rules import DidCredentials, check_keeps_account, check_may_change
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
@@ -69,6 +72,7 @@ class PlcOperations:
         email_codes: EmailCodes,
         announcer: Announcer,
         hooks: AccountHooks,
+        events: SecurityEvents,
         public_url: str,
         operator_key: str | None = None,
     ) -> None:
@@ -80,6 +84,7 @@ class PlcOperations:
         self._email_codes = email_codes
         self._announcer = announcer
         self._hooks = hooks
+        self._events = events
         self._public_url = public_url
         self._operator_key = operator_key
 
@@ -97,7 +102,7 @@ class PlcOperations:
         _check_is_plc(did)
         await self._email_codes.send(account, EmailTokenPurpose.PLC_OPERATION)
 
-    async def sign(self, did: Did, code: str | None, changes: PlcChanges) -> Operation:
+    async def sign(self, did: Did, code: str | None, changes: PlcChanges, origin: Origin = NOWHERE) -> Operation:
         """Sign the operation that follows the one in force; nothing is published.
 
         The code is used up only when this succeeds: who mistook himself in a field needs no other.
@@ -125,10 +130,10 @@ class PlcOperations:
             verification_methods=changes.verification_methods,
             services=changes.services,
         )
-        await self._writer.run(self._use_code, did, code)
+        await self._writer.run(self._use_code, did, code, origin)
         return operation
 
-    async def submit(self, did: Did, operation: Mapping[str, Any]) -> None:
+    async def submit(self, did: Did, operation: Mapping[str, Any], origin: Origin = NOWHERE) -> None:
         """Publish a signed operation, and tell the network to look anew. May be repeated: what is in force is no error.
 
         Raises:
@@ -146,15 +151,15 @@ class PlcOperations:
             raise InvalidRequest(f"Invalid operation: {error}") from error
         check_keeps_account(checked, self._credentials(account))
         # Its owner may go away meanwhile, but what the directory took has to be told.
-        await finish(self._publish(did, checked))
+        await finish(self._publish(did, checked, origin))
 
-    async def _publish(self, did: Did, operation: Operation) -> None:
+    async def _publish(self, did: Did, operation: Operation, origin: Origin) -> None:
         try:
             await self._plc.submit(did, operation)
         except OperationRefused as error:
             raise InvalidRequest(str(error)) from error
         self._dids.forget(did)
-        account = await self._writer.run(self._store_event, did)
+        account = await self._writer.run(self._store_event, did, origin)
         await self._announcer.announce_pending()
         self._hooks.notify("account_changed", did=str(did), handle=account.handle, change="identity")
 
@@ -175,14 +180,16 @@ class PlcOperations:
 
     # In the thread that writes accounts
 
-    def _use_code(self, did: Did, code: str) -> None:
+    def _use_code(self, did: Did, code: str, origin: Origin) -> None:
         with self._store.transaction():
             self._email_codes.use(did, EmailTokenPurpose.PLC_OPERATION, code)
+            self._events.add(did, EventKind.PLC_OPERATION_SIGNED, origin)
 
-    def _store_event(self, did: Did) -> Account:
+    def _store_event(self, did: Did, origin: Origin) -> Account:
         with self._store.transaction():
             # While the directory was asked it may have been deleted, behind which nothing is told, or renamed.
             account = self._account(did)
+            self._events.add(did, EventKind.PLC_OPERATION, origin)
             add_identity(self._store, did, account.handle)
         return account
 

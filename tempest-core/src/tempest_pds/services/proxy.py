@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from tempest_pds.protocol.errors import InvalidSyntax
+from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.at_uri import AtUri
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.cache import Cache
@@ -44,6 +45,7 @@ from tempest_pds.services.service_auth import ServiceAuth
 
 MAX_ANSWER_BYTES: Final = 10 * 1024 * 1024
 SECONDS: Final = 30.0
+_NOTIFICATIONS: Final = "bsky_notif"
 # Those without an account have one share together.
 _NOBODY: Final = "nobody"
 _MAX_PUSH_BYTES: Final = 64 * 1024
@@ -157,6 +159,7 @@ class Proxy:
             MethodNotImplemented: the method is a PDS's own, and no service was named.
             InvalidRequest: the named service cannot be resolved, or none is configured.
             InvalidToken: this session may not have this method passed on.
+            ScopeMissing: this app was not granted this method of that service.
             UpstreamError: the service refused; the client gets its answer.
             UpstreamFailure: the service was not reached, or failed.
         """
@@ -165,16 +168,16 @@ class Proxy:
             raise MethodNotImplemented("Method Not Implemented")
         if is_protected(method):
             raise InvalidToken("Bad token method")
-        if caller.is_takendown and not is_open_to_takendown(method):
-            raise InvalidToken("Bad token scope")
-        if is_privileged(method) and not caller.is_privileged:
-            raise InvalidToken("Bad token method")
+        if caller.permissions is None:
+            _check_session(caller, method)
         body: bytes | AsyncIterator[bytes] | None = request.body if request.http_method == "POST" else None
         if is_push(method) and body is not None:
             body = await _read_small(body)
-            target = await self._push_target(body)
+            target = await self._push_target(method, body, caller)
         else:
             target = await self.resolve_target(method, request.headers)
+            if caller.permissions is not None:
+                _check_app(caller.permissions, method, target.name)
         audience: str = target.did
         token_method = method
         if method == GET_FEED:
@@ -212,6 +215,10 @@ class Proxy:
         if answer.status != 200:
             raise UpstreamError(answer.status, *_named(parsed), {})
         return parsed
+
+    def audience(self, method: str, headers: Mapping[str, str]) -> str:
+        """Tell which service a request is for, `did#service`, as it is named; raise InvalidRequest when none is."""
+        return headers.get("atproto-proxy") or self._default(method).name
 
     async def resolve_target(self, method: str, headers: Mapping[str, str]) -> Target:
         """Find the service that a request goes to; raise InvalidRequest when there is none."""
@@ -277,21 +284,24 @@ class Proxy:
             raise UpstreamFailure("Upstream answer is too large")
         return ProxyAnswer(answer.status, content | _answer_headers(answer), answer.chunks(self._max_answer_bytes))
 
-    async def _push_target(self, body: bytes) -> Target:
+    async def _push_target(self, method: str, body: bytes, caller: Credentials) -> Target:
         try:
             did = Did.parse(json.loads(body)["serviceDid"])
         except (ValueError, KeyError, TypeError, RecursionError, InvalidSyntax) as error:
             raise InvalidRequest("Input must have a valid serviceDid") from error
+        if caller.permissions is not None:
+            # Whoever the service is, apps ask for it by the name of the service for notifications.
+            caller.permissions.require_rpc(method, f"{did}#{_NOTIFICATIONS}")
         if self._app_view is not None and did == self._app_view.did:
             return Target(did, "bsky_appview", self._app_view.url, configured=True)
         try:
             document = await self._dids.resolve(did)
         except RemoteError as error:
             raise InvalidRequest(f"could not resolve notification service did: {did}") from error
-        url = document.service("bsky_notif")
+        url = document.service(_NOTIFICATIONS)
         if url is None:
             raise InvalidRequest(f"invalid notification service details in did document: {did}")
-        return Target(did, "bsky_notif", url)
+        return Target(did, _NOTIFICATIONS, url)
 
     async def _feed_generator(self, path: str) -> str:
         feeds = parse_qs(urlsplit(path).query).get("feed", [""])
@@ -319,6 +329,19 @@ class Proxy:
         except (KeyError, TypeError, AttributeError, InvalidSyntax, RemoteError) as error:
             raise UnknownFeed("could not resolve feed did") from error
         return named
+
+
+def _check_session(caller: Credentials, method: str) -> None:
+    if caller.is_takendown and not is_open_to_takendown(method):
+        raise InvalidToken("Bad token scope")
+    if is_privileged(method) and not caller.is_privileged:
+        raise InvalidToken("Bad token method")
+
+
+def _check_app(permissions: ScopeSet, method: str, audience: str) -> None:
+    permissions.require_rpc(method, audience)
+    if method == GET_FEED:
+        permissions.require_rpc(GET_FEED_SKELETON, audience)
 
 
 def _parse_proxy_header(value: str) -> tuple[Did, str]:

@@ -25,7 +25,7 @@ class EventKind(StrEnum):
     PASSWORD_SET = "password_set"  # noqa: S105 - the name of a kind
     EMAIL_CHANGED = "email_changed"
     EMAIL_CONFIRMED = "email_confirmed"
-    EMAIL_UNCONFIRMED = "email_unconfirmed"
+    EMAIL_GIVEN_AGAIN = "email_given_again"
     EMAIL_SET = "email_set"
     HANDLE_CHANGED = "handle_changed"
     HANDLE_LOST = "handle_lost"
@@ -56,7 +56,7 @@ TEXTS: Final[Mapping[EventKind, str]] = {
     EventKind.PASSWORD_SET: "Whoever runs this server set a new password",
     EventKind.EMAIL_CHANGED: "The email address was changed",
     EventKind.EMAIL_CONFIRMED: "The email address was confirmed",
-    EventKind.EMAIL_UNCONFIRMED: "The email address is not confirmed any more: another account here confirmed it",
+    EventKind.EMAIL_GIVEN_AGAIN: "Somebody gave the email address of this account for another one here",
     EventKind.EMAIL_SET: "Whoever runs this server set another email address",
     EventKind.HANDLE_CHANGED: "The handle was changed",
     EventKind.HANDLE_LOST: "The handle went to another account, which its domain names now",

@@ -114,11 +114,12 @@ class SecurityEvents:
         """Note an event in the transaction of what it tells, or in one of its own."""
         self._add(did, self._row(kind, origin, detail))
 
-    def add_once_a_day(self, did: Did, kind: EventKind, origin: Origin = NOWHERE, **detail: str) -> None:
-        """Note an event as `add` does, unless one of the same detail from the same address was noted within a day."""
+    def add_once_a_day(self, did: Did, kind: EventKind, origin: Origin = NOWHERE, **detail: str) -> bool:
+        """Note an event, unless one of the same detail from the same address was noted within a day; tell whether."""
         row = self._row(kind, origin, detail)
-        if not self._store.security_events.has_alike(did, row, row.happened_at - _DAY_US):
-            self._add(did, row)
+        if self._store.security_events.has_alike(did, row, row.happened_at - _DAY_US):
+            return False
+        return self._add(did, row)
 
     def _row(self, kind: EventKind, origin: Origin, detail: Mapping[str, str]) -> EventRow:
         agent = origin.user_agent
@@ -130,7 +131,9 @@ class SecurityEvents:
             happened_at=self._now(),
         )
 
-    def _add(self, did: Did, row: EventRow) -> None:
+    def _add(self, did: Did, row: EventRow) -> bool:
         with self._store.transaction():
-            if self._store.accounts.get(did) is not None:
-                self._store.security_events.add(did, row)
+            if self._store.accounts.get(did) is None:
+                return False
+            self._store.security_events.add(did, row)
+        return True

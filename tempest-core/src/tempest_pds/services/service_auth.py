@@ -84,18 +84,16 @@ class ServiceAuth:
     def mint_for(self, caller: Credentials, audience: str, method: str | None, expires_at: int | None) -> str:
         """Answer com.atproto.server.getServiceAuth: sign a token that the account itself asks for.
 
+        An app must have been granted `rpc:` of the method and the audience; who calls looks at that.
+
         Raises:
             BadExpiration: the end is past, more than an hour away, or more than a minute away without a method.
             InvalidToken: an account that was taken down asks for anything but moving out.
             InvalidRequest: the audience is malformed, or the method is never given out, or not to this session.
         """
         _check_audience(audience)
-        if caller.is_takendown and method != CREATE_ACCOUNT:
-            raise InvalidToken("Bad token scope")
-        if method is not None and is_privileged(method) and not (caller.is_privileged or caller.is_takendown):
-            raise InvalidRequest(
-                f"insufficient access to request a service auth token for the following method: {method}"
-            )
+        if caller.permissions is None:
+            _check_session(caller, method)
         if expires_at is not None:
             self._check_expiration(expires_at, method)
         if method is not None and is_protected(method):
@@ -179,6 +177,13 @@ class ServiceAuth:
             raise BadExpiration(
                 "cannot request a method-less token with an expiration more than a minute in the future"
             )
+
+
+def _check_session(caller: Credentials, method: str | None) -> None:
+    if caller.is_takendown and method != CREATE_ACCOUNT:
+        raise InvalidToken("Bad token scope")
+    if method is not None and is_privileged(method) and not (caller.is_privileged or caller.is_takendown):
+        raise InvalidRequest(f"insufficient access to request a service auth token for the following method: {method}")
 
 
 def _check_audience(audience: str) -> None:

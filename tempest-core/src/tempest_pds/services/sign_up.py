@@ -6,6 +6,9 @@ rest, and a second attempt starts afresh. A DID that was made for an attempt tha
 
 An account that brings its DID along proves that with a service token of that DID, signed by its present server, and is
 born deactivated: what it was is still there, and here nobody is told of it before it is activated.
+
+An e-mail address is nothing that a new account could be refused for: several may have one until somebody confirms it,
+and whether somebody has is not for strangers to know.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +31,7 @@ from tempest_pds.remote.errors import OperationRefused, RemoteError
 from tempest_pds.remote.plc_directory import Plc
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.address_notices import AddressNotices
 from tempest_pds.services.announcer import Announcer, add_account, add_first_commit, add_identity, add_sync
 from tempest_pds.services.email_rules import EmailRules
 from tempest_pds.services.errors import (
@@ -41,13 +45,16 @@ from tempest_pds.services.errors import (
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.new_repositories import FirstCommit, create_repository
+from tempest_pds.services.origin import Origin
 from tempest_pds.services.password_rules import MIN_PASSWORD_LENGTH, check_new_password
 from tempest_pds.services.passwords import Passwords
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Session, Sessions
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.services.tokens import TokenPair
 from tempest_pds.stores.account.account_store import AccountStore
-from tempest_pds.stores.account.accounts import Account, AccountExists, EmailTaken, HandleTaken
+from tempest_pds.stores.account.accounts import Account, AccountExists, HandleTaken
 from tempest_pds.stores.account.invite_codes import InviteCodeUnavailable
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.key_files import KeyFiles
@@ -139,6 +146,8 @@ class SignUp:
         passwords: Passwords,
         invites: Invites,
         announcer: Announcer,
+        notices: AddressNotices,
+        events: SecurityEvents,
         hooks: AccountHooks,
         revs: TidClock,
         rules: SignUpRules,
@@ -155,12 +164,13 @@ class SignUp:
         self._passwords = passwords
         self._invites = invites
         self._announcer = announcer
+        self._notices = notices
+        self._events = events
         self._hooks = hooks
         self._revs = revs
         self._rules = rules
         self._now = now
-        # E-mail addresses and DIDs.
-        self._claimed: set[str] = set()
+        self._claimed: set[Did] = set()
 
     async def create(self, new: NewAccount, requester: Did | None, client_ip: str | None = None) -> Session:
         """Make an account and log it in.
@@ -176,7 +186,7 @@ class SignUp:
         """
         applicant = await self._check(new, requester, client_ip)
         with self._identities.claim_handle(applicant.handle), self._claim(applicant):
-            return await self._create(applicant)
+            return await self._create(applicant, Origin(client_ip=client_ip))
 
     def is_taken(self, handle: Handle) -> bool:
         """Tell whether an account keeps a new one from having this handle."""
@@ -201,8 +211,6 @@ class SignUp:
         named_by = self._named_by(handle) if did is None else None
         if self._store.accounts.by_handle(handle) or (named_by and self._store.accounts.get(named_by)):
             raise HandleNotAvailable(f"Handle already taken: {handle}")
-        if self._store.accounts.by_email(email) is not None:
-            raise InvalidRequest(f"Email already taken: {email}")
         if did is not None and self._store.accounts.get(did) is not None:
             raise AlreadyExists("Repo already exists")
         coming = did or named_by
@@ -228,20 +236,18 @@ class SignUp:
 
     @contextmanager
     def _claim(self, applicant: _Applicant) -> Iterator[None]:
-        """Keep two requests for one address or DID from both making a DID or repository before one of them fails."""
-        email, did = applicant.email, applicant.did
-        if email in self._claimed:
-            raise InvalidRequest(f"Email already taken: {email}")
+        """Keep two requests for one DID from both making a repository before one of them fails."""
+        did = applicant.did
         if did in self._claimed:
             raise AlreadyExists("Repo already exists")
-        claimed = {email} if did is None else {email, did}
+        claimed = set() if did is None else {did}
         self._claimed |= claimed
         try:
             yield
         finally:
             self._claimed -= claimed
 
-    async def _create(self, applicant: _Applicant) -> Session:
+    async def _create(self, applicant: _Applicant, origin: Origin) -> Session:
         password_hash = await self._passwords.hash(applicant.password)
         key, did, operation = self._make_did(applicant)
         first = await self._writer.run(self._store_repository, did, key, self._revs.next())
@@ -258,7 +264,7 @@ class SignUp:
                 password_hash=password_hash,
                 deactivated_at=None if applicant.did is None else now,
             )
-            tokens = await self._writer.run(self._store_account, account, first, applicant.invite_code)
+            tokens = await self._writer.run(self._store_account, account, first, applicant.invite_code, origin)
         except BaseException:
             await self._undo(did, operation if published else None)
             raise
@@ -266,6 +272,7 @@ class SignUp:
         self._dids.forget(did)
         if applicant.did is not None:
             await self._writer.run(self._keys.release_reserved_key, key.public.did_key, did)
+        self._notices.consider(account)
         self._hooks.notify("account_changed", did=str(did), handle=str(account.handle), change="created")
         return Session(account, await self._sessions.document(did), tokens)
 
@@ -306,11 +313,14 @@ class SignUp:
         self._keys.put_signing_key(did, key, replace=True)
         return create_repository(self._repositories, did, key, rev)
 
-    def _store_account(self, account: Account, first: FirstCommit, invite_code: str | None) -> TokenPair:
+    def _store_account(
+        self, account: Account, first: FirstCommit, invite_code: str | None, origin: Origin
+    ) -> TokenPair:
         store, did = self._store, account.did
         try:
             with store.transaction():
                 store.accounts.create(account)
+                self._events.add(did, EventKind.ACCOUNT_CREATED, origin)
                 if invite_code is not None:
                     store.invite_codes.use(invite_code, did, account.created_at)
                 store.repo_heads.put_many([(did, first.commit, first.rev)])
@@ -322,8 +332,6 @@ class SignUp:
                 return self._sessions.open_first(did)
         except HandleTaken as error:
             raise HandleNotAvailable(f"Handle already taken: {account.handle}") from error
-        except EmailTaken as error:
-            raise InvalidRequest(f"Email already taken: {account.email}") from error
         except AccountExists as error:
             raise AlreadyExists("Repo already exists") from error
         except InviteCodeUnavailable as error:

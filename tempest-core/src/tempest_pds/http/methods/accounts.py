@@ -6,12 +6,10 @@ from typing import Final
 
 from tempest_pds.http.account_views import session_view
 from tempest_pds.http.answers import Answer
-from tempest_pds.http.auth import ACCESS, FULL, NONE, OPTIONAL_SERVICE
 from tempest_pds.http.context import Call
 from tempest_pds.http.rate_limits import DAY, HOUR, MINUTE, Limit, by_account
 from tempest_pds.http.xrpc import procedure, query
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.services.credentials import Scope
 from tempest_pds.services.errors import InvalidRequest
 from tempest_pds.services.sign_up import NewAccount
 
@@ -27,7 +25,7 @@ DELETION_CODES_PER_DAY: Final = Limit("deletion-code-day", 15, DAY, by_account)
 DELETIONS: Final = Limit("deletion", 50, 5 * MINUTE)
 
 
-@procedure("com.atproto.server.createAccount", auth=OPTIONAL_SERVICE, limits=(SIGN_UPS,))
+@procedure("com.atproto.server.createAccount", limits=(SIGN_UPS,))
 async def create_account(call: Call) -> Answer:
     """Make an account, with a new DID or with one that its owner brings along."""
     requester = None if call.credentials is None else call.credentials.did
@@ -36,7 +34,7 @@ async def create_account(call: Call) -> Answer:
     return {name: answer[name] for name in ("handle", "did", "didDoc", "accessJwt", "refreshJwt") if name in answer}
 
 
-@query("com.atproto.server.checkAccountStatus", auth=ACCESS)
+@query("com.atproto.server.checkAccountStatus")
 async def check_account_status(call: Call) -> Answer:
     """Tell how far a migration has come."""
     report = await call.services.accounts.check_status(call.caller.account)
@@ -53,35 +51,34 @@ async def check_account_status(call: Call) -> Answer:
     }
 
 
-@procedure("com.atproto.server.activateAccount", auth=FULL, limits=(ACTIVATIONS,))
+@procedure("com.atproto.server.activateAccount", limits=(ACTIVATIONS,))
 async def activate_account(call: Call) -> Answer:
     """Activate an account whose DID points here."""
-    await call.services.accounts.activate(call.caller.account)
+    await call.services.accounts.activate(call.caller.account, call.origin)
     return None
 
 
-@procedure("com.atproto.server.deactivateAccount", auth=FULL.also(Scope.TAKENDOWN), limits=(DEACTIVATIONS,))
+@procedure("com.atproto.server.deactivateAccount", limits=(DEACTIVATIONS,))
 async def deactivate_account(call: Call) -> Answer:
     """Take an account off the network, to come back or to move; `deleteAfter` deletes it, after a day at least."""
     if call.input.get("deleteAfter") is not None:
         call.services.step_up.check(call.caller)
-    await call.services.accounts.deactivate(call.caller.account, call.input.get("deleteAfter"))
+    await call.services.accounts.deactivate(call.caller.account, call.input.get("deleteAfter"), call.origin)
     return None
 
 
 @procedure(
     "com.atproto.server.requestAccountDelete",
-    auth=FULL.refusing_takendown(),
     limits=(DELETION_CODES_PER_DAY, DELETION_CODES),
 )
 async def request_account_delete(call: Call) -> Answer:
     """Mail the account's owner the code that a deletion takes."""
     call.services.step_up.check(call.caller)
-    await call.services.owner_deletion.request(call.caller.account)
+    await call.services.owner_deletion.request(call.caller.account, call.origin)
     return None
 
 
-@procedure("com.atproto.server.deleteAccount", auth=NONE, limits=(DELETIONS,))
+@procedure("com.atproto.server.deleteAccount", limits=(DELETIONS,))
 async def delete_account(call: Call) -> Answer:
     """Delete an account and all that it has, for good: with its password, a mailed code, and its second factor."""
     given = call.input
@@ -95,7 +92,7 @@ async def delete_account(call: Call) -> Answer:
     return None
 
 
-@procedure("com.atproto.server.reserveSigningKey", auth=NONE, limits=(RESERVATIONS_PER_DAY, RESERVATIONS))
+@procedure("com.atproto.server.reserveSigningKey", limits=(RESERVATIONS_PER_DAY, RESERVATIONS))
 async def reserve_signing_key(call: Call) -> Answer:
     """Give the public half of a key for an account to come."""
     return {"signingKey": await call.services.accounts.reserve_signing_key(call.input.get("did"))}

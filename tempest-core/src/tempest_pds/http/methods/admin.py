@@ -7,7 +7,6 @@ from typing import Any, Final
 from tempest_pds.http.account_views import account_view, invite_view
 from tempest_pds.http.answers import Answer
 from tempest_pds.http.audit import audit
-from tempest_pds.http.auth import ADMIN, MODERATOR
 from tempest_pds.http.context import Call
 from tempest_pds.http.xrpc import procedure, query
 from tempest_pds.protocol.data_model.cid import CID
@@ -25,20 +24,20 @@ _SUBJECT: Final = "Message via your PDS"
 # Accounts
 
 
-@query("com.atproto.admin.getAccountInfo", auth=MODERATOR)
+@query("com.atproto.admin.getAccountInfo")
 async def get_account_info(call: Call) -> Answer:
     """Tell what is known of an account."""
     return account_view(call.services.administration.info(Did(call.params["did"])))
 
 
-@query("com.atproto.admin.getAccountInfos", auth=MODERATOR)
+@query("com.atproto.admin.getAccountInfos")
 async def get_account_infos(call: Call) -> Answer:
     """Tell what is known of several accounts; those that are not here are left out."""
     infos = call.services.administration.infos([Did(did) for did in call.params["dids"]])
     return {"infos": [account_view(info) for info in infos]}
 
 
-@query("com.atproto.admin.searchAccounts", auth=MODERATOR)
+@query("com.atproto.admin.searchAccounts")
 async def search_accounts(call: Call) -> Answer:
     """Find accounts by a part of their e-mail address or handle, or by DID."""
     params = call.params
@@ -46,7 +45,7 @@ async def search_accounts(call: Call) -> Answer:
     return _page("accounts", [account_view(info) for info in found], cursor)
 
 
-@procedure("com.atproto.admin.updateAccountEmail", auth=ADMIN)
+@procedure("com.atproto.admin.updateAccountEmail")
 async def update_account_email(call: Call) -> Answer:
     """Give an account another e-mail address."""
     did = await call.services.administration.set_email(call.input["account"], call.input["email"])
@@ -54,7 +53,7 @@ async def update_account_email(call: Call) -> Answer:
     return None
 
 
-@procedure("com.atproto.admin.updateAccountHandle", auth=ADMIN)
+@procedure("com.atproto.admin.updateAccountHandle")
 async def update_account_handle(call: Call) -> Answer:
     """Give an account another handle, a reserved name too."""
     did = Did(call.input["did"])
@@ -63,7 +62,7 @@ async def update_account_handle(call: Call) -> Answer:
     return None
 
 
-@procedure("com.atproto.admin.updateAccountPassword", auth=ADMIN)
+@procedure("com.atproto.admin.updateAccountPassword")
 async def update_account_password(call: Call) -> Answer:
     """Give an account another password, and end its sessions."""
     did = Did(call.input["did"])
@@ -72,7 +71,7 @@ async def update_account_password(call: Call) -> Answer:
     return None
 
 
-@procedure("com.atproto.admin.deleteAccount", auth=ADMIN)
+@procedure("com.atproto.admin.deleteAccount")
 async def delete_account(call: Call) -> Answer:
     """Delete an account and all that it has, for good."""
     did = Did(call.input["did"])
@@ -81,7 +80,7 @@ async def delete_account(call: Call) -> Answer:
     return None
 
 
-@procedure("com.atproto.admin.sendEmail", auth=MODERATOR)
+@procedure("com.atproto.admin.sendEmail")
 async def send_email(call: Call) -> Answer:
     """Write a mail to an account's owner."""
     given = call.input
@@ -94,7 +93,7 @@ async def send_email(call: Call) -> Answer:
 # Invite codes
 
 
-@query("com.atproto.admin.getInviteCodes", auth=MODERATOR)
+@query("com.atproto.admin.getInviteCodes")
 async def get_invite_codes(call: Call) -> Answer:
     """List the invite codes, the newest or the most used first."""
     params = call.params
@@ -102,7 +101,7 @@ async def get_invite_codes(call: Call) -> Answer:
     return _page("codes", [invite_view(code) for code in codes], cursor)
 
 
-@procedure("com.atproto.admin.disableInviteCodes", auth=MODERATOR)
+@procedure("com.atproto.admin.disableInviteCodes")
 async def disable_invite_codes(call: Call) -> Answer:
     """Disable invite codes, one by one or all of an account."""
     codes, accounts = call.input.get("codes", []), call.input.get("accounts", [])
@@ -111,14 +110,14 @@ async def disable_invite_codes(call: Call) -> Answer:
     return None
 
 
-@procedure("com.atproto.admin.enableAccountInvites", auth=MODERATOR)
+@procedure("com.atproto.admin.enableAccountInvites")
 async def enable_account_invites(call: Call) -> Answer:
     """Let an account invite others again."""
     await _set_invites(call, allowed=True)
     return None
 
 
-@procedure("com.atproto.admin.disableAccountInvites", auth=MODERATOR)
+@procedure("com.atproto.admin.disableAccountInvites")
 async def disable_account_invites(call: Call) -> Answer:
     """Keep an account from inviting others; its codes are worth nothing meanwhile."""
     await _set_invites(call, allowed=False)
@@ -134,7 +133,7 @@ async def _set_invites(call: Call, *, allowed: bool) -> None:
 # Takedowns
 
 
-@query("com.atproto.admin.getSubjectStatus", auth=MODERATOR)
+@query("com.atproto.admin.getSubjectStatus")
 async def get_subject_status(call: Call) -> Answer:
     """Tell whether an account, a record or a blob is taken down, or an account deactivated."""
     did, uri, blob = (call.params.get(name) for name in ("did", "uri", "blob"))
@@ -151,7 +150,7 @@ async def get_subject_status(call: Call) -> Answer:
     raise InvalidRequest("No provided subject")
 
 
-@procedure("com.atproto.admin.updateSubjectStatus", auth=MODERATOR)
+@procedure("com.atproto.admin.updateSubjectStatus")
 async def update_subject_status(call: Call) -> Answer:
     """Take an account, a record or a blob down or put it back, or switch an account off or on."""
     subject, takedown, deactivated = (call.input.get(name) for name in ("subject", "takedown", "deactivated"))

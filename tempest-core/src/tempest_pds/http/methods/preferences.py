@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from tempest_pds.http.answers import Answer
-from tempest_pds.http.auth import ACCESS
 from tempest_pds.http.context import Call
 from tempest_pds.http.xrpc import procedure, query
-from tempest_pds.services.credentials import Scope
 
 
-@query("app.bsky.actor.getPreferences", auth=ACCESS.also(Scope.TAKENDOWN), elsewhere=True)
+@query("app.bsky.actor.getPreferences", elsewhere=True)
 async def get_preferences(call: Call) -> Answer:
     """Give the account's preferences."""
     assert call.credentials is not None
     return {"preferences": call.services.preferences.get(call.credentials)}
 
 
-@procedure("app.bsky.actor.putPreferences", auth=ACCESS.refusing_takendown(), elsewhere=True)
+@procedure("app.bsky.actor.putPreferences", elsewhere=True)
 async def put_preferences(call: Call) -> Answer:
     """Replace the account's preferences."""
     assert call.credentials is not None

@@ -6,7 +6,6 @@ import json
 from typing import Any, Final
 
 from tempest_pds.http.answers import Answer, Body
-from tempest_pds.http.auth import ACCESS, ACCESS_OR_SERVICE, FULL
 from tempest_pds.http.context import Call
 from tempest_pds.http.errors import XrpcError
 from tempest_pds.http.rate_limits import CREATE_POINTS, DAY, DELETE_POINTS, PUT_POINTS, Limit, by_account
@@ -27,7 +26,7 @@ UPLOADS: Final = Limit("blob-upload-day", 1_000, DAY, by_account)
 _MAX_JSON: Final = 1_000_000
 
 
-@procedure("com.atproto.repo.createRecord", auth=ACCESS, cost=CREATE_POINTS, max_input=_MAX_JSON)
+@procedure("com.atproto.repo.createRecord", cost=CREATE_POINTS, max_input=_MAX_JSON)
 async def create_record(call: Call) -> Answer:
     """Create a record, under a record key of its writer's choice or a new TID."""
     given = call.input
@@ -38,7 +37,7 @@ async def create_record(call: Call) -> Answer:
     return _single(await _write(call, [write]), _own_did(call))
 
 
-@procedure("com.atproto.repo.putRecord", auth=ACCESS, cost=PUT_POINTS, max_input=_MAX_JSON)
+@procedure("com.atproto.repo.putRecord", cost=PUT_POINTS, max_input=_MAX_JSON)
 async def put_record(call: Call) -> Answer:
     """Create a record or replace it; the same record again makes no commit."""
     given = call.input
@@ -47,7 +46,7 @@ async def put_record(call: Call) -> Answer:
     return _single(await _write(call, [write]), _own_did(call))
 
 
-@procedure("com.atproto.repo.deleteRecord", auth=ACCESS, cost=DELETE_POINTS)
+@procedure("com.atproto.repo.deleteRecord", cost=DELETE_POINTS)
 async def delete_record(call: Call) -> Answer:
     """Delete a record; one that is not there is no error, and makes no commit."""
     given = call.input
@@ -68,7 +67,7 @@ def _apply_writes_points(call: Call) -> int:
     return sum(points.get(_action(write), 0) for write in call.input["writes"])
 
 
-@procedure("com.atproto.repo.applyWrites", auth=ACCESS, cost=_apply_writes_points, max_input=_MAX_JSON)
+@procedure("com.atproto.repo.applyWrites", cost=_apply_writes_points, max_input=_MAX_JSON)
 async def apply_writes(call: Call) -> Answer:
     """Apply a batch of writes as one commit, all or none."""
     outcome = await _write(call, [_requested(write) for write in call.input["writes"]])
@@ -136,7 +135,7 @@ async def describe_repo(call: Call) -> Answer:
     }
 
 
-@procedure("com.atproto.repo.uploadBlob", auth=ACCESS_OR_SERVICE.refusing_takendown(), limits=(UPLOADS,))
+@procedure("com.atproto.repo.uploadBlob", limits=(UPLOADS,))
 async def upload_blob(call: Call) -> Answer:
     """Take a blob; it is temporary until a record refers to it."""
     limit = call.services.server.blob_max_bytes
@@ -146,7 +145,7 @@ async def upload_blob(call: Call) -> Answer:
     return {"blob": {"$type": "blob", "ref": blob.cid, "mimeType": blob.mime_type, "size": blob.size}}
 
 
-@procedure("com.atproto.repo.importRepo", auth=FULL.refusing_takendown())
+@procedure("com.atproto.repo.importRepo")
 async def import_repo(call: Call) -> Answer:
     """Replace the account's repository by that of a CAR file, all of it verified."""
     server = call.services.server
@@ -157,7 +156,7 @@ async def import_repo(call: Call) -> Answer:
     return None
 
 
-@query("com.atproto.repo.listMissingBlobs", auth=ACCESS)
+@query("com.atproto.repo.listMissingBlobs")
 async def list_missing_blobs(call: Call) -> Answer:
     """List the blobs that records refer to and that were never uploaded here."""
     cursor = call.params.get("cursor")

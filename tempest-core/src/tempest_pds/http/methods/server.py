@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from tempest_pds.http.answers import Answer
-from tempest_pds.http.auth import ACCESS, NONE
 from tempest_pds.http.context import Call
 from tempest_pds.http.xrpc import query
-from tempest_pds.services.credentials import Scope
 
 
-@query("com.atproto.server.describeServer", auth=NONE)
+@query("com.atproto.server.describeServer")
 async def describe_server(call: Call) -> Answer:
     """Tell what this server is and what it asks of new accounts."""
     server = call.services.server
@@ -26,7 +24,7 @@ async def describe_server(call: Call) -> Answer:
     }
 
 
-@query("com.atproto.server.getServiceAuth", auth=ACCESS.also(Scope.TAKENDOWN))
+@query("com.atproto.server.getServiceAuth")
 async def get_service_auth(call: Call) -> Answer:
     """Sign a token for another service."""
     params = call.params

@@ -6,12 +6,10 @@ from typing import Final
 
 from tempest_pds.http.account_views import session_view
 from tempest_pds.http.answers import Answer
-from tempest_pds.http.auth import ACCESS, NONE, REFRESH, REFRESH_EVEN_EXPIRED
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Call
 from tempest_pds.http.rate_limits import DAY, MINUTE, Limit
 from tempest_pds.http.xrpc import procedure, query
-from tempest_pds.services.credentials import Scope
 
 _MAX_COUNTED: Final = 320
 
@@ -27,7 +25,7 @@ LOGINS: Final = Limit("login", 30, 5 * MINUTE, _by_identifier)
 LOGINS_PER_DAY: Final = Limit("login-day", 300, DAY, _by_identifier)
 
 
-@procedure("com.atproto.server.createSession", auth=NONE, limits=(LOGINS_PER_DAY, LOGINS))
+@procedure("com.atproto.server.createSession", limits=(LOGINS_PER_DAY, LOGINS))
 async def create_session(call: Call) -> Answer:
     """Log in."""
     given = call.input
@@ -41,20 +39,24 @@ async def create_session(call: Call) -> Answer:
     return session_view(session)
 
 
-@procedure("com.atproto.server.refreshSession", auth=REFRESH)
+@procedure("com.atproto.server.refreshSession")
 async def refresh_session(call: Call) -> Answer:
     """Exchange a refresh token for new tokens."""
     return session_view(await call.services.sessions.refresh(call.caller))
 
 
-@procedure("com.atproto.server.deleteSession", auth=REFRESH_EVEN_EXPIRED)
+@procedure("com.atproto.server.deleteSession")
 async def delete_session(call: Call) -> Answer:
     """Log out."""
     await call.services.sessions.delete(call.caller)
     return None
 
 
-@query("com.atproto.server.getSession", auth=ACCESS.also(Scope.SIGNUP_QUEUED))
+@query("com.atproto.server.getSession")
 async def get_session(call: Call) -> Answer:
     """Tell a client whose session it has."""
-    return session_view(await call.services.sessions.get(call.caller))
+    answer = session_view(await call.services.sessions.get(call.caller))
+    permissions = call.caller.permissions
+    if permissions is not None and not permissions.allows_account("email", "read"):
+        return {name: value for name, value in answer.items() if not name.startswith("email")}
+    return answer

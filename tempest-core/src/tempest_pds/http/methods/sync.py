@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tempest_pds.http.answers import Answer, Body, Stream
-from tempest_pds.http.auth import OPTIONAL
 from tempest_pds.http.byte_range import RangeNotSatisfiable, parse_range
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Call
@@ -18,29 +17,28 @@ from tempest_pds.protocol.errors import InvalidEncoding, InvalidSyntax
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.nsid import Nsid
 from tempest_pds.protocol.syntax.record_key import RecordKey
-from tempest_pds.services.credentials import Kind, Scope
+from tempest_pds.services.credentials import Kind
 from tempest_pds.services.errors import InvalidRequest
 from tempest_pds.services.repo_errors import HeadNotFound, RepoNotFound
 
 EXPORTS: Final = Limit("get-repo", 6_000, 5 * MINUTE)
 _CAR: Final = b"application/vnd.ipld.car"
-_OWNER: Final = OPTIONAL.also(Scope.TAKENDOWN)
 
 
-@query("com.atproto.sync.getRepo", auth=_OWNER, limits=(EXPORTS,))
+@query("com.atproto.sync.getRepo", limits=(EXPORTS,))
 async def get_repo(call: Call) -> Answer:
     """Stream a whole repository, or what is newer than a revision, as a CAR file."""
     did = _readable(call)
     return Stream(call.services.sync.export(did, call.params.get("since"), limit_key(call.client_ip)), _CAR)
 
 
-@query("com.atproto.sync.getCheckout", auth=OPTIONAL, limits=(EXPORTS,))
+@query("com.atproto.sync.getCheckout", limits=(EXPORTS,))
 async def get_checkout(call: Call) -> Answer:
     """Stream a whole repository; the deprecated name of getRepo."""
     return Stream(call.services.sync.export(_readable(call), None, limit_key(call.client_ip)), _CAR)
 
 
-@query("com.atproto.sync.getRecord", auth=OPTIONAL)
+@query("com.atproto.sync.getRecord")
 async def get_record(call: Call) -> Answer:
     """Prove with a CAR file that a record is in a repository, or that it is not."""
     did = _readable(call)
@@ -48,21 +46,21 @@ async def get_record(call: Call) -> Answer:
     return Body(call.services.sync.record_proof(did, path), _CAR)
 
 
-@query("com.atproto.sync.getBlocks", auth=OPTIONAL)
+@query("com.atproto.sync.getBlocks")
 async def get_blocks(call: Call) -> Answer:
     """Give blocks by CID, as a CAR file without a root."""
     did = _readable(call)
     return Body(call.services.sync.blocks(did, [_cid(text) for text in call.params["cids"]]), _CAR)
 
 
-@query("com.atproto.sync.getLatestCommit", auth=OPTIONAL)
+@query("com.atproto.sync.getLatestCommit")
 async def get_latest_commit(call: Call) -> Answer:
     """Tell the newest commit of a repository."""
     head = call.services.sync.head(_readable(call))
     return {"cid": str(head.commit), "rev": head.rev}
 
 
-@query("com.atproto.sync.getHead", auth=OPTIONAL)
+@query("com.atproto.sync.getHead")
 async def get_head(call: Call) -> Answer:
     """Tell the newest commit of a repository; deprecated."""
     did = _readable(call)
@@ -95,7 +93,7 @@ async def list_repos(call: Call) -> Answer:
     return answer
 
 
-@query("com.atproto.sync.listBlobs", auth=_OWNER)
+@query("com.atproto.sync.listBlobs")
 async def list_blobs(call: Call) -> Answer:
     """List the blobs that a repository's records refer to."""
     did = _readable(call)
@@ -109,7 +107,7 @@ async def list_blobs(call: Call) -> Answer:
     return answer
 
 
-@query("com.atproto.sync.getBlob", auth=_OWNER)
+@query("com.atproto.sync.getBlob")
 async def get_blob(call: Call) -> Answer:
     """Send a blob, or a range of it, in a way that no browser will run."""
     did = _readable(call)

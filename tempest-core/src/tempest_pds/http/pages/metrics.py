@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 from blacksheep import Content, Request, Response
 
-from tempest_pds.http.auth import ADMIN, Authenticator
+from tempest_pds.http.access import ADMIN
+from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.context import Call, Services
 from tempest_pds.http.errors import answer_to
 from tempest_pds.http.exchange import Exchange, exchange_of

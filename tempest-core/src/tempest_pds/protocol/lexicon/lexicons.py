@@ -49,6 +49,10 @@ class Lexicons:
         """Return a document as it was published, without descriptions; it is shared, so leave it as it is."""
         return self._documents.get(nsid)
 
+    def added(self, nsid: str) -> Document | None:
+        """Return a document that was added to the shipped ones; leave it as it is."""
+        return self._documents.get(nsid) if nsid in self._documents.added else None
+
     def record(self, nsid: str) -> RecordSchema | None:
         """Return the schema of a type of record, or None when no document at hand defines one."""
         schema = self._records.get(nsid)

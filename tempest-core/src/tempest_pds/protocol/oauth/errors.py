@@ -125,6 +125,12 @@ class UseDpopNonce(OAuthError):
     code = "use_dpop_nonce"
 
 
+class InvalidAccessToken(OAuthError):
+    """An access token that is none, is over, was revoked, or is bound to another key. A new one would do."""
+
+    code = "invalid_token"
+
+
 # Scopes
 
 

@@ -184,7 +184,8 @@ class ScopeSet:
 
     def allows_rpc(self, lxm: str, aud: str) -> bool:
         """Tell whether the client may call a method, or any with `*`, of a service, `did#service`, for the account."""
-        chat = lxm.startswith(_CHAT)
+        # Servers may route the methods whose names differ in their case alone to the same place.
+        chat = lxm.lower().startswith(_CHAT)
         if (StaticScope.TRANSITION_CHAT if chat else StaticScope.TRANSITION_GENERIC) in self._by_normal:
             return True
         return any(permission.matches(lxm, aud) for permission in self._of(RpcPermission))

@@ -16,12 +16,14 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.stores.account.tables import ACCOUNT, REPO_HEAD
 from tempest_pds.stores.database import Database
-from tempest_pds.stores.statement import Row, Statement, delete_where, insert_into, select_where, update_where
+from tempest_pds.stores.statement import Row, Statement, delete_where, insert_into, paged, select_where, update_where
 
 _INSERT = insert_into(ACCOUNT)
 _BY_DID = select_where(ACCOUNT, ACCOUNT.c.did)
 _BY_HANDLE = select_where(ACCOUNT, ACCOUNT.c.handle)
-_BY_EMAIL = select_where(ACCOUNT, ACCOUNT.c.email)
+_with_email = select(ACCOUNT).where(ACCOUNT.c.email == bindparam("email"))
+_BY_CONFIRMED_EMAIL = Statement(_with_email.where(ACCOUNT.c.email_confirmed_at.is_not(None)), "email")
+_BY_EMAIL = Statement(paged(_with_email.order_by(ACCOUNT.c.created_at, ACCOUNT.c.did)), "email", "count")
 _SET_HANDLE = update_where(ACCOUNT, ["handle"], ACCOUNT.c.did)
 _SET_EMAIL = update_where(ACCOUNT, ["email", "email_confirmed_at"], ACCOUNT.c.did)
 _SET_CONFIRMED = update_where(ACCOUNT, ["email_confirmed_at"], ACCOUNT.c.did)
@@ -74,7 +76,7 @@ class HandleTaken(TempestError):
 
 
 class EmailTaken(TempestError):
-    """Another account here has that e-mail address."""
+    """Another account here has confirmed that e-mail address."""
 
 
 class AccountStatus(StrEnum):
@@ -174,8 +176,16 @@ class Accounts:
         return _account_or_none(self._database.one(_BY_HANDLE, (handle,)))
 
     def by_email(self, email: str) -> Account | None:
-        """Find an account by e-mail address, whatever its case."""
-        return _account_or_none(self._database.one(_BY_EMAIL, (email,)))
+        """Find an account by e-mail address, whatever its case: the first of `with_email`."""
+        found = self.with_email(email, 1)
+        return found[0] if found else None
+
+    def with_email(self, email: str, limit: int) -> list[Account]:
+        """Return the account that has confirmed an address, or else those that were given it, the oldest first."""
+        # Both are asked for in any case: how long this takes must not tell whether somebody has confirmed it.
+        confirmed = self._database.one(_BY_CONFIRMED_EMAIL, (email,))
+        rows = self._database.all(_BY_EMAIL, (email, limit))
+        return [_account(row) for row in (rows if confirmed is None else [confirmed])]
 
     def many(self, dids: Sequence[str]) -> dict[str, Account]:
         """Find several accounts by DID; those that are not here are left out."""
@@ -236,7 +246,7 @@ class Accounts:
     # Changing
 
     def create(self, account: Account) -> None:
-        """Add an account; raise AccountExists, HandleTaken or EmailTaken."""
+        """Add an account; raise AccountExists or HandleTaken, and EmailTaken if its address is confirmed."""
         row = tuple(getattr(account, column.name) for column in ACCOUNT.columns)
         self._write(_INSERT, row)
 
@@ -245,11 +255,11 @@ class Accounts:
         return self._write(_SET_HANDLE, (handle, did))
 
     def set_email(self, did: str, email: str | None, confirmed_at: int | None = None) -> bool:
-        """Give an account another e-mail address, confirmed or not; raise EmailTaken. False as above."""
+        """Give an account another e-mail address; raise EmailTaken if that is confirmed. False as above."""
         return self._write(_SET_EMAIL, (email, confirmed_at, did))
 
     def confirm_email(self, did: str, at: int) -> bool:
-        """Note that the owner proved to read the mail."""
+        """Note that the owner proved to read the mail; raise EmailTaken. False as above."""
         return self._write(_SET_CONFIRMED, (at, did))
 
     def set_password(self, did: str, password_hash: str | None, at: int) -> bool:
@@ -297,7 +307,7 @@ class Accounts:
                 if "account.handle" in message:
                     raise HandleTaken("Handle already taken") from error
                 if "account.email" in message:
-                    raise EmailTaken("Email already taken") from error
+                    raise EmailTaken("Another account has confirmed that email address") from error
                 if "account.did" in message:
                     raise AccountExists("There is an account of that DID") from error
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 METADATA: Final = MetaData()
 
@@ -32,7 +32,9 @@ ACCOUNT: Final = Table(
     Column("invite_note", Text),
     Column("sessions_ended_at", Integer),
     Index("account_by_handle", "handle", unique=True),
-    Index("account_by_email", "email", unique=True),
+    Index("account_by_email", "email", "created_at", "did"),
+    # Anybody can give any address; only who reads its mail can keep others from having it.
+    Index("account_by_confirmed_email", "email", unique=True, sqlite_where=text("email_confirmed_at IS NOT NULL")),
     Index("account_by_creation", "created_at", "did"),
     sqlite_with_rowid=False,
 )

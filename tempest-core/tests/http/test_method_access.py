@@ -1,0 +1,329 @@
+"""The table of who may call what, held to the running server: every method, by every kind of caller.
+
+What is behind the methods is taken away, so that whoever gets through does nothing. All else is real: parsing, tokens
+of sessions and services, proofs. Only the provider's tokens are stood in for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import httpx
+import pytest
+from edge_server import LEXICONS, bare_services
+from granted_app import GrantedApp, Grants
+from whole_server import PASSWORD, User, WholeServer, whole_server
+
+from tempest_pds.http.access import NONE, Access
+from tempest_pds.http.answers import Answer
+from tempest_pds.http.context import Call
+from tempest_pds.http.dispatch import Dispatcher
+from tempest_pds.http.method_access import METHOD_ACCESS
+from tempest_pds.http.methods import load_methods
+from tempest_pds.http.oauth_needs import (
+    ANY_APP,
+    AccountNeed,
+    BlobNeed,
+    IdentityNeed,
+    OAuthNeed,
+    Refused,
+    ServiceNeed,
+    ServiceTokenNeed,
+    WritesNeed,
+)
+from tempest_pds.http.rate_limits import RateLimiter
+from tempest_pds.http.xrpc import Method
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.credentials import Scope
+
+METHODS = {nsid: method for nsid, method in load_methods().items() if method.kind != "subscription"}
+SERVER, OWN_DID = "com.atproto.server", "did:web:localhost"
+SERVICE_AUTH = f"{SERVER}.getServiceAuth"
+CID = "bafkreifjzcsgsjfpzjhfnv6q3scd7dlyyducdo62udrqhmtqzjphzwfyma"
+LISTS = ("dids", "actors", "cids")
+POST, DID = "app.bsky.feed.post", "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
+APP_VIEW, OTHER, ASKED = "did:web:view.example.com", "did:web:other.example.com", "com.example.ask"
+RECORD = {"$type": POST}
+_SUBJECT = {"$type": "com.atproto.admin.defs#repoRef", "did": DID}
+WRITES = [
+    {"$type": "com.atproto.repo.applyWrites#create", "collection": POST, "value": RECORD},
+    {"$type": "com.atproto.repo.applyWrites#update", "collection": POST, "rkey": "a", "value": RECORD},
+    {"$type": "com.atproto.repo.applyWrites#delete", "collection": POST, "rkey": "b"},
+]
+FIELDS: dict[str, Any] = {
+    **dict.fromkeys(("did", "repo", "account", "actor", "recipientDid", "senderDid", "identifier"), DID),
+    "dids": [DID],
+    "actors": [DID],
+    "handle": "alice.test",
+    **dict.fromkeys(("name", "password", "token", "email", "content"), "x"),
+    "useCount": 1,
+    "codeCount": 1,
+    "cid": CID,
+    "cids": [CID],
+    "collection": POST,
+    "rkey": "a",
+    "record": RECORD,
+    "writes": WRITES,
+    "subject": _SUBJECT,
+    "preferences": [],
+    "operation": {},
+    "uri": f"at://{DID}/{POST}/a",
+    "nsid": POST,
+    "aud": f"{OTHER}#svc",
+    "lxm": ASKED,
+}
+"""What a field is called, and something that the lexicons take for it."""
+
+SESSIONS = {
+    "session": Scope.ACCESS,
+    "privileged app password": Scope.APP_PASS_PRIVILEGED,
+    "app password": Scope.APP_PASS,
+    "session after a takedown": Scope.TAKENDOWN,
+}
+TRANSITIONS = ("transition:generic", "transition:chat.bsky", "transition:email")
+Verdict = tuple[int, str | None]
+"""The status, and the error or else the kind of caller that a method was told of."""
+
+
+class Curtain:
+    """Hides what is behind the methods, once it is drawn."""
+
+    def __init__(self) -> None:
+        self.drawn = False
+
+    def before(self, method: Method) -> Method:
+        async def handle(call: Call) -> Answer:
+            if not self.drawn:
+                answer: Answer = await method.handler(call)
+                return answer
+            return {} if call.credentials is None else {"kind": call.credentials.kind}
+
+        return replace(method, handler=handle)
+
+
+class Callers:
+    """A server, and everybody who may ask it something."""
+
+    def __init__(self, server: WholeServer, app: GrantedApp, alice: User) -> None:
+        self.server = server
+        self.app = app
+        self.alice = alice
+        self.tokens: dict[str, str] = {"session": alice.token}
+
+    async def open_sessions(self) -> None:
+        for name, privileged in (("app password", False), ("privileged app password", True)):
+            made = await self.alice.post(f"{SERVER}.createAppPassword", {"name": name, "privileged": privileged})
+            await self._log_in(name, self.alice, made.json()["password"])
+        bob = await self.server.sign_up("bob")
+        await self.server.take_down(bob)
+        await self._log_in("session after a takedown", bob, PASSWORD, allowTakendown=True)
+
+    async def _log_in(self, name: str, user: User, password: str, **more: bool) -> None:
+        given = {"identifier": user.did, "password": password, **more}
+        answer = await self.server.http.post(f"/xrpc/{SERVER}.createSession", json=given)
+        self.tokens[name] = answer.json()["accessJwt"]
+
+    async def ask(self, nsid: str, token: str | None = None) -> Verdict:
+        method, path, more = request(nsid)
+        headers = more.pop("headers", {})
+        if token is not None:
+            headers = headers | {"authorization": f"Bearer {token}"}
+        return verdict(await self.server.http.request(method, path, headers=headers, **more))
+
+    async def ask_as_app(self, nsid: str, scope: str) -> Verdict:
+        method, path, more = request(nsid)
+        return verdict(await self.app.call(method, path, self.alice.did, f"atproto {scope}".strip(), **more))
+
+    async def ask_as_service(self, nsid: str) -> Verdict:
+        # Made here, for no client gets a token for a method that is protected.
+        return await self.ask(nsid, self.server.services.service_auth.mint(Did(self.alice.did), OWN_DID, nsid))
+
+
+def verdict(answer: httpx.Response) -> Verdict:
+    body = answer.json()
+    return answer.status_code, body.get("error", body.get("kind"))
+
+
+def request(nsid: str) -> tuple[str, str, dict[str, Any]]:
+    """Give a request that the method's lexicon takes, as method, path and arguments of httpx."""
+    schema = (LEXICONS.document(nsid) or {})["defs"]["main"]
+    names = [*schema.get("parameters", {}).get("required", ()), *(["lxm"] if nsid == SERVICE_AUTH else [])]
+    pairs = [(name, each) for name in names for each in (FIELDS[name] if name in LISTS else [FIELDS[name]])]
+    path = f"/xrpc/{nsid}?{httpx.QueryParams(pairs)}"
+    if schema["type"] == "query":
+        return "GET", path, {}
+    given = schema.get("input")
+    if given is None:
+        return "POST", path, {}
+    if given["encoding"] != "application/json":
+        encoding = "image/png" if given["encoding"] == "*/*" else given["encoding"]
+        return "POST", path, {"content": b"x", "headers": {"content-type": encoding}}
+    return "POST", path, {"json": {name: FIELDS[name] for name in given["schema"].get("required", ())}}
+
+
+def enough(nsid: str, need: OAuthNeed) -> list[str]:
+    """Give scopes each of which is enough for a method; an empty one where nothing but `atproto` is needed."""
+    match need:
+        case AccountNeed(attribute, _):
+            return [f"account:{attribute}?action=manage"]
+        case IdentityNeed("*"):
+            return ["identity:*"]
+        case IdentityNeed("handle"):
+            return ["identity:handle", "identity:*"]
+        case WritesNeed():
+            actions = "&".join(f"action={action}" for action in written(nsid, need))
+            return [f"repo:{POST}?{actions}", f"repo:*?{actions}", "repo:*", "transition:generic"]
+        case BlobNeed():
+            return ["blob:image/png", "blob:image/*", "blob:*/*", "transition:generic"]
+        case ServiceNeed():
+            view = f"aud={APP_VIEW}%23bsky_appview"
+            return [f"rpc:{nsid}?{view}", f"rpc:*?{view}", f"rpc:{nsid}?aud=*", "transition:generic"]
+        case ServiceTokenNeed():
+            return [f"rpc:{ASKED}?aud={OTHER}%23svc", f"rpc:*?aud={OTHER}%23svc", "transition:generic"]
+    return [""]
+
+
+def all_but(nsid: str, need: OAuthNeed) -> str:
+    """Give all scopes there are, but for those that would be enough for a method; and some that come close."""
+    everything = [f"account:{attribute}?action=manage" for attribute in ("email", "repo", "status")]
+    everything += ["identity:handle", "identity:*", "repo:*", "blob:*/*", *TRANSITIONS]
+    everything += ["rpc:com.example.other?aud=*", f"rpc:*?aud={OTHER}%23other", f"rpc:*?aud={APP_VIEW}%23other"]
+    everything += [f"rpc:{nsid}?aud={OTHER}%23svc"] * isinstance(need, ServiceNeed)
+    match need:
+        case AccountNeed(attribute, _):
+            everything.append(f"account:{attribute}")
+        case WritesNeed():
+            *others, _ = written(nsid, need)
+            everything += [f"repo:{POST}?{'&'.join(f'action={a}' for a in others)}"] * bool(others)
+            everything.append("repo:app.bsky.feed.like")
+        case BlobNeed():
+            everything += ["blob:video/*", "blob:image/jpeg"]
+    return " ".join(scope for scope in everything if scope not in enough(nsid, need))
+
+
+def written(nsid: str, need: WritesNeed) -> list[str]:
+    return [action for _, action in need.writes(request(nsid)[2]["json"])]
+
+
+def for_nobody(access: Access) -> Verdict:
+    if access.anonymous:
+        return 200, None
+    return 401, "AuthenticationRequired" if access.admin else "AuthMissing"
+
+
+def for_session(access: Access, scope: Scope) -> Verdict:
+    if access == NONE:
+        return 200, None
+    if access.scopes is not None:
+        taken = scope in access.scopes and not (access.refuse_takendown and scope is Scope.TAKENDOWN)
+        return (200, "access") if taken else (400, "InvalidToken")
+    if access.refresh:
+        return 400, "InvalidToken"
+    return 401, "BadJwtType" if access.service or access.moderator else "AuthenticationRequired"
+
+
+def for_service(access: Access) -> Verdict:
+    if access == NONE:
+        return 200, None
+    if access.service:
+        return 200, "service"
+    if access.scopes is not None or access.refresh:
+        return 400, "InvalidToken"
+    return 401, "UntrustedIss" if access.moderator else "AuthenticationRequired"
+
+
+def for_app(access: Access, *, granted: bool) -> Verdict:
+    if access == NONE:
+        return 200, None
+    if access.oauth is None:
+        return 401, "AuthMissing" if access.refresh else "AuthenticationRequired"
+    if isinstance(access.oauth, Refused):
+        return 403, "Forbidden"
+    return (200, "oauth") if granted else (403, "ScopeMissingError")
+
+
+Found = dict[str, dict[str, set[Verdict]]]
+EXPECTED: Mapping[str, Callable[[str, Access], Verdict]] = {
+    "nobody": lambda _, access: for_nobody(access),
+    "service": lambda _, access: for_service(access),
+    **{name: (lambda _, access, scope=scope: for_session(access, scope)) for name, scope in SESSIONS.items()},
+    "app with nothing": lambda _, access: for_app(access, granted=access.oauth is ANY_APP),
+    "app with enough": lambda _, access: for_app(access, granted=True),
+    "app with all but that": lambda _, access: for_app(access, granted=access.oauth is ANY_APP),
+    **{
+        scope: (
+            lambda nsid, access, scope=scope: for_app(
+                access,
+                granted=access.oauth is not None and bool({"", scope} & set(enough(nsid, access.oauth))),
+            )
+        )
+        for scope in TRANSITIONS
+    },
+}
+"""What each caller gets by the row of a method."""
+
+
+async def ask_as(callers: Callers, caller: str, nsid: str) -> set[Verdict]:
+    need = METHOD_ACCESS[nsid].oauth or ANY_APP
+    match caller:
+        case "nobody":
+            return {await callers.ask(nsid)}
+        case "service":
+            return {await callers.ask_as_service(nsid)}
+        case "app with nothing":
+            return {await callers.ask_as_app(nsid, "")}
+        case "app with enough":
+            return {await callers.ask_as_app(nsid, scope) for scope in enough(nsid, need)}
+        case "app with all but that":
+            return {await callers.ask_as_app(nsid, all_but(nsid, need))}
+        case transition if transition in TRANSITIONS:
+            return {await callers.ask_as_app(nsid, transition)}
+    return {await callers.ask(nsid, callers.tokens[caller])}
+
+
+async def ask_everything(folder: Path) -> Found:
+    grants, curtain = Grants(), Curtain()
+    methods = {nsid: curtain.before(method) for nsid, method in METHODS.items()}
+    settings = {"TEMPEST_APPVIEW_DID": APP_VIEW, "TEMPEST_VALIDATE_RESPONSES": "false"}
+    with mock.patch("tempest_pds.app.load_methods", return_value={**load_methods(), **methods}):
+        async with whole_server(folder, grants, **settings) as server:
+            app = GrantedApp(server.http, server.services.server.public_url, grants)
+            callers = Callers(server, app, await server.sign_up("alice"))
+            await callers.open_sessions()
+            curtain.drawn = True
+            return {caller: {nsid: await ask_as(callers, caller, nsid) for nsid in METHODS} for caller in EXPECTED}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """What everybody was answered by every method."""
+    return asyncio.run(ask_everything(tmp_path_factory.mktemp("access")))
+
+
+@pytest.mark.parametrize("caller", EXPECTED)
+def test_every_method_answers_a_caller_as_the_table_says(caller: str, found: Found) -> None:
+    expected = {nsid: {EXPECTED[caller](nsid, METHOD_ACCESS[nsid])} for nsid in METHODS}
+    assert found[caller] == expected
+
+
+def test_the_table_has_a_row_for_every_method_and_no_other() -> None:
+    assert METHOD_ACCESS.keys() == load_methods().keys()
+
+
+@pytest.mark.parametrize("rows", [{}, {"com.atproto.server.describeServer": NONE, "com.example.gone": NONE}])
+def test_a_server_whose_methods_and_rows_differ_does_not_start(rows: dict[str, Access]) -> None:
+    methods = {"com.atproto.server.describeServer": METHODS["com.atproto.server.describeServer"]}
+    with pytest.raises(TypeError, match="without a row"):
+        Dispatcher(
+            services=bare_services(),
+            methods=methods,
+            access=rows,
+            lexicons=LEXICONS,
+            authenticator=mock.Mock(),
+            limiter=RateLimiter(),
+        )
