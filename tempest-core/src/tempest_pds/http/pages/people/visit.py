@@ -116,15 +116,16 @@ class Visit:
         raise GoElsewhere(with_query(SIGN_IN, {"account": did, "next": back}))
 
     def require_recent(self, back: str | None = None) -> SignedIn:
-        """Give the account too, if its password was given just now; or else send the browser to give it again.
+        """Give the account too, if password and second factor were given just now, or send the browser to give them.
 
         Args:
             back: the page to come back to, when it is not the one of this request.
         """
         signed_in = self.account()
-        if now_us() - signed_in.confirmed_at < RECENT_US:
-            return signed_in
         did = signed_in.account.did
+        without_factor_until = self.services.second_factors.since(did) or 0
+        if now_us() - signed_in.confirmed_at < RECENT_US and signed_in.confirmed_at >= without_factor_until:
+            return signed_in
         wanted = own_path(back or self.here, account_path(did))
         raise GoElsewhere(with_query(account_path(did, "confirm"), {"next": wanted}))
 
