@@ -184,7 +184,7 @@ def test_an_address_is_anybody_s_until_somebody_confirms_it(mailing_tempest: Tem
     told = mailbox.wait_for(address, f"The email address of @{second.handle} was given for another account")
     assert f"@y{first.handle}" in told.text
     login = {"identifier": address, "password": "correct horse battery"}
-    session = json_request(f"{url}.createSession", login)[1]
+    _, session = json_request(f"{url}.createSession", login)
     assert isinstance(session, dict)
     assert session["did"] == second.did
 
