@@ -1,8 +1,8 @@
 """Permission sets (`include:`): found on the network, remembered for a while, and expanded.
 
 A set is asked for anew when what is remembered of it is five minutes old, so that its publisher's changes reach apps
-with their next token. While he cannot be reached, what he last said holds for a day. That he has withdrawn a set is
-something he says, and holds at once. Questions for one set at one time are asked once, and `MAX_OUTSIDE` bounds those
+with their next token. While he cannot be reached, what he last said holds for a day; a set that he has withdrawn is not
+given out any more. Questions for one set at one time are asked once, and `MAX_OUTSIDE` bounds those
 under way, as anybody may send a request that names sets.
 """
 
@@ -32,10 +32,6 @@ MAX_OUTSIDE: Final = 32
 _MAX_OUTAGES: Final = 512
 
 
-class PermissionSetUnavailable(InvalidScope):
-    """A permission set that cannot be had now, and may be had in a while. What it was last expanded to may stand."""
-
-
 class PermissionSets:
     """Find what the `include:` values of a set of scopes stand for.
 
@@ -61,8 +57,7 @@ class PermissionSets:
         """Find each set that is named, by NSID.
 
         Raises:
-            PermissionSetUnavailable: one cannot be had now.
-            InvalidScope: one is not published, or what is published is not a permission set; or they are too many.
+            InvalidScope: one is not published, cannot be had now, or is not a permission set; or they are too many.
             NotEnoughResources: too many are being looked up.
         """
         nsids = list(dict.fromkeys(include.nsid for include in scopes.includes))
@@ -86,7 +81,7 @@ class PermissionSets:
         except (NotFound, InvalidSyntax) as error:
             raise InvalidScope(f"the permission set {nsid} is not published") from error
         except RemoteError as error:
-            raise PermissionSetUnavailable(f"the permission set {nsid} cannot be had now") from error
+            raise InvalidScope(f"the permission set {nsid} cannot be had now") from error
 
     async def _published(self, nsid: Nsid) -> PublishedLexicon:
         if self._is_out(nsid) and self._lexicons.knows(nsid):
