@@ -498,6 +498,20 @@ async def test_what_happens_to_factors_is_noted_for_the_owner(owner: Owner) -> N
     ]
 
 
+async def test_what_happens_to_factors_is_mailed_to_the_owner(owner: Owner) -> None:
+    await owner.add_app()
+    passkey = await owner.add_passkey()
+    await owner.world.enrolment.remove_passkey(owner.did, passkey.id, BROWSER)
+    await owner.world.enrolment.remove_passkey(owner.did, passkey.id, BROWSER)
+    await owner.world.enrolment.turn_off(owner.did)
+    assert [mail.subject for mail in owner.world.outbox.mails if "step" in mail.subject] == [
+        "A second step was added to signing in to @alice.test",
+        "A second step was added to signing in to @alice.test",
+        "A second step was removed from signing in to @alice.test",
+        "localhost removed the second step of @alice.test",
+    ]
+
+
 # Sessions that were opened with a factor
 
 
