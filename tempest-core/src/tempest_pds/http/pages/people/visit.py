@@ -54,7 +54,7 @@ class Visit:
         path: as it was asked for, still percent-encoded, and without the query.
         here: the page in front of the person, with its query, as a link back to it may say.
         names: what stands for each `*` in the path of the route, percent-decoded.
-        query: of the URL; of a repeated field the last counts.
+        query: of the URL; of a repeated field the last counts, while `query_pairs` has all.
         form: what was submitted, known to come from a page of ours in this browser; empty for GET.
         secret: the value of the browser's cookie; a new one when it came with none.
         accounts: those signed in in this browser, the last first.
@@ -75,6 +75,7 @@ class Visit:
     accounts: list[SignedIn]
     texts: Texts
     headers: list[Header] = field(default_factory=list)
+    query_pairs: Sequence[tuple[str, str]] = ()
 
     @property
     def services(self) -> Services:
