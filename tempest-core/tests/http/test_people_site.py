@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
 from browser import Browser
-from edge_server import edge_server
 from whole_server import PASSWORD, User, WholeServer, whole_server
 
 from tempest_pds.http.pages.people.all_pages import PAGES
@@ -125,20 +123,6 @@ async def test_a_body_that_is_no_form_is_refused(browser: Browser, server: Whole
     cookie = {"Cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}
     answer = await server.http.post(SIGN_IN, json={"identifier": "x"}, headers=cookie)
     assert answer.status_code == 415
-
-
-async def test_a_form_is_good_after_the_server_was_restarted(tmp_path: Path) -> None:
-    async with whole_server(tmp_path) as server:
-        user = await server.sign_up("alice")
-        browser = Browser(server.http)
-        await sign_in(browser, user)
-        await browser.get(f"/account/{user.did}/app-passwords")
-        form = browser.page.form(f"/account/{user.did}/app-passwords")
-    async with whole_server(tmp_path) as server:
-        again = Browser(server.http)
-        again.cookies = browser.cookies
-        answer = await again.post(form.action, form.fields | {"name": "phone"})
-        assert (answer.status_code, "phone" in again.page.words) == (200, True)
 
 
 # Who is signed in
@@ -375,14 +359,6 @@ async def test_the_well_known_address_leads_to_where_a_password_is_set(server: W
 
 
 # Cookies, languages and notices
-
-
-async def test_behind_https_the_cookie_is_the_host_s_own(server: WholeServer) -> None:
-    async with edge_server([]) as secure, httpx.AsyncClient(base_url=secure.url) as http:
-        [cookie] = (await http.get(SIGN_IN)).headers.get_list("set-cookie")
-    name, _, attributes = cookie.partition("=")
-    assert name == f"__Host-{COOKIE}"
-    assert attributes.split("; ")[1:] == ["Path=/", "Secure", "HttpOnly", "SameSite=Lax"]
 
 
 async def test_on_localhost_the_cookie_needs_no_https(server: WholeServer, alice: User, browser: Browser) -> None:
