@@ -162,6 +162,7 @@ def test_an_address_is_anybody_s_until_somebody_confirms_it(mailing_tempest: Tem
     url = f"{mailing_tempest.url}/xrpc/{SERVER}"
     status, made = json_request(f"{url}.createAccount", given)
     assert status == 200
+    assert isinstance(made, dict)
     second = Account(mailing_tempest, made["did"], made["handle"], "", made["accessJwt"], made["refreshJwt"])
     free.procedure(f"{SERVER}.updateEmail", email=address)
     assert json_request(f"{url}.requestPasswordReset", {"email": address}) == (200, None)
@@ -183,7 +184,9 @@ def test_an_address_is_anybody_s_until_somebody_confirms_it(mailing_tempest: Tem
     told = mailbox.wait_for(address, f"The email address of @{second.handle} was given for another account")
     assert f"@y{first.handle}" in told.text
     login = {"identifier": address, "password": "correct horse battery"}
-    assert json_request(f"{url}.createSession", login)[1]["did"] == second.did
+    _, session = json_request(f"{url}.createSession", login)
+    assert isinstance(session, dict)
+    assert session["did"] == second.did
 
 
 def test_a_code_that_was_asked_for_outlives_the_server(mailing_tempest: Tempest, mailbox: Mailbox) -> None:
