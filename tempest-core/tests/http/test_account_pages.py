@@ -16,6 +16,7 @@ from whole_server import PASSWORD, User, WholeServer, whole_server
 
 from tempest_pds.http.pages.people import visit as visits
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
+from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.oauth.sessions import OAuthSessionView
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -29,8 +30,8 @@ CODE = re.compile(r"[A-Z2-7]{5}-[A-Z2-7]{5}")
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WholeServer]:
-    terms = {"TEMPEST_TERMS_OF_SERVICE_URL": "https://example.com/terms"}
-    async with whole_server(tmp_path_factory.mktemp("account"), **terms) as server:
+    folder = tmp_path_factory.mktemp("account")
+    async with whole_server(folder, TEMPEST_TERMS_OF_SERVICE_URL="https://example.com/terms") as server:
         yield server
 
 
@@ -93,7 +94,7 @@ async def code_for(server: WholeServer, address: str, *, number: int = 1) -> str
 async def press(browser: Browser, page: str, action: str, **fields: str) -> httpx.Response:
     """Open a page and submit one of its forms."""
     assert (await browser.get(page)).status_code == 200
-    return await browser.submit(action, **fields)
+    return await browser.submit(action, None, **fields)
 
 
 # Opening an account
@@ -152,8 +153,8 @@ async def test_a_handle_that_is_taken_is_refused(server: WholeServer, user: User
 
 async def test_the_handle_is_changed(inside: Browser, user: User) -> None:
     name = new_name()
-    forms = (await inside.get(path(user, "handle"))) and inside.page.forms
-    [hosted] = [form for form in forms if form.fields.get("kind") == "hosted"]
+    await inside.get(path(user, "handle"))
+    [hosted] = [form for form in inside.page.forms if form.fields.get("kind") == "hosted"]
     answer = await inside.post(hosted.action, hosted.fields | {"name": f"@{name.upper()}.test"})
     await inside.follow(answer)
     assert f"@{name}.test" in inside.page.words
@@ -283,7 +284,7 @@ async def test_the_browser_of_another_account_is_not_signed_out_of_it(
 ) -> None:
     other = await server.sign_up(new_name())
     theirs = await signed_in(server, other)
-    [view] = server.services.browsers.list_for(other.did, None)  # type: ignore[arg-type]
+    [view] = server.services.browsers.list_for(Did(other.did), None)
     await signed_in(server, user)
     await inside.get(path(user, "devices"))
     form = next(form for form in inside.page.forms if form.action == path(user, "devices", "sign-out"))
@@ -297,7 +298,10 @@ async def test_the_session_of_an_app_with_a_password_is_ended(inside: Browser, s
     devices = path(user, "devices")
     await inside.get(devices)
     assert "With the app password “on my phone”" in inside.page.words
-    form = next(form for form in inside.page.forms if form.action == f"{devices}/end-session")
+    sessions = server.services.api_sessions.list_for(Did(user.did))
+    [wanted] = [session.id for session in sessions if session.app_password == "on my phone"]
+    [form] = [form for form in inside.page.forms if form.fields.get("session") == wanted]
+    assert form.action == f"{devices}/end-session"
     await inside.follow(await inside.post(form.action, form.fields))
     user.token = tokens["refreshJwt"]
     assert (await user.post("com.atproto.server.refreshSession")).status_code == 400
