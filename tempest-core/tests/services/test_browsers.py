@@ -48,6 +48,10 @@ class World:
         return [found.account.did for found in await self.browsers.seen(secret, "192.0.2.2", "Firefox")]
 
 
+def stored_in(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
@@ -66,7 +70,7 @@ async def test_each_sign_in_gives_another_cookie_and_the_one_before_stands_for_n
 async def test_no_secret_is_stored(world: World, tmp_path: Path) -> None:
     secret = await world.sign_in()
     world.store.checkpoint()
-    assert secret.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert secret.encode() not in stored_in(tmp_path)
 
 
 async def test_a_sign_in_that_is_not_remembered_lasts_while_it_is_used(world: World) -> None:
