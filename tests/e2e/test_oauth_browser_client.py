@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize
 from tests.support.account import Account, sign_up
 from tests.support.node import Node
 from tests.support.oauth_page import OAuthPage
@@ -78,7 +78,8 @@ def inside(scene: Scene) -> Iterator[Page]:
     context = scene.context(PHONE)
     page = scene.tab(context)
     walk = scene.walk(page, "phone")
-    complaints = listen(page)
+    walk.arrive()
+    complaints = listen(page, scene.server.url)
     walk.sign_in()
     walk.accept()
     page.wait_for_url(f"{scene.app.url}**")
@@ -88,10 +89,15 @@ def inside(scene: Scene) -> Iterator[Page]:
     context.close()
 
 
-def listen(page: Page) -> list[str]:
-    """Collect what the browser complains of: a style or a form that the policy of a page forbids is told here."""
+def listen(page: Page, origin: str) -> list[str]:
+    """Collect what the browser complains of on a server's pages: a style or a form that their policy forbids, say."""
     told: list[str] = []
-    page.on("console", lambda message: told.append(message.text) if message.type in {"error", "warning"} else None)
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and str(message.location.get("url")).startswith(origin):
+            told.append(message.text)
+
+    page.on("console", hear)
     return told
 
 

@@ -15,7 +15,7 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.oauth_app import EVERYTHING, REDIRECT_URI, loopback_client_id
-from tests.support.oauth_person import Person
+from tests.support.oauth_person import Person, origin_of
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -144,7 +144,7 @@ class RawClient:
             form = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self.assertion(), **form}
         given = {name: value for name, value in form.items() if value is not None}
         for attempt in (1, 2):
-            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": origin_of(self.redirect_uri)}
             if proof != "":
                 headers["DPoP"] = proof or self.proof("POST", url, **changes)
             answer = self.http.post(url, content=urlencode(given), headers=headers)
@@ -232,7 +232,7 @@ class RawClient:
         url = f"{self.issuer}/xrpc/{nsid}"
         method = "GET" if body is None else "POST"
         for attempt in (1, 2):
-            headers = {"Authorization": f"{scheme} {access}"}
+            headers = {"Authorization": f"{scheme} {access}", "Origin": origin_of(self.redirect_uri)}
             if proof != "":
                 headers["DPoP"] = proof or self.proof(method, url, access, **changes)
             answer = self.http.request(method, url, headers=headers, params=params, json=body)

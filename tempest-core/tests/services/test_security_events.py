@@ -13,6 +13,7 @@ from tempest_pds.services.errors import AuthenticationRequired
 from tempest_pds.services.origin import Origin
 from tempest_pds.services.security_event_kinds import FACTS, TEXTS, VALUES, EventKind
 from tempest_pds.services.security_events import KEPT_DAYS, OFTEN, SecurityEvents
+from tempest_pds.services.sign_in import Visitor
 from tempest_pds.stores.account.security_events import MOST_EVENTS
 
 HERE = Origin(client_ip="192.0.2.7", user_agent="A browser")
@@ -40,6 +41,10 @@ def events(world: World, now: Now) -> SecurityEvents:
 @pytest.fixture
 async def alice(world: World, events: SecurityEvents) -> Did:
     return (await world.create()).account.did
+
+
+def door(origin: Origin) -> Visitor:
+    return Visitor(client_ip=origin.client_ip, user_agent=origin.user_agent, surface="api")
 
 
 def kinds(events: SecurityEvents, did: Did) -> list[str]:
@@ -103,10 +108,10 @@ async def test_an_app_password_that_is_used_all_day_is_noted_once_a_day_and_plac
     made = await world.app_passwords.create(alice, "bot", origin=HERE)
     assert made.password is not None
     for _ in range(3):
-        await world.sessions.create("alice.test", made.password, origin=HERE)
-    await world.sessions.create("alice.test", made.password, origin=Origin(client_ip="192.0.2.8"))
+        await world.sessions.create("alice.test", made.password, visitor=door(HERE))
+    await world.sessions.create("alice.test", made.password, visitor=door(Origin(client_ip="192.0.2.8")))
     now.now += DAY_US
-    await world.sessions.create("alice.test", made.password, origin=HERE)
+    await world.sessions.create("alice.test", made.password, visitor=door(HERE))
     used = [event for event in events.list_for(alice) if event.kind == EventKind.APP_PASSWORD_USED]
     assert [(event.client_ip, event.detail) for event in used] == [
         (ip, {"name": "bot"}) for ip in ("192.0.2.7", "192.0.2.8", "192.0.2.7")
@@ -116,7 +121,7 @@ async def test_an_app_password_that_is_used_all_day_is_noted_once_a_day_and_plac
 async def fail(world: World, times: int) -> None:
     for _ in range(times):
         with pytest.raises(AuthenticationRequired):
-            await world.sessions.create("alice.test", "wrong", origin=HERE)
+            await world.sessions.create("alice.test", "wrong", visitor=door(HERE))
 
 
 async def test_sign_ins_that_fail_often_are_one_event_a_day(
@@ -164,7 +169,7 @@ async def test_every_change_by_the_owner_is_noted_with_where_it_came_from(
     events: SecurityEvents, alice: Did, world: World
 ) -> None:
     room = MailRoom(world)
-    await world.sessions.create("alice.test", PASSWORD, origin=HERE)
+    await world.sessions.create("alice.test", PASSWORD, visitor=door(HERE))
     await room.addresses.request_confirmation(alice)
     await room.addresses.confirm(alice, "alice@example.com", room.take_code(), HERE)
     await room.addresses.request_change(alice)
@@ -197,7 +202,7 @@ async def test_every_change_by_the_owner_is_noted_with_where_it_came_from(
 async def test_no_event_holds_a_secret_or_an_address(events: SecurityEvents, alice: Did, world: World) -> None:
     made = await world.app_passwords.create(alice, "phone", origin=HERE)
     assert made.password is not None
-    await world.sessions.create("alice.test", made.password, origin=HERE)
+    await world.sessions.create("alice.test", made.password, visitor=door(HERE))
     told = repr([event.detail for event in events.list_for(alice)])
     assert made.password not in told
     assert "@" not in told

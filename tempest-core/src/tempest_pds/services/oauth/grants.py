@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.services.account_hooks import AccountHooks
-from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.requests import AuthorizationRequests, AuthorizationResponse, OpenRequest
 from tempest_pds.services.policies import AppGrant, check_consent, tell_app_authorized
-from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_event_kinds import EventKind, told_of_app
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sign_in import Visitor
 from tempest_pds.stores.account.accounts import Account
@@ -47,12 +46,7 @@ class AppGrants:
             EventKind.APP_AUTHORIZED,
             client_ip=visitor.client_ip,
             user_agent=visitor.user_agent,
-            **_described(client),
+            **told_of_app(client.client_id, client.metadata.client_name),
         )
         tell_app_authorized(self._hooks, grant)
         return response
-
-
-def _described(client: Client) -> dict[str, str]:
-    name = client.metadata.client_name
-    return {"app": client.client_id} if name is None else {"app": client.client_id, "name": name}

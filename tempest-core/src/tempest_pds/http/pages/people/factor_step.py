@@ -47,6 +47,7 @@ def ask_for_factor(
         hidden=dict(hidden),
         ticket=needed.ticket,
         takes_codes=bool(needed.kinds & _CODES),
+        takes_app=FactorKind.TOTP in needed.kinds,
         passkey_request=needed.passkey_request if has_passkey else None,
         message=message,
         start_over=start_over,

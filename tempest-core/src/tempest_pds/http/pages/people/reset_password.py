@@ -52,7 +52,7 @@ async def reset(visit: Visit) -> Response:
     code = visit.form.get("code", "").strip()
     wanted = own_path(visit.form.get("next", ""), "")
     try:
-        await visit.services.password_reset.reset(code, visit.form.get("password", ""))
+        await visit.services.password_reset.reset(code, visit.form.get("password", ""), visit.visitor)
     except TempestError as error:
         return _refused(visit, "people/reset_code.html", error, code=code[:100], next=wanted)
     return visit.redirect(wanted or SIGN_IN, notice="The password is changed. Sign in with the new one.")

@@ -7,8 +7,7 @@ from typing import Final
 
 from blacksheep import Response
 
-from tempest_pds.http.pages.people.factors.second_factor import added, overview, require_recent
-from tempest_pds.http.pages.people.own_paths import account_path
+from tempest_pds.http.pages.people.factors.second_factor import added, back_to_overview, require_recent
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.services.errors import InvalidRequest, InvalidToken
@@ -26,11 +25,12 @@ async def add_app(visit: Visit) -> Response:
     did = require_recent(visit)
     try:
         codes = await visit.services.enrolment.confirm_app(did, visit.form.get("code", ""), visit.visitor)
-    except InvalidToken as error:
-        return await _page(visit, visit.texts(str(error)), 400)
-    except InvalidRequest as error:
-        return overview(visit, visit.texts(str(error)), 400)
-    return await added(visit, codes, "The authenticator app is set up.")
+    except InvalidToken:
+        message = visit.texts("That code is not right. Look at the app again, and at the clock of your phone.")
+        return await _page(visit, message, 400)
+    except InvalidRequest:
+        return back_to_overview(visit)
+    return await added(visit, codes, notice="The authenticator app is set up.")
 
 
 @people_page("POST", "/account/*/second-factor/app/remove")
@@ -38,7 +38,7 @@ async def remove_app(visit: Visit) -> Response:
     """Remove the app."""
     did = require_recent(visit)
     await visit.services.enrolment.remove_app(did, visit.visitor)
-    return visit.redirect(account_path(did, "second-factor"), notice="The authenticator app is removed.")
+    return back_to_overview(visit, notice="The authenticator app is removed.")
 
 
 async def _page(visit: Visit, error: str | None = None, status: int = 200) -> Response:
@@ -47,8 +47,8 @@ async def _page(visit: Visit, error: str | None = None, status: int = 200) -> Re
     account = visit.require_recent().account
     try:
         new = await visit.services.enrolment.begin_app(account.did)
-    except InvalidRequest as refused:
-        return overview(visit, visit.texts(str(refused)), 400)
+    except InvalidRequest:
+        return back_to_overview(visit)
     return visit.page(
         "people/factors/app.html",
         status=status,

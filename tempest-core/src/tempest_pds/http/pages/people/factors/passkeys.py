@@ -6,8 +6,7 @@ from typing import Final
 
 from blacksheep import Response
 
-from tempest_pds.http.pages.people.factors.second_factor import added, overview, require_recent
-from tempest_pds.http.pages.people.own_paths import account_path
+from tempest_pds.http.pages.people.factors.second_factor import added, back_to_overview, require_recent
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
 from tempest_pds.http.pages.people.refusals import NO_SUCH_PAGE, Refusal
 from tempest_pds.http.pages.people.visit import Visit
@@ -31,9 +30,9 @@ async def add_passkey(visit: Visit) -> Response:
         codes = await visit.services.enrolment.add_passkey(
             did, form.get("ticket", ""), form.get("name", ""), form.get("passkey", ""), visit.visitor
         )
-    except (InvalidRequest, AuthenticationRequired) as error:
-        return _page(visit, visit.texts(str(error)), 400)
-    return await added(visit, codes, "The passkey is set up.")
+    except (InvalidRequest, AuthenticationRequired):
+        return _page(visit, visit.texts("The passkey was not set up. Please try again."), 400)
+    return await added(visit, codes, notice="The passkey is set up.")
 
 
 @people_page("POST", "/account/*/second-factor/passkey/*/name")
@@ -42,9 +41,9 @@ async def rename_passkey(visit: Visit) -> Response:
     did = require_recent(visit)
     try:
         await visit.services.enrolment.rename_passkey(did, _credential_id(visit), visit.form.get("name", ""))
-    except InvalidRequest as error:
-        return overview(visit, visit.texts(str(error)), 400)
-    return visit.redirect(account_path(did, "second-factor"), notice="The passkey has a new name.")
+    except InvalidRequest:
+        return back_to_overview(visit)
+    return back_to_overview(visit, notice="The passkey has a new name.")
 
 
 @people_page("POST", "/account/*/second-factor/passkey/*/remove")
@@ -52,7 +51,7 @@ async def remove_passkey(visit: Visit) -> Response:
     """Remove a passkey."""
     did = require_recent(visit)
     await visit.services.enrolment.remove_passkey(did, _credential_id(visit), visit.visitor)
-    return visit.redirect(account_path(did, "second-factor"), notice="The passkey is removed.")
+    return back_to_overview(visit, notice="The passkey is removed.")
 
 
 def _credential_id(visit: Visit) -> bytes:
@@ -66,9 +65,7 @@ def _page(visit: Visit, message: str | None = None, status: int = 200) -> Respon
     account = visit.require_recent().account
     enrolment = visit.services.enrolment
     if not enrolment.passkeys_possible:
-        return overview(
-            visit, visit.texts("Passkeys need a server with a name, and this one has only an address."), 400
-        )
+        return back_to_overview(visit)
     return visit.page(
         "people/factors/passkey.html",
         status=status,

@@ -13,6 +13,7 @@ from tempest_pds.http.rate_limits import HOUR, Limit
 from tempest_pds.protocol.crypto.jwt import encode_base64url
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.errors import InvalidRequest
+from tempest_pds.services.second_factor.enrolment import MOST_PASSKEYS
 from tempest_pds.services.second_factor.recovery_codes import COUNT
 
 CHANGES: Final = Limit("second-factor-change", 60, HOUR)
@@ -22,7 +23,7 @@ CHANGES: Final = Limit("second-factor-change", 60, HOUR)
 @people_page("GET", "/account/*/second-factor")
 async def show_second_factor(visit: Visit) -> Response:
     """Show what there is, and what can be added."""
-    return overview(visit)
+    return _overview(visit)
 
 
 @people_page("POST", "/account/*/second-factor/codes")
@@ -31,30 +32,33 @@ async def make_codes(visit: Visit) -> Response:
     did = require_recent(visit)
     try:
         codes = await visit.services.enrolment.renew_codes(did, visit.visitor)
-    except InvalidRequest as error:
-        return overview(visit, visit.texts(str(error)), 400)
-    return show_codes(visit, codes)
+    except InvalidRequest:
+        return back_to_overview(visit)
+    return _show_codes(visit, codes)
 
 
-def overview(visit: Visit, message: str | None = None, status: int = 200) -> Response:
-    """Answer with the page that shows what there is, and what was wrong with the last wish."""
+def back_to_overview(visit: Visit, notice: str | None = None) -> Response:
+    """Send the browser to the page that shows what there is; it says enough when a wish comes too late."""
+    return visit.redirect(account_path(visit.did, "second-factor"), notice)
+
+
+def _overview(visit: Visit) -> Response:
     account = visit.account().account
     enrolment = visit.services.enrolment
     enrolled = enrolment.of(account.did)
     return visit.page(
         "people/factors/second_factor.html",
-        status=status,
         account=account,
         enrolled=enrolled,
         passkeys=[(encode_base64url(passkey.credential_id), passkey) for passkey in enrolled.passkeys],
         passkeys_possible=enrolment.passkeys_possible,
+        passkeys_full=len(enrolled.passkeys) >= MOST_PASSKEYS,
         codes_made=COUNT,
-        message=message,
     )
 
 
-def show_codes(visit: Visit, codes: list[str]) -> Response:
-    """Answer with recovery codes: nothing keeps them, and the browser does not store the page."""
+def _show_codes(visit: Visit, codes: list[str]) -> Response:
+    # Nothing keeps them, and the browser does not store the page.
     return visit.page("people/factors/codes.html", account=visit.account().account, codes=codes)
 
 
@@ -63,7 +67,7 @@ async def added(visit: Visit, codes: list[str], notice: str) -> Response:
     did = visit.account().account.did
     # Who has just shown a new factor has given it.
     await visit.services.browsers.confirm(visit.secret, did)
-    return show_codes(visit, codes) if codes else visit.redirect(account_path(did, "second-factor"), notice=notice)
+    return _show_codes(visit, codes) if codes else back_to_overview(visit, notice)
 
 
 def require_recent(visit: Visit) -> Did:
