@@ -374,4 +374,4 @@ async def test_what_an_app_was_allowed_is_noted_for_the_owner(server: WholeServe
     await browser.submit(CONSENT, decision="allow")
     events = server.services.security_events.list_for(Did(erin.did))
     assert [event.kind for event in events][:2] == ["app_authorized", "signed_in"]
-    assert events[0].detail["app"] == loopback()
+    assert loopback() in events[0].detail.values()
