@@ -72,8 +72,15 @@ class DnsServer:
         self._socket.close()
 
 
-if __name__ == "__main__":
-    # As a process of its own: the address, and the names that lead to it.
+def main() -> None:
+    """Serve on port 53 until standard input ends: run as `dns_server.py NAME=ADDRESS…`."""
     with DnsServer(53) as server:
-        server.records = {(name, "A"): [sys.argv[1]] for name in sys.argv[2:]}
-        threading.Event().wait()
+        for argument in sys.argv[1:]:
+            name, _, address = argument.partition("=")
+            server.records[name, "A"] = [address]
+        print("ready", flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

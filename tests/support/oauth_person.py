@@ -203,6 +203,11 @@ class TempestPerson(Person):
                 filled[control.name] = self.account.handle
         self._submit(form, None, **filled)
 
+    def fill(self, **filled: str) -> None:
+        """Fill in the form that has these fields, and send it."""
+        form = next(form for form in Page(self.answer.text).forms if all(map(form.named, filled)))
+        self._submit(form, None, **filled)
+
     def accept(self) -> dict[str, str]:
         return self._decide("allow")
 

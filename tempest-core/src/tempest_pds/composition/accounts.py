@@ -182,7 +182,7 @@ def make_accounts(
         events=events,
     )
     password_change = PasswordChange(
-        store=data.accounts, writer=writer, passwords=passwords, outbox=outbox, texts=texts, hooks=hooks
+        store=data.accounts, writer=writer, passwords=passwords, outbox=outbox, texts=texts, hooks=hooks, events=events
     )
     plc_operations = PlcOperations(
         store=data.accounts,
@@ -205,8 +205,8 @@ def make_accounts(
         step_up=StepUp(doors.factors),
         sessions=sessions,
         app_passwords=AppPasswords(data.accounts, writer, events),
-        browsers=Browsers(data.accounts, writer),
-        api_sessions=ApiSessions(data.accounts, writer),
+        browsers=Browsers(data.accounts, writer, events),
+        api_sessions=ApiSessions(data.accounts, writer, events),
         invites=invites,
         identities=identities,
         mail_texts=texts,

@@ -38,7 +38,7 @@ def make_oauth(
     issuer = settings.public_url
     store = data.accounts
     refresh_tokens = RefreshTokens.of_secret(token_secret(settings, data.keys))
-    sessions = OAuthSessions(store, writer)
+    sessions = OAuthSessions(store, writer, hooks, events)
     requests = AuthorizationRequests(
         store=store,
         writer=writer,
@@ -46,6 +46,7 @@ def make_oauth(
         permission_sets=permission_sets,
         request_objects=RequestObjects(issuer),
         issuer=issuer,
+        clock=now_us,
     )
     return Provider(
         clients=clients.clients,
@@ -59,7 +60,9 @@ def make_oauth(
             sessions=sessions,
             codes=CodeGrant(store, writer, clients.authentication, permission_sets, now_us),
             refreshes=RefreshGrant(store, writer, refresh_tokens, clients.authentication, permission_sets, now_us),
-            access_tokens=AccessTokens(clients.keys, issuer=issuer, audience=Did.parse(settings.service_did)),
+            access_tokens=AccessTokens(
+                clients.keys, issuer=issuer, audience=Did.parse(settings.service_did), clock=now_us
+            ),
             refresh_tokens=refresh_tokens,
         ),
         sessions=sessions,

@@ -16,6 +16,9 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import AuthenticationRequired
 from tempest_pds.services.hosting import is_blocked
+from tempest_pds.services.origin import NOWHERE, Origin
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
@@ -66,9 +69,12 @@ class Browsers:
         now: microseconds since 1970.
     """
 
-    def __init__(self, store: AccountStore, writer: AccountWriter, now: Callable[[], int] = now_us) -> None:
+    def __init__(
+        self, store: AccountStore, writer: AccountWriter, events: SecurityEvents, now: Callable[[], int] = now_us
+    ) -> None:
         self._store = store
         self._writer = writer
+        self._events = events
         self._now = now
 
     def accounts(self, secret: str | None) -> list[SignedIn]:
@@ -126,14 +132,16 @@ class Browsers:
             if not _has_ended(row, account)
         ]
 
-    async def sign_out_elsewhere(self, did: Did, browser_id: str) -> None:
+    async def sign_out_elsewhere(self, did: Did, browser_id: str, origin: Origin = NOWHERE) -> None:
         """Take an account out of another browser."""
-        await self._writer.run(self._store.browsers.remove_account, browser_id, did)
+        await self._writer.run(self._store_sign_out, did, browser_id, origin)
 
-    async def sign_out_others(self, did: Did, secret: str) -> int:
+    async def sign_out_others(self, did: Did, secret: str, origin: Origin = NOWHERE) -> int:
         """Take an account out of all browsers but this; return out of how many."""
         browser = self._find(secret)
-        return await self._writer.run(self._store.browsers.remove_others, did, "" if browser is None else browser.id)
+        return await self._writer.run(
+            self._store_sign_out_of_others, did, "" if browser is None else browser.id, origin
+        )
 
     async def forget_expired(self) -> None:
         """Sweep out sign-ins past their time."""
@@ -161,6 +169,18 @@ class Browsers:
         return sorted(found, key=lambda signed_in: signed_in.signed_in_at, reverse=True)
 
     # In the thread that writes accounts
+
+    def _store_sign_out(self, did: Did, browser_id: str, origin: Origin) -> None:
+        with self._store.transaction():
+            if self._store.browsers.remove_account(browser_id, did):
+                self._events.add(did, EventKind.BROWSER_SIGNED_OUT, origin)
+
+    def _store_sign_out_of_others(self, did: Did, kept_browser_id: str, origin: Origin) -> int:
+        with self._store.transaction():
+            count = self._store.browsers.remove_others(did, kept_browser_id)
+            if count:
+                self._events.add(did, EventKind.BROWSER_SIGNED_OUT, origin)
+        return count
 
     def _store_seen(self, browser_id: str, client_ip: str | None, user_agent: str | None, now: int) -> None:
         with self._store.transaction():

@@ -42,7 +42,7 @@ def read_unsecured_token(token: object, types: Collection[str]) -> Jwt:
     """Take a token apart that says of itself that nobody signed it; raise InvalidSignedToken."""
     jwt = _take_apart(token, types)
     if jwt.alg != "none" or jwt.signature:
-        raise InvalidSignedToken("a token that must not be signed is signed")
+        raise InvalidSignedToken("alg is not none, or there is a signature all the same")
     return jwt
 
 

@@ -9,7 +9,6 @@ https://www.rfc-editor.org/rfc/rfc9068, https://www.rfc-editor.org/rfc/rfc9449#s
 from __future__ import annotations
 
 import secrets
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,12 +44,10 @@ class AccessTokens:
     Args:
         issuer: this server, as the authorization server.
         audience: its DID, as the resource server: the only one that takes these tokens.
-        clock: seconds since the epoch.
+        clock: the time in microseconds since 1970.
     """
 
-    def __init__(
-        self, keys: SigningKeys, *, issuer: str, audience: Did, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, keys: SigningKeys, *, issuer: str, audience: Did, clock: Callable[[], int]) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
@@ -61,7 +58,7 @@ class AccessTokens:
 
     def make(self, session: OAuthSession) -> tuple[str, int]:
         """Make a token for a session; return it and for how many seconds it is good."""
-        now = int(self._clock())
+        now = self._clock() // SECOND
         expires_at = min(now + ACCESS_SECONDS, session.ends_at // SECOND)
         claims = {
             "iss": self._issuer,
@@ -92,7 +89,7 @@ class AccessTokens:
     def verify(self, token: str) -> AccessClaims:
         """Check a token; raise InvalidToken, or ExpiredToken when it was good, and is over."""
         claims = self.read(token)
-        if claims.expires_at <= self._clock():
+        if claims.expires_at * SECOND <= self._clock():
             raise ExpiredToken("Token has expired")
         return claims
 

@@ -106,7 +106,7 @@ class CodeGrant:
         assert request.did is not None, "a request with a code was granted by an account"
         assert request.scope is not None, "a request with a code was granted a scope"
         scopes = ScopeSet.parse(request.scope)
-        permissions = await self._permission_sets.expand(scopes) if scopes.includes else scopes
+        permissions = await self._permission_sets.expand(scopes)
         now = self._clock()
         lifetimes = lifetimes_of(client)
         return OAuthSession(

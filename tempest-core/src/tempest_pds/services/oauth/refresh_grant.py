@@ -28,7 +28,7 @@ from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth, ClientAuthentication
 from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.lifetimes import SECOND, lifetimes_of
-from tempest_pds.services.oauth.permission_sets import PermissionSets
+from tempest_pds.services.oauth.permission_sets import PermissionSets, PermissionSetUnavailable
 from tempest_pds.services.oauth.refresh_tokens import RefreshTokens
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_sessions import OAuthSession
@@ -102,15 +102,29 @@ class RefreshGrant:
         granted = ScopeSet.parse(session.scope)
         declared = [scope.spelling for scope in granted if scope.spelling in client.metadata.scopes]
         scopes = granted.narrowed(declared)
-        if not scopes.includes:
-            return scopes, scopes
         try:
             return scopes, await self._permission_sets.expand(scopes)
-        except InvalidScope:
+        except PermissionSetUnavailable:
             if scopes != granted:
                 raise
-            # Its publisher is out of reach: what it said last stands until the next refresh.
+            # What its publisher said last stands until the next refresh.
             return scopes, ScopeSet.parse(session.permissions)
+        except InvalidScope:
+            # It may come back, so it stays granted; until then it stands for nothing.
+            return scopes, await self._permission_sets.expand(await self._without_withdrawn(scopes))
+
+    async def _without_withdrawn(self, scopes: ScopeSet) -> ScopeSet:
+        """Leave out the permission sets that their publishers have withdrawn."""
+        kept = []
+        for scope in scopes:
+            try:
+                await self._permission_sets.find(scopes.narrowed([scope.spelling]))
+            except PermissionSetUnavailable:
+                raise
+            except InvalidScope:
+                continue
+            kept.append(scope.spelling)
+        return scopes.narrowed(kept)
 
     # In the thread that writes accounts
 

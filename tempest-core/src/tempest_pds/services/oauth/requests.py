@@ -50,7 +50,6 @@ from tempest_pds.services.oauth.clients import Client, Clients
 from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.request_objects import RequestObjects
 from tempest_pds.services.oauth.stored_parameters import read_parameters, write_parameters
-from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
 
@@ -117,7 +116,7 @@ class AuthorizationRequests:
         permission_sets: PermissionSets,
         request_objects: RequestObjects,
         issuer: str,
-        clock: Callable[[], int] = now_us,
+        clock: Callable[[], int],
     ) -> None:
         self._store = store
         self._writer = writer
@@ -202,8 +201,7 @@ class AuthorizationRequests:
     async def _understood(self, parameters: AuthorizationParameters) -> ScopeSet:
         """Give the scopes that are understood, once each permission set among them was found; raise InvalidScope."""
         scopes = ScopeSet.parse(parameters.scope)
-        if scopes.includes:
-            await self._permission_sets.find(scopes)
+        await self._permission_sets.find(scopes)
         return scopes
 
     async def _begin(

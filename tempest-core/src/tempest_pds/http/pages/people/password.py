@@ -29,7 +29,7 @@ async def change_password(visit: Visit) -> Response:
     account = signed_in.account
     visit.count(CHANGES, key=account.did)
     try:
-        await visit.services.password_change.change(account.did, visit.form.get("password", ""))
+        await visit.services.password_change.change(account.did, visit.form.get("password", ""), visit.visitor)
     except TempestError as error:
         problem = problem_with(visit, error)
         if problem is None:

@@ -26,7 +26,7 @@ from tempest_pds.services.identities import HandleNotProved
 # The first that fits counts. What is in none of them is a plugin's own refusal, or a fault that nobody expects.
 _TEXTS: Final[Mapping[type[TempestError], tuple[str, str]]] = {
     HandleNotAvailable: ("name", "This name is taken. Please choose another."),
-    InvalidHandle: ("name", "A name has 3 to 18 letters, digits or hyphens, and begins and ends with none of these."),
+    InvalidHandle: ("name", "A name has 3 to 18 letters or digits. It may have hyphens inside."),
     UnsupportedDomain: ("name", "Names of this domain are not given out here."),
     HandleNotProved: ("domain_name", "This domain does not lead to your account yet. It may take some minutes."),
     UnsupportedEmail: ("email", "No mail can be sent to this address, or not for long. Please use another."),

@@ -139,7 +139,8 @@ class PeopleSite:
         return visit
 
     async def _recognise(self, visit: Visit, exchange: Exchange) -> None:
-        visit.query = dict(parse_query_string(exchange.scope["query_string"]))
+        visit.query_pairs = parse_query_string(exchange.scope["query_string"])
+        visit.query = dict(visit.query_pairs)
         visit.prefer(visit.query.get("ui_locales"))
         if not visit.headers:
             browsers = self._doorway.services.browsers

@@ -54,7 +54,7 @@ class Visit:
         path: as it was asked for, still percent-encoded, and without the query.
         here: the page in front of the person, with its query, as a link back to it may say.
         names: what stands for each `*` in the path of the route, percent-decoded.
-        query: of the URL; of a repeated field the last counts.
+        query: of the URL; of a repeated field the last counts, while `query_pairs` has all.
         form: what was submitted, known to come from a page of ours in this browser; empty for GET.
         secret: the value of the browser's cookie; a new one when it came with none.
         accounts: those signed in in this browser, the last first.
@@ -75,6 +75,7 @@ class Visit:
     accounts: list[SignedIn]
     texts: Texts
     headers: list[Header] = field(default_factory=list)
+    query_pairs: Sequence[tuple[str, str]] = ()
 
     @property
     def services(self) -> Services:
@@ -115,15 +116,16 @@ class Visit:
         raise GoElsewhere(with_query(SIGN_IN, {"account": did, "next": back}))
 
     def require_recent(self, back: str | None = None) -> SignedIn:
-        """Give the account too, if its password was given just now; or else send the browser to give it again.
+        """Give the account too, if password and second factor were given just now, or send the browser to give them.
 
         Args:
             back: the page to come back to, when it is not the one of this request.
         """
         signed_in = self.account()
-        if now_us() - signed_in.confirmed_at < RECENT_US:
-            return signed_in
         did = signed_in.account.did
+        without_factor_until = self.services.second_factors.since(did) or 0
+        if now_us() - signed_in.confirmed_at < RECENT_US and signed_in.confirmed_at >= without_factor_until:
+            return signed_in
         wanted = own_path(back or self.here, account_path(did))
         raise GoElsewhere(with_query(account_path(did, "confirm"), {"next": wanted}))
 
