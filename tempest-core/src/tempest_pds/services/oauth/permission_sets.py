@@ -32,6 +32,10 @@ MAX_OUTSIDE: Final = 32
 _MAX_OUTAGES: Final = 512
 
 
+class PermissionSetUnavailable(InvalidScope):
+    """A permission set that cannot be had now, and may be had in a while. What it was last expanded to may stand."""
+
+
 class PermissionSets:
     """Find what the `include:` values of a set of scopes stand for.
 
@@ -57,7 +61,8 @@ class PermissionSets:
         """Find each set that is named, by NSID.
 
         Raises:
-            InvalidScope: one is not published, cannot be had now, or is not a permission set; or they are too many.
+            PermissionSetUnavailable: one cannot be had now.
+            InvalidScope: one is not published, or what is published is not a permission set; or they are too many.
             NotEnoughResources: too many are being looked up.
         """
         nsids = list(dict.fromkeys(include.nsid for include in scopes.includes))
@@ -81,7 +86,7 @@ class PermissionSets:
         except (NotFound, InvalidSyntax) as error:
             raise InvalidScope(f"the permission set {nsid} is not published") from error
         except RemoteError as error:
-            raise InvalidScope(f"the permission set {nsid} cannot be had now") from error
+            raise PermissionSetUnavailable(f"the permission set {nsid} cannot be had now") from error
 
     async def _published(self, nsid: Nsid) -> PublishedLexicon:
         if self._is_out(nsid) and self._lexicons.knows(nsid):
