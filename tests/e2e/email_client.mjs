@@ -56,10 +56,6 @@ await run({
     assert.equal(await refused(server.updateEmail({ email: newAddress })), '400 TokenRequired')
     assert.equal(await refused(server.updateEmail({ email: newAddress, token: state.code })), '400 InvalidToken')
     assert.equal(await refused(server.updateEmail({ email: 'a@mailinator.com', token })), '400 InvalidRequest')
-    assert.equal(
-      await refused(server.updateEmail({ email: `bob-${suffix}@mail.test`, token })),
-      '400 InvalidRequest',
-    )
     await server.updateEmail({ email: newAddress, token })
     const { data } = await server.getSession()
     assert.deepEqual([data.email, data.emailConfirmed], [newAddress, false])

@@ -21,7 +21,7 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
         ("info as rubbish", "takedown as rubbish"),
         ("401 AuthenticationRequired", "it may be the administrator's token, which comes as Bearer too"),
     ),
-    "email that is taken": ("400 InvalidRequest", "the reference fails on its own unique index"),
+    "email that is taken": ("200", "an address is unique only where it is confirmed, and the new one is not"),
     "email that is none": ("400 InvalidRequest", "no mail can be sent there"),
     "long password": ("400 InvalidPassword", "the name that the lexicon of createAccount has for it"),
     **dict.fromkeys(

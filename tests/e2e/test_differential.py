@@ -37,6 +37,10 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
     "account without a password": ("400 InvalidPassword", "the reference makes an account that nobody can log in to"),
     "account taken": ("400 HandleNotAvailable", "the name that the lexicon has for it, and updateHandle uses"),
     "app password twice": ("400 DuplicateCreate", "the reference fails on its own unique index"),
+    **dict.fromkeys(
+        ("account with mail that is taken", "change the address to a taken one"),
+        ("200", "the reference tells strangers which addresses have an account"),
+    ),
     "request a reset of nobody": ("200", "the reference tells strangers which addresses have no account"),
     "reset with a long password": ("400 InvalidPassword", "the name that createAccount has for it"),
     "service token for a takeover": (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from atproto import Client, models
 from atproto_client.exceptions import BadRequestError, UnauthorizedError
-from tests.support.account import Account, sign_up
+from tests.support.account import Account, CallRefused, sign_up
 from tests.support.chromium import Chromium
 from tests.support.node import Node
 from tests.support.process import ServerProcess, json_request
@@ -153,6 +153,40 @@ def test_an_address_without_an_account_is_answered_alike_and_mailed_nothing(
     assert json_request(url, {"email": unknown}) == json_request(url, {"email": known}) == (200, None)
     mailbox.next_code(known)
     assert not [mail for mail in mailbox.relay.received() if unknown in mail.recipients]
+
+
+def test_an_address_is_anybody_s_until_somebody_confirms_it(mailing_tempest: Tempest, mailbox: Mailbox) -> None:
+    first, free = sign_up(mailing_tempest, "first"), sign_up(mailing_tempest, "free")
+    address = f"{first.handle}@mail.test"
+    given = {"handle": f"x{first.handle}", "email": address.upper(), "password": "correct horse battery"}
+    url = f"{mailing_tempest.url}/xrpc/{SERVER}"
+    status, made = json_request(f"{url}.createAccount", given)
+    assert status == 200
+    assert isinstance(made, dict)
+    second = Account(mailing_tempest, made["did"], made["handle"], "", made["accessJwt"], made["refreshJwt"])
+    free.procedure(f"{SERVER}.updateEmail", email=address)
+    assert json_request(f"{url}.requestPasswordReset", {"email": address}) == (200, None)
+    for account in (first, second, free):
+        assert f"@{account.handle}" in mailbox.wait_for(address, f"Reset the password of @{account.handle}").text
+    mailbox.next_code(address)
+
+    second.procedure(f"{SERVER}.requestEmailConfirmation")
+    for account in (second, first):
+        code = mailbox.next_code(address)
+        if account is second:
+            first.procedure(f"{SERVER}.requestEmailConfirmation")
+            second.procedure(f"{SERVER}.confirmEmail", email=address, token=code)
+        else:
+            with pytest.raises(CallRefused, match="confirmed for another account here already"):
+                first.procedure(f"{SERVER}.confirmEmail", email=address, token=code)
+    late = {**given, "handle": f"y{first.handle}"}
+    assert json_request(f"{url}.createAccount", late)[0] == 200
+    told = mailbox.wait_for(address, f"The email address of @{second.handle} was given for another account")
+    assert f"@y{first.handle}" in told.text
+    login = {"identifier": address, "password": "correct horse battery"}
+    _, session = json_request(f"{url}.createSession", login)
+    assert isinstance(session, dict)
+    assert session["did"] == second.did
 
 
 def test_a_code_that_was_asked_for_outlives_the_server(mailing_tempest: Tempest, mailbox: Mailbox) -> None:

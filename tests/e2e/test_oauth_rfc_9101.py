@@ -115,4 +115,5 @@ def test_the_metadata_says_what_is_signed_with(stage: Stage) -> None:
     assert said["request_parameter_supported"] is True
     algorithms = said["request_object_signing_alg_values_supported"]
     assert "ES256" in algorithms
-    assert "none" not in algorithms or stage.is_reference
+    assert not {"HS256", "HS384", "HS512"} & set(algorithms)
+    assert not any(said.get(f"request_object_encryption_{kind}_values_supported") for kind in ("alg", "enc"))

@@ -11,9 +11,11 @@ import json
 import secrets
 import shutil
 import ssl
+import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,9 @@ ADDRESS = "93.184.215.14"
 TEMPEST, REFERENCE, PLC = "pds.example.com", "reference.example.com", "plc.example.com"
 APP = "app.example.edu"
 """The reference server fetches nothing of `example.com` and its like."""
+TRAPS = {"near.example.edu": "127.0.0.1", "metadata.example.edu": "169.254.169.254"}
+"""Names that lead to where no stranger may send a server."""
+_ROOT = Path(__file__).parents[2]
 HOSTS = {"reference": REFERENCE, "tempest": TEMPEST}
 _PORTS = {TEMPEST: 4000, REFERENCE: 4001, PLC: 2582}
 
@@ -74,8 +79,16 @@ class OAuthInternet:
         short = Path(tempfile.mkdtemp(prefix="tempest-"))
         stack.callback(shutil.rmtree, short, ignore_errors=True)
         self.host = stack.enter_context(
-            LoneHost(folder / "host", *_PORTS, APP, addresses=(f"{ADDRESS}/32",), names_at=ADDRESS)
+            LoneHost(
+                folder / "host",
+                *_PORTS,
+                APP,
+                addresses=(f"{ADDRESS}/32",),
+                names_at=ADDRESS,
+                name_server="127.0.0.1",
+            )
         )
+        stack.enter_context(self._name_server())
         config = folder / "Caddyfile"
         socket = short / "caddy"
         sites = [f"https://{name} {{\n\treverse_proxy 127.0.0.1:{port}\n}}\n" for name, port in _PORTS.items()]
@@ -131,6 +144,17 @@ class OAuthInternet:
             wrap=self.host.command,
             **given,
         )
+
+    @contextmanager
+    def _name_server(self) -> Iterator[None]:
+        """Tempest asks a name server for the names of strangers, where others ask the host."""
+        names = [f"{name}={address}" for name, address in {**dict.fromkeys([*_PORTS, APP], ADDRESS), **TRAPS}.items()]
+        command = self.host.command(sys.executable, "-m", "tests.support.dns_server", *names)
+        env = {**self.host.env, "PYTHONPATH": str(_ROOT)}
+        with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"ready\n"
+            yield
 
     def _tempest(self, folder: Path, stack: ExitStack) -> HostedProcess:
         settings = {

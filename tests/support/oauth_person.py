@@ -83,7 +83,7 @@ class Page(HTMLParser):
         if tag == "form":
             self._open = Form(given.get("action", ""), given.get("method", "get").lower())
             self.forms.append(self._open)
-        elif tag in {"input", "button"} and self._open is not None:
+        elif tag in {"input", "button"} and self._open is not None and "disabled" not in given:
             kind = given.get("type", "submit" if tag == "button" else "text")
             default = "on" if kind in {"checkbox", "radio"} else ""
             self._open.controls.append(
@@ -113,6 +113,8 @@ class Person:
     def __init__(self, account: Account, http: httpx.Client | None = None) -> None:
         self.account = account
         self.cookies: dict[str, str] = {}
+        self.set_cookies: list[str] = []
+        """All that servers set, with its attributes."""
         self.answer = httpx.Response(0)
         self.url = ""
         self._http = http or httpx.Client(timeout=30)
@@ -152,7 +154,9 @@ class Person:
             if self.cookies:
                 headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
             self.url, self.answer = url, self._http.request(method, url, headers=headers, **more)
-            for header in self.answer.headers.get_list("set-cookie"):
+            set_now = self.answer.headers.get_list("set-cookie")
+            self.set_cookies += set_now
+            for header in set_now:
                 name, _, rest = header.partition("=")
                 value, _, attributes = rest.partition(";")
                 if "Max-Age=0" in attributes or not value:
@@ -185,32 +189,57 @@ class TempestPerson(Person):
     """Fills in forms."""
 
     def sign_in(self) -> None:
-        form = self._form(lambda form: form.has("password"))
+        chosen = self._find("account", self.account.did)
+        if chosen is not None:
+            self._submit(*chosen)
+        form = next((form for form in Page(self.answer.text).forms if form.has("password")), None)
         if form is None:
             return
-        password = next(control.name for control in form.controls if control.kind == "password")
-        filled = {password: self.account.password}
+        filled = {}
         for control in form.controls:
-            if control.autocomplete == "username" and not control.value:
+            if control.kind == "password":
+                filled[control.name] = self.account.password
+            elif control.autocomplete.startswith("username") and not control.value:
                 filled[control.name] = self.account.handle
-        self._submit(form, next((control for control in form.controls if control.kind == "submit"), None), **filled)
+        self._submit(form, None, **filled)
+
+    def fill(self, **filled: str) -> None:
+        """Fill in the form that has these fields, and send it."""
+        form = next(form for form in Page(self.answer.text).forms if all(map(form.named, filled)))
+        self._submit(form, None, **filled)
 
     def accept(self) -> dict[str, str]:
-        return self._decide("accept")
+        return self._decide("allow")
 
     def reject(self) -> dict[str, str]:
-        return self._decide("reject")
+        return self._decide("deny")
 
-    def _decide(self, decision: str) -> dict[str, str]:
+    def take_away(self, client_id: str) -> None:
+        url = self.account.server.url
+        self.open(f"{url}/account/sign-in")
+        self.sign_in()
+        self.open(f"{url}/account/{self.account.did}/apps")
         for form in Page(self.answer.text).forms:
-            for control in form.controls:
-                if control.kind == "submit" and decision in (control.value, control.name, form.action.split("/")[-1]):
-                    self._submit(form, control)
-                    return self._handed_over()
+            client = form.named("client")
+            if client is not None and client.value == client_id:
+                self._submit(form, None)
+                return
         raise Stuck(f"{self.answer.status_code} at {self.url}: {self.words}")
 
-    def _form(self, wanted: Any) -> Form | None:
-        return next((form for form in Page(self.answer.text).forms if wanted(form)), None)
+    def _decide(self, decision: str) -> dict[str, str]:
+        found = self._find("decision", decision)
+        if found is None:
+            raise Stuck(f"{self.answer.status_code} at {self.url}: {self.words}")
+        self._submit(*found)
+        return self._handed_over()
+
+    def _find(self, name: str, value: str) -> tuple[Form, Control] | None:
+        """Find a button, and the form it is in."""
+        for form in Page(self.answer.text).forms:
+            for control in form.controls:
+                if (control.kind, control.name, control.value) == ("submit", name, value):
+                    return form, control
+        return None
 
     def _submit(self, form: Form, button: Control | None, **filled: str) -> None:
         target = urljoin(self.url, form.action)

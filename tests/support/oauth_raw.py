@@ -15,7 +15,7 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.oauth_app import EVERYTHING, REDIRECT_URI, loopback_client_id
-from tests.support.oauth_person import Person
+from tests.support.oauth_person import Person, origin_of
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -144,7 +144,7 @@ class RawClient:
             form = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self.assertion(), **form}
         given = {name: value for name, value in form.items() if value is not None}
         for attempt in (1, 2):
-            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": origin_of(self.redirect_uri)}
             if proof != "":
                 headers["DPoP"] = proof or self.proof("POST", url, **changes)
             answer = self.http.post(url, content=urlencode(given), headers=headers)
@@ -232,7 +232,7 @@ class RawClient:
         url = f"{self.issuer}/xrpc/{nsid}"
         method = "GET" if body is None else "POST"
         for attempt in (1, 2):
-            headers = {"Authorization": f"{scheme} {access}"}
+            headers = {"Authorization": f"{scheme} {access}", "Origin": origin_of(self.redirect_uri)}
             if proof != "":
                 headers["DPoP"] = proof or self.proof(method, url, access, **changes)
             answer = self.http.request(method, url, headers=headers, params=params, json=body)
@@ -241,3 +241,19 @@ class RawClient:
             if attempt == 2 or not challenged or proof is not None or "nonce" in changes:
                 break
         return answer
+
+
+def leads_nowhere(visitor: Person, client: RawClient, url: str) -> None:
+    """Look that whoever is sent to this address gets no further.
+
+    That is told on a page, or to the application whose request it was.
+    """
+    visitor.open(url)
+    target = visitor.answer.headers.get("location")
+    if target is None:
+        assert 400 <= visitor.answer.status_code < 500, visitor.words
+        assert visitor.answer.headers["content-type"].startswith("text/html")
+    else:
+        assert target.startswith(client.redirect_uri)
+        assert "error=" in target
+        assert "code=" not in target

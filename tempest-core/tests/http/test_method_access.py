@@ -10,13 +10,22 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import httpx
 import pytest
-from edge_server import LEXICONS, bare_services
+from edge_server import bare_services
 from granted_app import GrantedApp, Grants
+from tests.support.method_requests import (
+    APP_VIEW,
+    LEXICONS,
+    TRANSITIONS,
+    Verdict,
+    all_but,
+    enough,
+    for_app,
+    request,
+)
 from whole_server import PASSWORD, User, WholeServer, whole_server
 
 from tempest_pds.http.access import NONE, Access
@@ -25,69 +34,20 @@ from tempest_pds.http.context import Call
 from tempest_pds.http.dispatch import Dispatcher
 from tempest_pds.http.method_access import METHOD_ACCESS
 from tempest_pds.http.methods import load_methods
-from tempest_pds.http.oauth_needs import (
-    ANY_APP,
-    AccountNeed,
-    BlobNeed,
-    IdentityNeed,
-    OAuthNeed,
-    Refused,
-    ServiceNeed,
-    ServiceTokenNeed,
-    WritesNeed,
-)
+from tempest_pds.http.oauth_needs import ANY_APP
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.http.xrpc import Method
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.credentials import Scope
 
-METHODS = {nsid: method for nsid, method in load_methods().items() if method.kind != "subscription"}
 SERVER, OWN_DID = "com.atproto.server", "did:web:localhost"
-SERVICE_AUTH = f"{SERVER}.getServiceAuth"
-CID = "bafkreifjzcsgsjfpzjhfnv6q3scd7dlyyducdo62udrqhmtqzjphzwfyma"
-LISTS = ("dids", "actors", "cids")
-POST, DID = "app.bsky.feed.post", "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
-APP_VIEW, OTHER, ASKED = "did:web:view.example.com", "did:web:other.example.com", "com.example.ask"
-RECORD = {"$type": POST}
-_SUBJECT = {"$type": "com.atproto.admin.defs#repoRef", "did": DID}
-WRITES = [
-    {"$type": "com.atproto.repo.applyWrites#create", "collection": POST, "value": RECORD},
-    {"$type": "com.atproto.repo.applyWrites#update", "collection": POST, "rkey": "a", "value": RECORD},
-    {"$type": "com.atproto.repo.applyWrites#delete", "collection": POST, "rkey": "b"},
-]
-FIELDS: dict[str, Any] = {
-    **dict.fromkeys(("did", "repo", "account", "actor", "recipientDid", "senderDid", "identifier"), DID),
-    "dids": [DID],
-    "actors": [DID],
-    "handle": "alice.test",
-    **dict.fromkeys(("name", "password", "token", "email", "content"), "x"),
-    "useCount": 1,
-    "codeCount": 1,
-    "cid": CID,
-    "cids": [CID],
-    "collection": POST,
-    "rkey": "a",
-    "record": RECORD,
-    "writes": WRITES,
-    "subject": _SUBJECT,
-    "preferences": [],
-    "operation": {},
-    "uri": f"at://{DID}/{POST}/a",
-    "nsid": POST,
-    "aud": f"{OTHER}#svc",
-    "lxm": ASKED,
-}
-"""What a field is called, and something that the lexicons take for it."""
-
+METHODS = {nsid: method for nsid, method in load_methods().items() if method.kind != "subscription"}
 SESSIONS = {
     "session": Scope.ACCESS,
     "privileged app password": Scope.APP_PASS_PRIVILEGED,
     "app password": Scope.APP_PASS,
     "session after a takedown": Scope.TAKENDOWN,
 }
-TRANSITIONS = ("transition:generic", "transition:chat.bsky", "transition:email")
-Verdict = tuple[int, str | None]
-"""The status, and the error or else the kind of caller that a method was told of."""
 
 
 class Curtain:
@@ -149,67 +109,6 @@ def verdict(answer: httpx.Response) -> Verdict:
     return answer.status_code, body.get("error", body.get("kind"))
 
 
-def request(nsid: str) -> tuple[str, str, dict[str, Any]]:
-    """Give a request that the method's lexicon takes, as method, path and arguments of httpx."""
-    schema = (LEXICONS.document(nsid) or {})["defs"]["main"]
-    names = [*schema.get("parameters", {}).get("required", ()), *(["lxm"] if nsid == SERVICE_AUTH else [])]
-    pairs = [(name, each) for name in names for each in (FIELDS[name] if name in LISTS else [FIELDS[name]])]
-    path = f"/xrpc/{nsid}?{httpx.QueryParams(pairs)}"
-    if schema["type"] == "query":
-        return "GET", path, {}
-    given = schema.get("input")
-    if given is None:
-        return "POST", path, {}
-    if given["encoding"] != "application/json":
-        encoding = "image/png" if given["encoding"] == "*/*" else given["encoding"]
-        return "POST", path, {"content": b"x", "headers": {"content-type": encoding}}
-    return "POST", path, {"json": {name: FIELDS[name] for name in given["schema"].get("required", ())}}
-
-
-def enough(nsid: str, need: OAuthNeed) -> list[str]:
-    """Give scopes each of which is enough for a method; an empty one where nothing but `atproto` is needed."""
-    match need:
-        case AccountNeed(attribute, _):
-            return [f"account:{attribute}?action=manage"]
-        case IdentityNeed("*"):
-            return ["identity:*"]
-        case IdentityNeed("handle"):
-            return ["identity:handle", "identity:*"]
-        case WritesNeed():
-            actions = "&".join(f"action={action}" for action in written(nsid, need))
-            return [f"repo:{POST}?{actions}", f"repo:*?{actions}", "repo:*", "transition:generic"]
-        case BlobNeed():
-            return ["blob:image/png", "blob:image/*", "blob:*/*", "transition:generic"]
-        case ServiceNeed():
-            view = f"aud={APP_VIEW}%23bsky_appview"
-            return [f"rpc:{nsid}?{view}", f"rpc:*?{view}", f"rpc:{nsid}?aud=*", "transition:generic"]
-        case ServiceTokenNeed():
-            return [f"rpc:{ASKED}?aud={OTHER}%23svc", f"rpc:*?aud={OTHER}%23svc", "transition:generic"]
-    return [""]
-
-
-def all_but(nsid: str, need: OAuthNeed) -> str:
-    """Give all scopes there are, but for those that would be enough for a method; and some that come close."""
-    everything = [f"account:{attribute}?action=manage" for attribute in ("email", "repo", "status")]
-    everything += ["identity:handle", "identity:*", "repo:*", "blob:*/*", *TRANSITIONS]
-    everything += ["rpc:com.example.other?aud=*", f"rpc:*?aud={OTHER}%23other", f"rpc:*?aud={APP_VIEW}%23other"]
-    everything += [f"rpc:{nsid}?aud={OTHER}%23svc"] * isinstance(need, ServiceNeed)
-    match need:
-        case AccountNeed(attribute, _):
-            everything.append(f"account:{attribute}")
-        case WritesNeed():
-            *others, _ = written(nsid, need)
-            everything += [f"repo:{POST}?{'&'.join(f'action={a}' for a in others)}"] * bool(others)
-            everything.append("repo:app.bsky.feed.like")
-        case BlobNeed():
-            everything += ["blob:video/*", "blob:image/jpeg"]
-    return " ".join(scope for scope in everything if scope not in enough(nsid, need))
-
-
-def written(nsid: str, need: WritesNeed) -> list[str]:
-    return [action for _, action in need.writes(request(nsid)[2]["json"])]
-
-
 def for_nobody(access: Access) -> Verdict:
     if access.anonymous:
         return 200, None
@@ -235,16 +134,6 @@ def for_service(access: Access) -> Verdict:
     if access.scopes is not None or access.refresh:
         return 400, "InvalidToken"
     return 401, "UntrustedIss" if access.moderator else "AuthenticationRequired"
-
-
-def for_app(access: Access, *, granted: bool) -> Verdict:
-    if access == NONE:
-        return 200, None
-    if access.oauth is None:
-        return 401, "AuthMissing" if access.refresh else "AuthenticationRequired"
-    if isinstance(access.oauth, Refused):
-        return 403, "Forbidden"
-    return (200, "oauth") if granted else (403, "ScopeMissingError")
 
 
 Found = dict[str, dict[str, set[Verdict]]]

@@ -98,7 +98,7 @@ def make_accounts(
     secret = token_secret(settings, data.keys)
     tokens = Tokens(secret, Did.parse(settings.service_did))
     events = SecurityEvents(data.accounts, writer)
-    doors = _make_doors(settings, data.accounts, writer, passwords, hooks, events, secret)
+    doors = _make_doors(settings, data.accounts, writer, passwords, hooks, events, secret, outbox, texts)
     sessions = Sessions(data.accounts, writer, tokens, doors.sign_in, network.dids, events)
     invites = Invites(data.accounts, writer, settings.hostname)
     identities = Identities(
@@ -182,7 +182,7 @@ def make_accounts(
         events=events,
     )
     password_change = PasswordChange(
-        store=data.accounts, writer=writer, passwords=passwords, outbox=outbox, texts=texts, hooks=hooks
+        store=data.accounts, writer=writer, passwords=passwords, outbox=outbox, texts=texts, hooks=hooks, events=events
     )
     plc_operations = PlcOperations(
         store=data.accounts,
@@ -205,8 +205,8 @@ def make_accounts(
         step_up=StepUp(doors.factors),
         sessions=sessions,
         app_passwords=AppPasswords(data.accounts, writer, events),
-        browsers=Browsers(data.accounts, writer),
-        api_sessions=ApiSessions(data.accounts, writer),
+        browsers=Browsers(data.accounts, writer, events),
+        api_sessions=ApiSessions(data.accounts, writer, events),
         invites=invites,
         identities=identities,
         mail_texts=texts,
@@ -240,6 +240,8 @@ def _make_doors(
     hooks: AccountHooks,
     events: SecurityEvents,
     secret: bytes,
+    outbox: MailOutbox,
+    texts: MailTexts,
 ) -> _Doors:
     passkeys = PasskeyCeremonies(settings.public_url)
     tickets = Tickets(secret)
@@ -256,6 +258,8 @@ def _make_doors(
             passkeys=passkeys,
             tickets=tickets,
             events=events,
+            outbox=outbox,
+            texts=texts,
             server=settings.hostname,
         ),
     )

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.origin import NOWHERE, Origin
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 
@@ -31,9 +34,12 @@ class ApiSessions:
         now: microseconds since 1970.
     """
 
-    def __init__(self, store: AccountStore, writer: AccountWriter, now: Callable[[], int] = now_us) -> None:
+    def __init__(
+        self, store: AccountStore, writer: AccountWriter, events: SecurityEvents, now: Callable[[], int] = now_us
+    ) -> None:
         self._store = store
         self._writer = writer
+        self._events = events
         self._now = now
 
     def list_for(self, did: Did) -> list[ApiSession]:
@@ -46,18 +52,26 @@ class ApiSessions:
         ]
         return sorted(found, key=lambda session: session.refreshed_at, reverse=True)
 
-    async def end(self, did: Did, session_id: str) -> None:
+    async def end(self, did: Did, session_id: str, origin: Origin = NOWHERE) -> None:
         """End one session of an account; one that is not there is no error."""
-        await self._writer.run(self._store_end, did, session_id)
+        await self._writer.run(self._store_end, did, session_id, origin)
 
-    async def end_all(self, did: Did) -> None:
+    async def end_all(self, did: Did, origin: Origin = NOWHERE) -> None:
         """End all sessions of an account."""
-        await self._writer.run(self._store.refresh_tokens.revoke_all, did)
+        await self._writer.run(self._store_end_of_all, did, origin)
 
     # In the thread that writes accounts
 
-    def _store_end(self, did: Did, session_id: str) -> None:
+    def _store_end(self, did: Did, session_id: str, origin: Origin) -> None:
         with self._store.transaction():
             token = self._store.refresh_tokens.get(session_id)
             if token is not None and token.did == did:
                 self._store.refresh_tokens.revoke(session_id)
+                name = token.app_password_name
+                detail = {} if name is None else {"name": name}
+                self._events.add(did, EventKind.APP_SIGNED_OUT, origin, **detail)
+
+    def _store_end_of_all(self, did: Did, origin: Origin) -> None:
+        with self._store.transaction():
+            self._store.refresh_tokens.revoke_all(did)
+            self._events.add(did, EventKind.APP_SIGNED_OUT, origin)

@@ -16,6 +16,9 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import AuthenticationRequired
 from tempest_pds.services.hosting import is_blocked
+from tempest_pds.services.origin import NOWHERE, Origin
+from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
@@ -66,9 +69,12 @@ class Browsers:
         now: microseconds since 1970.
     """
 
-    def __init__(self, store: AccountStore, writer: AccountWriter, now: Callable[[], int] = now_us) -> None:
+    def __init__(
+        self, store: AccountStore, writer: AccountWriter, events: SecurityEvents, now: Callable[[], int] = now_us
+    ) -> None:
         self._store = store
         self._writer = writer
+        self._events = events
         self._now = now
 
     def accounts(self, secret: str | None) -> list[SignedIn]:
@@ -88,11 +94,14 @@ class Browsers:
         return accounts
 
     async def sign_in(
-        self, secret: str | None, did: Did, *, remember: bool, client_ip: str | None, user_agent: str | None
+        self, secret: str | None, account: Account, *, remember: bool, client_ip: str | None, user_agent: str | None
     ) -> str:
-        """Add an account, and give the cookie's new value."""
+        """Add an account, as it was when its owner was proven, and give the cookie's new value.
+
+        Raises AuthenticationRequired when its password was changed meanwhile, or it is gone or blocked.
+        """
         new_secret = secrets.token_urlsafe(32)
-        await self._writer.run(self._store_sign_in, secret, new_secret, did, remember, client_ip, user_agent)
+        await self._writer.run(self._store_sign_in, secret, new_secret, account, remember, client_ip, user_agent)
         return new_secret
 
     async def confirm(self, secret: str, did: Did) -> None:
@@ -126,14 +135,16 @@ class Browsers:
             if not _has_ended(row, account)
         ]
 
-    async def sign_out_elsewhere(self, did: Did, browser_id: str) -> None:
+    async def sign_out_elsewhere(self, did: Did, browser_id: str, origin: Origin = NOWHERE) -> None:
         """Take an account out of another browser."""
-        await self._writer.run(self._store.browsers.remove_account, browser_id, did)
+        await self._writer.run(self._store_sign_out, did, browser_id, origin)
 
-    async def sign_out_others(self, did: Did, secret: str) -> int:
+    async def sign_out_others(self, did: Did, secret: str, origin: Origin = NOWHERE) -> int:
         """Take an account out of all browsers but this; return out of how many."""
         browser = self._find(secret)
-        return await self._writer.run(self._store.browsers.remove_others, did, "" if browser is None else browser.id)
+        return await self._writer.run(
+            self._store_sign_out_of_others, did, "" if browser is None else browser.id, origin
+        )
 
     async def forget_expired(self) -> None:
         """Sweep out sign-ins past their time."""
@@ -162,6 +173,18 @@ class Browsers:
 
     # In the thread that writes accounts
 
+    def _store_sign_out(self, did: Did, browser_id: str, origin: Origin) -> None:
+        with self._store.transaction():
+            if self._store.browsers.remove_account(browser_id, did):
+                self._events.add(did, EventKind.BROWSER_SIGNED_OUT, origin)
+
+    def _store_sign_out_of_others(self, did: Did, kept_browser_id: str, origin: Origin) -> int:
+        with self._store.transaction():
+            count = self._store.browsers.remove_others(did, kept_browser_id)
+            if count:
+                self._events.add(did, EventKind.BROWSER_SIGNED_OUT, origin)
+        return count
+
     def _store_seen(self, browser_id: str, client_ip: str | None, user_agent: str | None, now: int) -> None:
         with self._store.transaction():
             self._store.browsers.set_seen(browser_id, user_agent, client_ip, now)
@@ -171,14 +194,15 @@ class Browsers:
         self,
         secret: str | None,
         new_secret: str,
-        did: Did,
+        account: Account,
         remember: bool,
         client_ip: str | None,
         user_agent: str | None,
     ) -> None:
         browsers, now = self._store.browsers, self._now()
         with self._store.transaction():
-            if self._store.accounts.get(did) is None:
+            found = self._store.accounts.get(account.did)
+            if found is None or is_blocked(found) or found.password_hash != account.password_hash:
                 raise AuthenticationRequired("Invalid identifier or password")
             browser = self._find(secret)
             if browser is None:
@@ -197,7 +221,7 @@ class Browsers:
             browsers.put_account(
                 BrowserAccount(
                     browser_id=browser.id,
-                    did=did,
+                    did=account.did,
                     signed_in_at=now,
                     confirmed_at=now,
                     remembered=remember,

@@ -37,6 +37,7 @@ class EventKind(StrEnum):
     APP_PASSWORD_REVOKED = "app_password_revoked"  # noqa: S105 - the name of a kind
     APP_AUTHORIZED = "app_authorized"
     APP_REVOKED = "app_revoked"
+    APP_SIGNED_OUT = "app_signed_out"
     PLC_OPERATION_SIGNED = "plc_operation_signed"
     PLC_OPERATION = "plc_operation"
     DEACTIVATED = "deactivated"
@@ -68,6 +69,7 @@ TEXTS: Final[Mapping[EventKind, str]] = {
     EventKind.APP_PASSWORD_REVOKED: "An app password was revoked",
     EventKind.APP_AUTHORIZED: "An app was allowed to use the account",
     EventKind.APP_REVOKED: "An app may not use the account any more",
+    EventKind.APP_SIGNED_OUT: "An app was signed out",
     EventKind.PLC_OPERATION_SIGNED: "A change of the account's identity was signed",
     EventKind.PLC_OPERATION: "The account's identity was changed in the PLC directory",
     EventKind.DEACTIVATED: "The account was deactivated",
@@ -79,6 +81,7 @@ FACTS: Final[Mapping[str, str]] = {
     "door": "Where",
     "factor": "Second step",
     "app": "App",
+    "client_id": "Address of the app",
     "name": "Name",
     "handle": "Handle",
     "browser": "Browser",
@@ -101,3 +104,8 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "by": {"operator": "whoever runs this server"},
 }
+
+
+def told_of_app(client_id: str, client_name: str | None) -> dict[str, str]:
+    """Give the detail of an event that concerns an app; `client_name` is its own word for itself."""
+    return {"client_id": client_id} if client_name is None else {"app": client_name, "client_id": client_id}

@@ -6,7 +6,7 @@ from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.oauth.requests import AuthorizationRequests, AuthorizationResponse, OpenRequest
 from tempest_pds.services.policies import AppGrant, check_consent, tell_app_authorized
-from tempest_pds.services.security_event_kinds import EventKind
+from tempest_pds.services.security_event_kinds import EventKind, told_of_app
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sign_in import Visitor
 from tempest_pds.stores.account.accounts import Account
@@ -46,8 +46,7 @@ class AppGrants:
             EventKind.APP_AUTHORIZED,
             client_ip=visitor.client_ip,
             user_agent=visitor.user_agent,
-            client_id=client.client_id,
-            client_name=client.metadata.client_name or "",
+            **told_of_app(client.client_id, client.metadata.client_name),
         )
         tell_app_authorized(self._hooks, grant)
         return response

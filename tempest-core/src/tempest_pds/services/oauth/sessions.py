@@ -8,7 +8,13 @@ from typing import Final
 
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.origin import NOWHERE, Origin
+from tempest_pds.services.policies import tell_app_revoked
+from tempest_pds.services.security_event_kinds import EventKind, told_of_app
+from tempest_pds.services.security_events import SecurityEvents
+from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_sessions import OAuthSession
 
@@ -41,9 +47,18 @@ class OAuthSessions:
         clock: the time in microseconds since 1970.
     """
 
-    def __init__(self, store: AccountStore, writer: AccountWriter, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: AccountStore,
+        writer: AccountWriter,
+        hooks: AccountHooks,
+        events: SecurityEvents,
+        clock: Callable[[], int] = now_us,
+    ) -> None:
         self._store = store
         self._writer = writer
+        self._hooks = hooks
+        self._events = events
         self._clock = clock
         # A write for each request would cost more than most requests.
         self._uses: dict[str, int] = {}
@@ -83,13 +98,17 @@ class OAuthSessions:
             uses, self._uses = self._uses, {}
             await self._writer.run(self._store.oauth_sessions.note_uses, list(uses.items()))
 
-    async def revoke(self, did: Did, session_id: str) -> bool:
-        """End one session of an account."""
-        return await self._writer.run(self._store.oauth_sessions.delete_of, did, session_id)
+    async def revoke(self, did: Did, session_id: str, origin: Origin = NOWHERE) -> bool:
+        """End one session of an account, as its owner wants it."""
+        return await self._writer.run(self._store_end, did, session_id, origin)
 
-    async def revoke_client(self, did: Did, client_id: str) -> int:
+    async def revoke_client(self, did: Did, client_id: str, origin: Origin = NOWHERE) -> int:
         """End all sessions of one client, and forget the consent; return how many sessions that were."""
-        return await self._writer.run(self._store_end_of_client, did, client_id)
+        ended = await self._writer.run(self._store_end_of_client, did, client_id, origin)
+        account = self._store.accounts.get(did)
+        if ended and account is not None:
+            tell_app_revoked(self._hooks, account, client_id)
+        return ended
 
     async def revoke_all(self, did: Did) -> int:
         """End all sessions of an account; return how many that were."""
@@ -101,11 +120,25 @@ class OAuthSessions:
 
     # In the thread that writes accounts
 
-    def _store_end_of_client(self, did: Did, client_id: str) -> int:
+    def _store_end(self, did: Did, session_id: str, origin: Origin) -> bool:
+        with self._store.transaction():
+            session = self._store.oauth_sessions.get(session_id)
+            ended = self._store.oauth_sessions.delete_of(did, session_id)
+            if ended and session is not None:
+                self._events.add(
+                    did, EventKind.APP_SIGNED_OUT, origin, **told_of_app(session.client_id, session.client_name)
+                )
+        return ended
+
+    def _store_end_of_client(self, did: Did, client_id: str, origin: Origin) -> int:
         with self._store.transaction():
             self._store.oauth_consents.delete(did, client_id)
             self._store.oauth_requests.delete_client(did, client_id)
-            return self._store.oauth_sessions.delete_client(did, client_id)
+            sessions = [each for each in self._store.oauth_sessions.of_account(did) if each.client_id == client_id]
+            ended = self._store.oauth_sessions.delete_client(did, client_id)
+            if sessions:
+                self._events.add(did, EventKind.APP_REVOKED, origin, **told_of_app(client_id, sessions[0].client_name))
+        return ended
 
 
 def is_over(session: OAuthSession, now: int) -> bool:

@@ -66,8 +66,18 @@ class SecondFactors:
 
     def is_on(self, did: Did) -> bool:
         """Tell whether an account has a second factor."""
+        return self.since(did) is not None
+
+    def since(self, did: Did) -> int | None:
+        """Tell since when an account has a second factor, in microseconds since 1970; None when it has none.
+
+        Whatever was confirmed before that was confirmed without one.
+        """
         secret = self._store.totp_secrets.get(did)
-        return (secret is not None and secret.confirmed_at is not None) or bool(self._store.passkeys.list(did))
+        times = [passkey.created_at for passkey in self._store.passkeys.list(did)]
+        if secret is not None and secret.confirmed_at is not None:
+            times.append(secret.confirmed_at)
+        return min(times, default=None)
 
     def kinds(self, did: Did) -> frozenset[FactorKind]:
         """Tell what would prove that somebody is the owner; nothing when the account has no second factor."""

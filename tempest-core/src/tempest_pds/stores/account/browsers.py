@@ -130,12 +130,13 @@ class Browsers:
         with self._database.transaction() as transaction:
             transaction.run(_SET_CONFIRMED, (now, browser_id, did))
 
-    def remove_account(self, browser_id: str, did: str) -> None:
-        """Take an account out of a browser, which is forgotten when it was the last."""
+    def remove_account(self, browser_id: str, did: str) -> bool:
+        """Take an account out of a browser, which is forgotten when it was the last; tell whether it was in it."""
         with self._database.transaction() as transaction:
-            transaction.run(_DELETE_ACCOUNT, (browser_id, did))
+            was_in = transaction.run(_DELETE_ACCOUNT, (browser_id, did)) > 0
             if transaction.one(_ACCOUNTS, (browser_id,)) is None:
                 transaction.run(_DELETE, (browser_id,))
+        return was_in
 
     def remove_others(self, did: str, kept_browser_id: str) -> int:
         """Take an account out of all browsers but one; return out of how many."""

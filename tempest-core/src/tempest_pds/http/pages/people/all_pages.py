@@ -19,6 +19,7 @@ from tempest_pds.http.pages.people import (
     sign_up,
 )
 from tempest_pds.http.pages.people.authorize.all_pages import PAGES as AUTHORIZE_PAGES
+from tempest_pds.http.pages.people.factors import app, confirm, passkeys, second_factor
 from tempest_pds.http.pages.people.page import PeoplePage
 
 PAGES: Final[tuple[PeoplePage, ...]] = (
@@ -35,4 +36,8 @@ PAGES: Final[tuple[PeoplePage, ...]] = (
     *app_passwords.PAGES,
     *security.PAGES,
     *leaving.PAGES,
+    *confirm.PAGES,
+    *second_factor.PAGES,
+    *app.PAGES,
+    *passkeys.PAGES,
 )

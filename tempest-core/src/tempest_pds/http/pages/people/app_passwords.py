@@ -31,7 +31,9 @@ async def make_app_password(visit: Visit) -> Response:
     visit.count(CREATIONS, key=did)
     name = visit.form.get("name", "").strip()
     try:
-        made = await visit.services.app_passwords.create(did, name, privileged=visit.form.get("privileged") == "yes")
+        made = await visit.services.app_passwords.create(
+            did, name, privileged=visit.form.get("privileged") == "yes", origin=visit.visitor
+        )
     except DuplicateCreate:
         return _page(visit, errors={"name": visit.texts("You have an app password of that name.")}, status=400)
     except TempestError as error:
@@ -46,7 +48,7 @@ async def make_app_password(visit: Visit) -> Response:
 async def revoke_app_password(visit: Visit) -> Response:
     """Revoke one, and sign out the apps that use it."""
     did = visit.account().account.did
-    await visit.services.app_passwords.revoke(did, visit.form.get("name", ""))
+    await visit.services.app_passwords.revoke(did, visit.form.get("name", ""), visit.visitor)
     return visit.redirect(account_path(did, "app-passwords"), notice="The app password is revoked.")
 
 

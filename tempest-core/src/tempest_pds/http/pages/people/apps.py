@@ -47,7 +47,7 @@ async def list_apps(visit: Visit) -> Response:
 async def revoke_app(visit: Visit) -> Response:
     """End all sessions of an app, which has to ask anew."""
     did = visit.account().account.did
-    await visit.services.oauth.sessions.revoke_client(did, visit.form.get("client", ""))
+    await visit.services.oauth.sessions.revoke_client(did, visit.form.get("client", ""), visit.visitor)
     return visit.redirect(account_path(did, "apps"), notice="The app cannot use your account any more.")
 
 
@@ -55,7 +55,7 @@ async def revoke_app(visit: Visit) -> Response:
 async def end_app_session(visit: Visit) -> Response:
     """End one session of an app."""
     did = visit.account().account.did
-    await visit.services.oauth.sessions.revoke(did, visit.form.get("session", ""))
+    await visit.services.oauth.sessions.revoke(did, visit.form.get("session", ""), visit.visitor)
     return visit.redirect(account_path(did, "apps"), notice="The app is signed out there.")
 
 

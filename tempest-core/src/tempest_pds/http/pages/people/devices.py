@@ -34,7 +34,7 @@ async def list_devices(visit: Visit) -> Response:
 async def sign_out_browser(visit: Visit) -> Response:
     """Sign the account out of one browser."""
     did = visit.account().account.did
-    await visit.services.browsers.sign_out_elsewhere(did, visit.form.get("browser", ""))
+    await visit.services.browsers.sign_out_elsewhere(did, visit.form.get("browser", ""), visit.visitor)
     return visit.redirect(account_path(did, "devices"), notice=_SIGNED_OUT)
 
 
@@ -42,7 +42,7 @@ async def sign_out_browser(visit: Visit) -> Response:
 async def sign_out_other_browsers(visit: Visit) -> Response:
     """Sign the account out of all browsers but this."""
     did = visit.account().account.did
-    await visit.services.browsers.sign_out_others(did, visit.secret)
+    await visit.services.browsers.sign_out_others(did, visit.secret, visit.visitor)
     return visit.redirect(account_path(did, "devices"), notice="Signed out of all other browsers.")
 
 
@@ -50,7 +50,7 @@ async def sign_out_other_browsers(visit: Visit) -> Response:
 async def end_session(visit: Visit) -> Response:
     """End the session of one app."""
     did = visit.account().account.did
-    await visit.services.api_sessions.end(did, visit.form.get("session", ""))
+    await visit.services.api_sessions.end(did, visit.form.get("session", ""), visit.visitor)
     return visit.redirect(account_path(did, "devices"), notice=_SIGNED_OUT)
 
 
@@ -58,7 +58,7 @@ async def end_session(visit: Visit) -> Response:
 async def end_sessions(visit: Visit) -> Response:
     """End the sessions of all apps that were given a password."""
     did = visit.account().account.did
-    await visit.services.api_sessions.end_all(did)
+    await visit.services.api_sessions.end_all(did, visit.visitor)
     return visit.redirect(account_path(did, "devices"), notice="Signed out of all these apps.")
 
 

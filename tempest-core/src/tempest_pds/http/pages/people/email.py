@@ -40,7 +40,7 @@ async def confirm_email(visit: Visit) -> Response:
     account = visit.account().account
     try:
         await visit.services.email_addresses.confirm(
-            account.did, account.email or "", visit.form.get("code", "").strip()
+            account.did, account.email or "", visit.form.get("code", "").strip(), visit.visitor
         )
     except TempestError as error:
         return _refused(visit, error, {"code": "confirmation_code"})
@@ -66,7 +66,9 @@ async def change_email(visit: Visit) -> Response:
     visit.count(UPDATES, key=account.did)
     code = visit.form.get("code", "").strip() or None
     try:
-        await visit.services.email_addresses.change(account.did, visit.form.get("email", "").strip(), code)
+        await visit.services.email_addresses.change(
+            account.did, visit.form.get("email", "").strip(), code, visit.visitor
+        )
     except TempestError as error:
         return _refused(visit, error)
     return visit.redirect(account_path(account.did, "email"), notice="Your e-mail address is changed.")

@@ -7,6 +7,7 @@ from typing import Final
 
 from blacksheep import Response
 
+from tempest_pds.http.pages.people.own_paths import SIGN_IN
 from tempest_pds.http.pages.people.refusals import TOO_MANY_ATTEMPTS
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.services.errors import AuthenticationRequired, TooManyTries
@@ -25,6 +26,7 @@ def ask_for_factor(
     form_targets: Sequence[str] = (),
     message: str | None = None,
     status: int = 200,
+    start_over: str = SIGN_IN,
 ) -> Response:
     """Show the step.
 
@@ -33,6 +35,7 @@ def ask_for_factor(
         hidden: what the form carries on.
         form_targets: as for `Visit.page`.
         message: what was wrong with the answer before, in the visitor's language.
+        start_over: the page that asks for the password.
     """
     has_passkey = FactorKind.PASSKEY in needed.kinds and needed.passkey_request is not None
     return visit.page(
@@ -44,8 +47,10 @@ def ask_for_factor(
         hidden=dict(hidden),
         ticket=needed.ticket,
         takes_codes=bool(needed.kinds & _CODES),
+        takes_app=FactorKind.TOTP in needed.kinds,
         passkey_request=needed.passkey_request if has_passkey else None,
         message=message,
+        start_over=start_over,
     )
 
 

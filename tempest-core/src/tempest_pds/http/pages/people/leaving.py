@@ -32,7 +32,7 @@ async def deactivate(visit: Visit) -> Response:
     """Switch the account off."""
     did = visit.require_recent().account.did
     visit.count(DEACTIVATIONS, key=did)
-    await visit.services.accounts.deactivate(did)
+    await visit.services.accounts.deactivate(did, origin=visit.visitor)
     return visit.redirect(account_path(did), notice="Your account is switched off. You can switch it on here.")
 
 
@@ -42,7 +42,7 @@ async def activate(visit: Visit) -> Response:
     account = visit.account().account
     visit.count(ACTIVATIONS, key=account.did)
     try:
-        await visit.services.accounts.activate(account.did)
+        await visit.services.accounts.activate(account.did, visit.visitor)
     except TempestError as error:
         problem = problem_with(visit, error)
         if problem is None:
@@ -63,7 +63,7 @@ async def send_deletion_code(visit: Visit) -> Response:
     did = visit.account().account.did
     visit.count(DELETION_CODES_PER_DAY, DELETION_CODES, key=did)
     try:
-        await visit.services.owner_deletion.request(did)
+        await visit.services.owner_deletion.request(did, visit.visitor)
     except TempestError as error:
         return _refused(visit, error)
     return visit.redirect(account_path(did, "delete"), notice="A mail with a code is on its way to you.")

@@ -6,7 +6,7 @@ from typing import Final
 
 from blacksheep import Response
 
-from tempest_pds.http.pages.people.own_paths import account_path
+from tempest_pds.http.pages.people.own_paths import SIGN_IN, account_path
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
 from tempest_pds.http.pages.people.problems import problem_with
 from tempest_pds.http.pages.people.visit import Visit
@@ -29,13 +29,16 @@ async def change_password(visit: Visit) -> Response:
     account = signed_in.account
     visit.count(CHANGES, key=account.did)
     try:
-        await visit.services.password_change.change(account.did, visit.form.get("password", ""))
+        await visit.services.password_change.change(account.did, visit.form.get("password", ""), visit.visitor)
     except TempestError as error:
         problem = problem_with(visit, error)
         if problem is None:
             raise
         return visit.page("people/password.html", status=400, account=account, errors=problem)
-    inside = await visit.sign_in(account, remember=signed_in.remembered)
+    changed = visit.services.accounts.find(account.did)
+    if changed is None:
+        return visit.redirect(SIGN_IN)
+    inside = await visit.sign_in(changed, remember=signed_in.remembered)
     return inside.redirect(account_path(account.did), notice="Your password is changed.")
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.remote.errors import RemoteError
+from tempest_pds.services.email_addresses import EmailConfirmedElsewhere
 from tempest_pds.services.email_rules import UnsupportedEmail
 from tempest_pds.services.errors import (
     ExpiredToken,
@@ -26,10 +27,14 @@ from tempest_pds.services.identities import HandleNotProved
 # The first that fits counts. What is in none of them is a plugin's own refusal, or a fault that nobody expects.
 _TEXTS: Final[Mapping[type[TempestError], tuple[str, str]]] = {
     HandleNotAvailable: ("name", "This name is taken. Please choose another."),
-    InvalidHandle: ("name", "A name has 3 to 18 letters, digits or hyphens, and begins and ends with none of these."),
+    InvalidHandle: ("name", "A name has 3 to 18 letters or digits. It may have hyphens inside."),
     UnsupportedDomain: ("name", "Names of this domain are not given out here."),
     HandleNotProved: ("domain_name", "This domain does not lead to your account yet. It may take some minutes."),
     UnsupportedEmail: ("email", "No mail can be sent to this address, or not for long. Please use another."),
+    EmailConfirmedElsewhere: (
+        "form",
+        "Another account here has confirmed this address already. Please give this account another address.",
+    ),
     InvalidPassword: ("password", "A password has 8 to 256 characters."),
     InvalidInviteCode: ("invite_code", "This invite code is not good, or used up already."),
     ExpiredToken: ("code", "This code is too old. Please ask for another."),

@@ -40,7 +40,7 @@ async def change_handle(visit: Visit) -> Response:
         if domain in domains:
             handle = handle.removesuffix(domain) + domain
     try:
-        await visit.services.identities.update_handle(did, handle)
+        await visit.services.identities.update_handle(did, handle, origin=visit.visitor)
     except TempestError as error:
         problem = problem_with(visit, error)
         if problem is None:

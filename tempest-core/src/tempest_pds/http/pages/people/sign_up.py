@@ -71,8 +71,11 @@ def sign_up_fields(visit: Visit, *, next: str, errors: Mapping[str, str] | None 
         "given": {name: form.get(name, "")[:320] for name in ("name", "domain", "email", "invite_code")},
         "domains": server.handle_domains,
         "links": [
-            (visit.texts(label), url)
-            for label, url in (("Terms", server.terms_of_service_url), ("Privacy policy", server.privacy_policy_url))
+            (label, url)
+            for label, url in (
+                (visit.texts("Terms"), server.terms_of_service_url),
+                (visit.texts("Privacy policy"), server.privacy_policy_url),
+            )
             if url is not None and url.startswith(("https://", "http://"))
         ],
         "errors": errors or {},

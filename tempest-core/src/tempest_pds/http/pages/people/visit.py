@@ -20,11 +20,12 @@ from tempest_pds.http.pages.rendering import PRIVATE, Header, Templates
 from tempest_pds.http.rate_limits import Limit, RateLimiter
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.browsers import SignedIn
+from tempest_pds.services.second_factor.step_up import RECENT_SECONDS
 from tempest_pds.services.sign_in import Visitor
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.accounts import Account
 
-RECENT_US: Final = 10 * 60 * 1_000_000
+RECENT_US: Final = RECENT_SECONDS * 1_000_000
 """How long after giving password and second factor a person may do what needs them afresh."""
 
 _COOKIE_SECONDS: Final = 7 * 86_400
@@ -54,7 +55,7 @@ class Visit:
         path: as it was asked for, still percent-encoded, and without the query.
         here: the page in front of the person, with its query, as a link back to it may say.
         names: what stands for each `*` in the path of the route, percent-decoded.
-        query: of the URL; of a repeated field the last counts.
+        query: of the URL; of a repeated field the last counts, while `query_pairs` has all.
         form: what was submitted, known to come from a page of ours in this browser; empty for GET.
         secret: the value of the browser's cookie; a new one when it came with none.
         accounts: those signed in in this browser, the last first.
@@ -75,6 +76,7 @@ class Visit:
     accounts: list[SignedIn]
     texts: Texts
     headers: list[Header] = field(default_factory=list)
+    query_pairs: Sequence[tuple[str, str]] = ()
 
     @property
     def services(self) -> Services:
@@ -115,15 +117,16 @@ class Visit:
         raise GoElsewhere(with_query(SIGN_IN, {"account": did, "next": back}))
 
     def require_recent(self, back: str | None = None) -> SignedIn:
-        """Give the account too, if its password was given just now; or else send the browser to give it again.
+        """Give the account too, if password and second factor were given just now, or send the browser to give them.
 
         Args:
             back: the page to come back to, when it is not the one of this request.
         """
         signed_in = self.account()
-        if now_us() - signed_in.confirmed_at < RECENT_US:
-            return signed_in
         did = signed_in.account.did
+        without_factor_until = self.services.second_factors.since(did) or 0
+        if now_us() - signed_in.confirmed_at < RECENT_US and signed_in.confirmed_at >= without_factor_until:
+            return signed_in
         wanted = own_path(back or self.here, account_path(did))
         raise GoElsewhere(with_query(account_path(did, "confirm"), {"next": wanted}))
 
@@ -134,7 +137,7 @@ class Visit:
         """
         browsers = self.services.browsers
         secret = await browsers.sign_in(
-            self.secret, account.did, remember=remember, client_ip=self.client_ip, user_agent=self.user_agent
+            self.secret, account, remember=remember, client_ip=self.client_ip, user_agent=self.user_agent
         )
         inside = self._with_secret(secret)
         await self.services.oauth.requests.hand_over(self.browser, inside.browser)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 from blacksheep import Response
@@ -10,44 +10,39 @@ from blacksheep import Response
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.protocol.oauth.errors import InvalidClientId, InvalidClientMetadata, InvalidRedirectUri, OAuthError
 
+_OVER: Final = "over"
+_APP: Final = "app"
+_REQUEST: Final = "request"
 
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    title: str
-    what: str
-    advice: str
-
-
-_OVER: Final = _Problem(
-    "This sign-in cannot go on",
-    "It was answered already, it took too long, or it was begun in another browser. "
-    "A browser that keeps no cookies cannot go on either.",
-    "Please go back to the app, and begin to sign in again.",
-)
-_APP: Final = _Problem(
-    "The app cannot be recognized",
-    "The app that sent you here is not set up as it has to be, or its own server does not answer just now.",
-    "Please go back to the app, and try again later. "
-    "If it happens again, tell those who make the app what stands below.",
-)
-_REQUEST: Final = _Problem(
-    "The app asked for something that it cannot have",
-    "What the app sent along with you is not in order. Nothing was done with your account.",
-    "Please go back to the app. If it happens again, tell those who make the app what stands below.",
-)
+PROBLEMS: Final[Mapping[str, Mapping[str, str]]] = {
+    _OVER: {
+        "title": "This sign-in cannot go on",
+        "what": "It was answered already, it took too long, or it was begun in another browser. "
+        "A browser that keeps no cookies cannot go on either.",
+        "advice": "Please go back to the app, and begin to sign in again.",
+    },
+    _APP: {
+        "title": "The app cannot be recognized",
+        "what": "The app that sent you here is not set up as it has to be, or its own server does not answer just now.",
+        "advice": "Please go back to the app, and try again later. "
+        "If it happens again, tell those who make the app what stands below.",
+    },
+    _REQUEST: {
+        "title": "The app asked for something that it cannot have",
+        "what": "What the app sent along with you is not in order. Nothing was done with your account.",
+        "advice": "Please go back to the app. If it happens again, tell those who make the app what stands below.",
+    },
+}
+"""What happened, and what to do; texts."""
 
 
 def problem_page(visit: Visit, error: OAuthError, *, is_begun: bool) -> Response:
-    """Show what happened, and what to do; `is_begun` for a request that was taken before."""
-    if isinstance(error, (InvalidClientId, InvalidClientMetadata, InvalidRedirectUri)):
-        problem = _APP
-    else:
-        problem = _OVER if is_begun else _REQUEST
+    """Show a problem; `is_begun` for a request that was taken before."""
+    of_app = isinstance(error, (InvalidClientId, InvalidClientMetadata, InvalidRedirectUri))
+    kind = _APP if of_app else _OVER if is_begun else _REQUEST
     return visit.page(
         "people/authorize/problem.html",
         status=400,
-        title=visit.texts(problem.title),
-        what=visit.texts(problem.what),
-        advice=visit.texts(problem.advice),
-        detail=None if problem is _OVER else error.description,
+        detail=None if kind == _OVER else error.description,
+        **{name: visit.texts(text) for name, text in PROBLEMS[kind].items()},
     )

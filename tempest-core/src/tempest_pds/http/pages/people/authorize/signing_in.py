@@ -7,6 +7,7 @@ from typing import Final
 
 from blacksheep import Response
 
+from tempest_pds.http.methods.sessions import LOGINS, LOGINS_PER_DAY
 from tempest_pds.http.pages.people.authorize.flow import authorize_page, go_on, show, signed_in_account, step_path
 from tempest_pds.http.pages.people.authorize.steps import Step
 from tempest_pds.http.pages.people.factor_step import ask_for_factor, given_factor, needed_again
@@ -47,7 +48,7 @@ async def sign_in(visit: Visit, request: OpenRequest) -> Response:
     except FactorNeeded as needed:
         return _ask_for_factor(visit, request, needed)
     except (AuthenticationRequired, Forbidden) as error:
-        return _refused(visit, request, error)
+        return _refused(visit, request, sign_in_problem(visit, error))
     return await enter(visit, request, account, remember=visit.form.get("remember") == "yes")
 
 
@@ -55,19 +56,17 @@ async def sign_in(visit: Visit, request: OpenRequest) -> Response:
 async def give_factor(visit: Visit, request: OpenRequest) -> Response:
     """Check the second factor."""
     try:
-        count_sign_in(visit, "")
+        visit.count(LOGINS_PER_DAY, LOGINS)
         account = await visit.services.sign_in.with_factor(
             visit.form.get("ticket", ""), given_factor(visit), _visitor(visit, request)
         )
-    except AccountTakedown as error:
-        return _refused(visit, request, error)
+    except (AccountTakedown, Forbidden) as error:
+        return _refused(visit, request, sign_in_problem(visit, error))
     except AuthenticationRequired as error:
         needed, message = needed_again(visit, error)
         if needed is None:
-            return _form(visit, request, message=message, status=403)
+            return _refused(visit, request, message)
         return _ask_for_factor(visit, request, needed, message)
-    except Forbidden as error:
-        return _refused(visit, request, error)
     return await enter(visit, request, account, remember=visit.form.get("remember") == "yes")
 
 
@@ -96,7 +95,7 @@ def _ask_for_factor(visit: Visit, request: OpenRequest, needed: FactorNeeded, me
     )
 
 
-def _refused(visit: Visit, request: OpenRequest, error: AuthenticationRequired | Forbidden) -> Response:
+def _refused(visit: Visit, request: OpenRequest, message: str) -> Response:
     """Show the form again, with what was wrong."""
     identifier = visit.form.get("identifier", "")
     fixed = visit.form.get("expected") == "yes"
@@ -106,7 +105,7 @@ def _refused(visit: Visit, request: OpenRequest, error: AuthenticationRequired |
         expected=identifier if fixed and identifier else None,
         identifier=identifier,
         remember=visit.form.get("remember") == "yes",
-        message=sign_in_problem(visit, error),
+        message=message,
         status=403,
     )
 

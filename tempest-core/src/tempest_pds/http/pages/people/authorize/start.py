@@ -15,14 +15,18 @@ from tempest_pds.http.pages.people.authorize.flow import (
 from tempest_pds.http.pages.people.authorize.steps import Grant, Show, Step, first_step
 from tempest_pds.http.pages.people.page import people_page
 from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.protocol.oauth.authorization_parameters import single_values
 from tempest_pds.services.oauth.requests import OpenRequest
 
 
 @people_page("GET", AUTHORIZE)
 async def start(visit: Visit) -> Response:
     """Take a request, and go to the first page about it. Opening it again, as a reload does, is harmless."""
-    request = provider(visit).requests.open(visit.query, visit.browser)
-    return await answered(visit, request, _begin, is_begun="request_uri" in visit.query)
+    return await answered(visit, _open(visit), _begin, is_begun="request_uri" in visit.query)
+
+
+async def _open(visit: Visit) -> OpenRequest:
+    return await provider(visit).requests.open(single_values(visit.query_pairs), visit.browser)
 
 
 async def _begin(visit: Visit, request: OpenRequest) -> Response:

@@ -165,7 +165,7 @@ class _Description:
             warning = say("The app could post anything in your name. Allow it only to an app that you trust.")
         return Entry(
             group=say("What you publish"),
-            title=say(_WRITES[permission.actions], things=things),
+            title=_capital(say(_WRITES[permission.actions], things=things)),
             warning=warning,
             values=values,
             danger=Danger.HIGH if everything else Danger.ORDINARY,
@@ -188,7 +188,7 @@ class _Description:
                 for pattern in permission.accept
             ]
         )
-        return Entry(group=say("What you publish"), title=say("Upload {files}", files=files), values=values)
+        return Entry(group=say("What you publish"), title=_capital(say("Upload {files}", files=files)), values=values)
 
     def _rpc(self, audience: str, methods: Sequence[str], values: tuple[str, ...]) -> Entry:
         say = self._say
@@ -206,7 +206,7 @@ class _Description:
             warning = self._private_warning()
         return Entry(
             group=say("Other services, in your name"),
-            title=title,
+            title=_capital(title),
             lines=lines,
             warning=warning,
             values=values,
@@ -333,6 +333,11 @@ class _Description:
         ]
         others = ScopeSet(known).expanded(self._sets)
         return all(_allows_all(others, scope.meaning) for scope in alike)
+
+
+def _capital(title: str) -> str:
+    """Begin with a capital, as what stands first is not the same in each language."""
+    return title[:1].upper() + title[1:]
 
 
 def _thing(meaning: Meaning) -> object:
