@@ -59,7 +59,7 @@ def state(page: Page) -> str:
     return page.inner_text("#state")
 
 
-@pytest.fixture(scope="module", params=["reference", "tempest"])
+@pytest.fixture(scope="module", params=[pytest.param("reference", marks=pytest.mark.long), "tempest"])
 def scene(
     request: pytest.FixtureRequest,
     chromium: Browser,
@@ -148,6 +148,16 @@ def test_signing_out_in_one_tab_ends_the_other(scene: Scene, inside: Page) -> No
     other.close()
 
 
+def test_a_person_who_is_known_is_asked_again_and_may_refuse(scene: Scene, inside: Page) -> None:
+    """The application is a public one, so nobody knows whether it is the same."""
+    walk = scene.walk(inside, "again")
+    walk.sign_in()
+    walk.reject()
+    inside.wait_for_url(f"{scene.app.url}**")
+    settle(inside)
+    assert state(inside).startswith("failed: ")
+
+
 def test_a_desktop_and_the_query_do_as_well(scene: Scene) -> None:
     context = scene.context()
     page = scene.tab(context, "query")
@@ -159,16 +169,4 @@ def test_a_desktop_and_the_query_do_as_well(scene: Scene) -> None:
     assert state(page) == f"signed in as {scene.account.did} from the page"
     ok(page.evaluate("app.write('from a desktop')"))
     page.evaluate("app.signOut()")
-    context.close()
-
-
-def test_a_person_who_refuses_is_back_in_the_page(scene: Scene) -> None:
-    context = scene.context(PHONE)
-    page = scene.tab(context)
-    walk = scene.walk(page, "refusal")
-    walk.sign_in()
-    walk.reject()
-    page.wait_for_url(f"{scene.app.url}**")
-    settle(page)
-    assert state(page).startswith("failed: ")
     context.close()

@@ -35,6 +35,7 @@ class Grants:
             session_id="session",
             thumbprint=thumbprint,
             permissions=ScopeSet.parse(scope),
+            granted_at=time.time_ns() // 1000,
         )
         return token
 

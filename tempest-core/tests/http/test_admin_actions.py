@@ -9,7 +9,11 @@ import httpx
 import pytest
 import pytest_asyncio
 from browser import Browser
+from pyotp import TOTP
 from whole_server import PASSWORD, WholeServer, whole_server
+
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.sign_in import Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -137,3 +141,20 @@ async def test_what_was_done_stands_in_the_log_without_what_was_shown(server: Wh
         "case 7",
     )
     assert code not in server.log_text()
+
+
+async def test_a_second_step_that_was_lost_is_removed(server: WholeServer, browser: Browser) -> None:
+    dora = await server.sign_up("dora", inviteCode=await make_code(browser))
+    enrolment = server.services.enrolment
+    app = TOTP((await enrolment.begin_app(Did(dora.did))).secret)
+    await enrolment.confirm_app(Did(dora.did), app.now(), Visitor(client_ip=None))
+    assert (await log_in(server, "dora.test", PASSWORD)).status_code == 401
+    await browser.get(f"/admin/accounts/{dora.did}")
+    assert "recovery codes, authenticator app" in browser.page.words
+    [action] = [form.action for form in browser.page.forms if form.action.endswith("/second-factor-off")]
+    assert (await browser.submit(action)).status_code == 400
+    await browser.get(f"/admin/accounts/{dora.did}")
+    await browser.follow(await browser.submit(action, sure="yes"))
+    assert "The password alone opens the account now." in browser.page.words
+    assert [form for form in browser.page.forms if form.action.endswith("/second-factor-off")] == []
+    assert (await log_in(server, "dora.test", PASSWORD)).status_code == 200

@@ -31,7 +31,9 @@ SCOPES = ScopeSet.parse("atproto transition:generic")
 ALICE, BOB = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"), Did("did:plc:bbbbbbbbbbbbbbbbbbbbbbbb")
 
 
-def asked(*, confidential: bool = True, trusted: bool = False, **parameters: Any) -> OpenRequest:
+def asked(
+    *, confidential: bool = True, trusted: bool = False, scopes: ScopeSet = SCOPES, **parameters: Any
+) -> OpenRequest:
     metadata = ClientMetadata(
         client_id=DiscoverableClientId("https://app.example/client.json"),
         redirect_uris=(RedirectUri("https://app.example/back"),),
@@ -48,7 +50,7 @@ def asked(*, confidential: bool = True, trusted: bool = False, **parameters: Any
         parameters=AuthorizationParameters(
             "https://app.example/client.json", reply, str(SCOPES), challenge, **parameters
         ),
-        scopes=SCOPES,
+        scopes=scopes,
         created_at=ASKED_AT,
         expires_at=ASKED_AT + 300 * SECOND,
     )
@@ -217,3 +219,12 @@ def test_nothing_is_granted_unseen_but_what_was_granted_before(
 def test_a_step_is_about_an_account_of_this_browser() -> None:
     step = next_step(replace(asked(), scopes=SCOPES), signed_in(BOB), never)
     assert step == Show(Step.CONSENT, BOB)
+
+
+@pytest.mark.parametrize(("ago", "step"), [(599, Show(Step.CONSENT, ALICE)), (601, Show(Step.SIGN_IN, ALICE))])
+@pytest.mark.parametrize("max_age", [None, 3600])
+def test_who_wants_the_whole_identity_has_the_password_given_anew(ago: int, step: Show, max_age: int | None) -> None:
+    request = asked(scopes=ScopeSet.parse("atproto identity:*"), max_age=max_age)
+    assert next_step(request, signed_in(ago=ago), lambda did, client_id: None) == step
+    modest = asked(scopes=ScopeSet.parse("atproto identity:handle"), max_age=max_age)
+    assert next_step(modest, signed_in(ago=ago), lambda did, client_id: None) == Show(Step.CONSENT, ALICE)

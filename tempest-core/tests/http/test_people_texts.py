@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from importlib import import_module
 from importlib.resources import files
@@ -78,7 +78,7 @@ def in_tables() -> Iterator[str]:
 def strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         for part in value.values():
             yield from strings(part)
     elif isinstance(value, tuple):

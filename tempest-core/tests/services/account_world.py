@@ -155,6 +155,8 @@ class World:
             passkeys=self.passkeys,
             tickets=self.tickets,
             events=self.events,
+            outbox=self.outbox,
+            texts=MailTexts("localhost"),
             server="pds.example.com",
             now=self.now,
         )

@@ -58,7 +58,16 @@ def every_mail(texts: MailTexts, account: Account) -> list[Mail]:
 
 def every_notice(texts: MailTexts) -> list[Callable[[Account], Mail | None]]:
     """Give what writes a notice to an account, if it has an address."""
-    return [texts.email_changed, texts.email_set, texts.password_reset, texts.password_set, texts.account_deleted]
+    return [
+        texts.email_changed,
+        texts.email_set,
+        texts.password_reset,
+        texts.password_set,
+        texts.second_step_added,
+        texts.second_step_removed,
+        texts.second_step_off,
+        texts.account_deleted,
+    ]
 
 
 def test_the_mail_that_resets_a_password_reads_like_this() -> None:

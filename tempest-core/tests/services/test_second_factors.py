@@ -15,6 +15,7 @@ from pyotp import TOTP
 from tests.support.soft_passkey import SoftPasskey
 
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.credentials import Credentials, Kind
 from tempest_pds.services.errors import (
     AuthenticationRequired,
     AuthFactorTokenRequired,
@@ -497,6 +498,20 @@ async def test_what_happens_to_factors_is_noted_for_the_owner(owner: Owner) -> N
     ]
 
 
+async def test_what_happens_to_factors_is_mailed_to_the_owner(owner: Owner) -> None:
+    await owner.add_app()
+    passkey = await owner.add_passkey()
+    await owner.world.enrolment.remove_passkey(owner.did, passkey.id, BROWSER)
+    await owner.world.enrolment.remove_passkey(owner.did, passkey.id, BROWSER)
+    await owner.world.enrolment.turn_off(owner.did)
+    assert [mail.subject for mail in owner.world.outbox.mails if "step" in mail.subject] == [
+        "A second step was added to signing in to @alice.test",
+        "A second step was added to signing in to @alice.test",
+        "A second step was removed from signing in to @alice.test",
+        "localhost removed the second step of @alice.test",
+    ]
+
+
 # Sessions that were opened with a factor
 
 
@@ -518,3 +533,24 @@ async def test_a_session_opened_with_a_factor_may_do_more_for_ten_minutes_and_so
     for late in (session, refreshed, await world.sessions.refresh(refresh_credentials(world, refreshed))):
         with pytest.raises(AuthFactorTokenRequired):
             step_up.check(access(world, late))
+
+
+async def test_an_app_that_was_let_in_may_change_the_identity_for_ten_minutes_unless_that_was_without_the_factor(
+    owner: Owner,
+) -> None:
+    world, step_up = owner.world, StepUp(owner.world.factors, owner.world.clock)
+
+    def app() -> Credentials:
+        return Credentials(did=owner.did, scope=None, kind=Kind.OAUTH, factor_at=world.clock.now)
+
+    before = app()
+    step_up.check(before)
+    world.clock.now += 1
+    await owner.add_app()
+    with pytest.raises(AuthFactorTokenRequired, match="connect the app anew"):
+        step_up.check(before)
+    after = app()
+    step_up.check(after)
+    world.clock.now += 600
+    with pytest.raises(AuthFactorTokenRequired):
+        step_up.check(after)

@@ -31,6 +31,7 @@ _LEFT: Final = {
     "suspended": " It is still suspended: tempest account unsuspend",
     "deactivated": " It is deactivated, as its owner left it.",
 }
+_FACTORS: Final = {"totp": "authenticator app", "passkey": "passkeys", "recovery_code": "recovery codes"}
 
 password_option = click.option(
     "--password-stdin", "from_stdin", is_flag=True, help="Read the password from standard input, its first line."
@@ -83,7 +84,11 @@ def info(account: str, as_json: bool) -> None:
         standing = server.call("com.atproto.admin.getSubjectStatus", params={"did": found["did"]})
     reference = standing.get("takedown", {}).get("ref")
     if as_json:
-        more = {"takedownRef": reference, "deleteAfter": found["deleteAfter"]}
+        more = {
+            "takedownRef": reference,
+            "deleteAfter": found["deleteAfter"],
+            "secondFactors": found["secondFactors"],
+        }
         shown = {name: value for name, value in more.items() if value}
         print_json({**details, "status": found["status"], **shown})
         return
@@ -97,6 +102,7 @@ def info(account: str, as_json: bool) -> None:
         ("Since", details.get("indexedAt")),
         ("Deactivated", found["deactivatedAt"]),
         ("Delete after", found["deleteAfter"]),
+        ("Second step", ", ".join(_FACTORS[kind] for kind in found["secondFactors"]) or "off"),
         ("Invites", "disabled" if details.get("invitesDisabled") else "allowed"),
         ("Invite note", details.get("inviteNote")),
     )
@@ -209,6 +215,27 @@ def reset_password(account: str, from_stdin: bool) -> None:
         server.call("com.atproto.admin.updateAccountPassword", input={"did": did, "password": password})
     click.echo(f"DID       {did}")
     _show_password(password, from_stdin)
+
+
+@account.group("second-factor")
+def second_factor() -> None:
+    """Help an owner who has lost what the account asks for beside the password."""
+
+
+@second_factor.command("off")
+@click.argument("account")
+@yes_option
+def turn_off_second_factor(account: str, yes: bool) -> None:
+    """Remove authenticator app, passkeys and recovery codes of an account: its password alone opens it then.
+
+    Be sure that it is the owner who asks. A password that is reset by mail does not do this.
+    """
+    with operator() as server:
+        found = find_account(server, account)
+        name, did = found["handle"] or "the account", found["did"]
+        confirm(f"Let the password alone open {name} ({did})?", yes=yes)
+        done = server.call("/xrpc/_admin/account/second-factor/off", input={"account": did})
+    click.echo(f"Removed the second step of {did}." if done["wasOn"] else f"{did} had no second step.")
 
 
 @account.command("update-email")

@@ -44,7 +44,7 @@ PASSWORDS: Final = {"source": "TEMPEST_MIGRATE_SOURCE_PASSWORD", "target": "TEMP
     type=_file,
     help="A file with the password for the target, else it is asked for. [env: TEMPEST_MIGRATE_TARGET_PASSWORD]",
 )
-@click.option("--auth-factor-token", "factor", metavar="CODE", help="The sign-in code that the source has mailed.")
+@click.option("--auth-factor-token", "factor", metavar="CODE", help="A code of the source's second factor.")
 @click.option("--plc-token", metavar="CODE", help="The code that the source has mailed for the change of the DID.")
 @click.option(
     "--plc-url",

@@ -98,7 +98,7 @@ def make_accounts(
     secret = token_secret(settings, data.keys)
     tokens = Tokens(secret, Did.parse(settings.service_did))
     events = SecurityEvents(data.accounts, writer)
-    doors = _make_doors(settings, data.accounts, writer, passwords, hooks, events, secret)
+    doors = _make_doors(settings, data.accounts, writer, passwords, hooks, events, secret, outbox, texts)
     sessions = Sessions(data.accounts, writer, tokens, doors.sign_in, network.dids, events)
     invites = Invites(data.accounts, writer, settings.hostname)
     identities = Identities(
@@ -240,6 +240,8 @@ def _make_doors(
     hooks: AccountHooks,
     events: SecurityEvents,
     secret: bytes,
+    outbox: MailOutbox,
+    texts: MailTexts,
 ) -> _Doors:
     passkeys = PasskeyCeremonies(settings.public_url)
     tickets = Tickets(secret)
@@ -256,6 +258,8 @@ def _make_doors(
             passkeys=passkeys,
             tickets=tickets,
             events=events,
+            outbox=outbox,
+            texts=texts,
             server=settings.hostname,
         ),
     )

@@ -67,7 +67,12 @@ class DpopScheme:
             raise _refusal(error) from error
         permissions = grant.permissions
         return Credentials(
-            did=grant.did, scope=None, kind=Kind.OAUTH, permissions=permissions, client_id=grant.client_id
+            did=grant.did,
+            scope=None,
+            kind=Kind.OAUTH,
+            permissions=permissions,
+            client_id=grant.client_id,
+            factor_at=grant.granted_at / 1_000_000,
         ), permissions
 
     def _grant(self, call: Call, token: str) -> AccessGrant:

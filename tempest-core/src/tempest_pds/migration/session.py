@@ -20,6 +20,7 @@ from tempest_pds.protocol.syntax.did import Did
 T = TypeVar("T")
 
 _SERVER: Final = "com.atproto.server"
+_FACTOR_WANTED: Final = "AuthFactorTokenRequired"
 _OUTWORN: Final = frozenset({"ExpiredToken", "InvalidToken"})
 _APP_PASSWORD_SCOPES: Final = frozenset({"com.atproto.appPass", "com.atproto.appPassPrivileged"})
 
@@ -51,7 +52,7 @@ class Session:
         Raises:
             CallRefused: the password is wrong, or the server has no such account.
             MigrationError: the password is one for apps.
-            CodeAwaited: the code of the second factor has been mailed, and nobody is here to type it.
+            CodeAwaited: the code of the second factor is wanted, and nobody is here to type it.
         """
         codes = [factor] if factor else []
 
@@ -63,11 +64,13 @@ class Session:
             try:
                 return await server.procedure(f"{_SERVER}.createSession", given)
             except CallRefused as error:
-                if error.error != "AuthFactorTokenRequired":
+                if error.error != _FACTOR_WANTED:
                     raise
-                code = owner.code(f"{server.name} has mailed a sign-in code. The code")
+                code = owner.code(
+                    f"{server.name} asks for a sign-in code, from a mail or your authenticator app. The code"
+                )
                 if code is None:
-                    raise CodeAwaited(f"{server.name} has mailed a sign-in code", "--auth-factor-token") from error
+                    raise CodeAwaited(f"{server.name} asks for a sign-in code", "--auth-factor-token") from error
                 return await server.procedure(f"{_SERVER}.createSession", given | {"authFactorToken": code})
 
         answer = await log_in()
@@ -107,12 +110,14 @@ class Session:
         try:
             return await call({"Authorization": f"Bearer {token}"})
         except CallRefused as error:
-            if error.error not in _OUTWORN:
+            if error.error not in {*_OUTWORN, _FACTOR_WANTED}:
                 raise
+            # Some methods take a second factor that was given a few minutes ago, and a move may take hours.
+            renew = self._log_in_again if error.error == _FACTOR_WANTED else self._renew
         async with self._renewing:
             # Another call may have renewed it while this one waited.
             if token == self._access:
-                await self._renew()
+                await renew()
         return await call({"Authorization": f"Bearer {self._access}"})
 
     async def _renew(self) -> None:
@@ -120,7 +125,10 @@ class Session:
         try:
             self._take(await self.server.procedure(f"{_SERVER}.refreshSession", None, headers))
         except CallRefused:
-            self._take(await self._log_in())
+            await self._log_in_again()
+
+    async def _log_in_again(self) -> None:
+        self._take(await self._log_in())
 
     def _take(self, answer: Mapping[str, Any]) -> None:
         try:

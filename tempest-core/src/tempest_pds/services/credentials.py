@@ -46,7 +46,7 @@ class Credentials:
         permissions: of an OAuth token; None for every other kind.
         client_id: of the app that an OAuth token was given to.
         factor_at: when the session was opened with the account's second factor, in seconds since the epoch; None when
-            it was opened without one.
+            it was opened without one. Of an OAuth token, when the app was let in, which takes all that the account has.
     """
 
     did: Did | None

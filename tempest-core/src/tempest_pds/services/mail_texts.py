@@ -148,6 +148,29 @@ PASSWORD_SET: Final = NoticeText(
     "your app that you have forgotten it.",
     not_you="If you did not, {ask}.",
 )
+SECOND_STEP_ADDED: Final = NoticeText(
+    subject="A second step was added to signing in to {account}",
+    heading="A second step was added",
+    happened="An authenticator app or a passkey was added to {account} on {host}. It is asked for beside the password.",
+    was_you="If it was you, keep your recovery codes where you find them without your phone.",
+    not_you="If it was not you, somebody else is signed in to your account. Reset your password, which ends every "
+    "session, and {ask}: who runs the server can remove the second step.",
+)
+SECOND_STEP_REMOVED: Final = NoticeText(
+    subject="A second step was removed from signing in to {account}",
+    heading="A second step was removed",
+    happened="An authenticator app or a passkey was removed from {account} on {host}, and is not asked for any more.",
+    was_you="If it was you, there is nothing to do.",
+    not_you="If it was not you, somebody else is signed in to your account. Reset your password, which ends every "
+    "session, and set the second step up again. If you cannot, {ask}.",
+)
+SECOND_STEP_OFF: Final = NoticeText(
+    subject="{host} removed the second step of {account}",
+    heading="Your second step was removed",
+    happened="Whoever runs {host} has removed the second step of signing in to {account}. Its password alone opens it.",
+    was_you="If you asked for that, sign in, and set the second step up again.",
+    not_you="If you did not, {ask}.",
+)
 DELETION_PLANNED: Final = NoticeText(
     subject="The account {account} is to be deleted",
     heading="Your account is to be deleted",
@@ -226,6 +249,18 @@ class MailTexts:
     def password_set(self, account: Account) -> Mail | None:
         """Tell an account's owner that the administrator has set a password; None when there is no address."""
         return None if account.email is None else self._notice(account, account.email, PASSWORD_SET)
+
+    def second_step_added(self, account: Account) -> Mail | None:
+        """Tell an account's owner that signing in takes a second factor more; None when there is no address."""
+        return None if account.email is None else self._notice(account, account.email, SECOND_STEP_ADDED)
+
+    def second_step_removed(self, account: Account) -> Mail | None:
+        """Tell an account's owner that signing in takes a second factor less; None when there is no address."""
+        return None if account.email is None else self._notice(account, account.email, SECOND_STEP_REMOVED)
+
+    def second_step_off(self, account: Account) -> Mail | None:
+        """Tell an account's owner that the operator removed all second factors; None when there is no address."""
+        return None if account.email is None else self._notice(account, account.email, SECOND_STEP_OFF)
 
     def account_deleted(self, account: Account) -> Mail | None:
         """Tell the owner of an account that it is gone, as he had asked; None when there is no address."""

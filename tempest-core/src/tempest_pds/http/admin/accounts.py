@@ -16,8 +16,9 @@ _MAX_PAGE: Final = 500
 
 @admin_route("GET", "/xrpc/_admin/account")
 async def account(call: AdminCall) -> Answer:
-    """Find an account by its handle or DID (`account`), whatever its status."""
-    return _view(_find(call))
+    """Find an account by its handle or DID (`account`), whatever its status; with its second factors by kind."""
+    found = _find(call)
+    return {**_view(found), "secondFactors": sorted(call.services.second_factors.kinds(found.did))}
 
 
 @admin_route("GET", "/xrpc/_admin/accounts")
@@ -46,6 +47,15 @@ async def unsuspend(call: AdminCall) -> Answer:
     account = await call.services.moderation.end_suspension(_find(call).did)
     call.audit(account.did)
     return {"did": account.did, "status": str(account.status)}
+
+
+@admin_route("POST", "/xrpc/_admin/account/second-factor/off")
+async def turn_off_second_factor(call: AdminCall) -> Answer:
+    """Remove the second factors of an account (`account`) whose owner lost them; `wasOn` tells if there was one."""
+    found = _find(call)
+    was_on = await call.services.enrolment.turn_off(found.did)
+    call.audit(found.did)
+    return {"did": found.did, "wasOn": was_on}
 
 
 def _find(call: AdminCall) -> Account:

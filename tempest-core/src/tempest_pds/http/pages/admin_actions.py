@@ -91,6 +91,15 @@ async def reset_password(visit: Visit) -> Response:
     )
 
 
+@admin_page("POST", "/admin/accounts/*/second-factor-off")
+async def turn_off_second_factor(visit: Visit) -> Response:
+    """Remove every second factor of an account whose owner has lost them all."""
+    _check_sure(visit)
+    await visit.services.enrolment.turn_off(visit.did)
+    visit.audit(visit.did)
+    return visit.done("The password alone opens the account now.", _account(visit.did))
+
+
 def _check_sure(visit: Visit) -> None:
     # A browser asks for the tick itself; this is for what is no browser, or an old one.
     if visit.form.get("sure") != "yes":
@@ -108,4 +117,5 @@ ACTIONS: Final[tuple[AdminPage, ...]] = (
     take_down,
     restore,
     reset_password,
+    turn_off_second_factor,
 )

@@ -49,7 +49,10 @@ async def account(visit: Visit) -> Response:
     if detail is None:
         raise no_such_account()
     return visit.page(
-        "admin/account.html", detail=detail, invites=visit.services.administration.info(visit.did).invites
+        "admin/account.html",
+        detail=detail,
+        invites=visit.services.administration.info(visit.did).invites,
+        second_factors=sorted(visit.services.second_factors.kinds(visit.did)),
     )
 
 

@@ -34,6 +34,7 @@ class AccessGrant:
     Attributes:
         thumbprint: of the DPoP key that the token is bound to.
         permissions: with every `include:` expanded.
+        granted_at: when the account's owner let the app in, in microseconds since 1970.
     """
 
     did: Did
@@ -41,6 +42,7 @@ class AccessGrant:
     session_id: str
     thumbprint: str
     permissions: ScopeSet
+    granted_at: int
 
 
 class OAuthTokens:
@@ -134,6 +136,7 @@ class OAuthTokens:
             session_id=session.id,
             thumbprint=session.dpop_jkt,
             permissions=self._permissions(session.permissions),
+            granted_at=session.created_at,
         )
 
     def _session_id(self, token: str) -> str | None:

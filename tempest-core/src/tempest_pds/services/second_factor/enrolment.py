@@ -8,7 +8,9 @@ from typing import Final
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.email_codes import CodeOutbox
 from tempest_pds.services.errors import AccountMissing, AuthenticationRequired, InvalidRequest, InvalidToken
+from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.second_factor import recovery_codes, totp
 from tempest_pds.services.second_factor.factor import FactorKind
 from tempest_pds.services.second_factor.passkeys import NewKey, PasskeyCeremonies
@@ -21,6 +23,7 @@ from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.account.passkeys import Passkey, PasskeyExists
+from tempest_pds_plugins.mailer import Mail
 
 MOST_PASSKEYS: Final = 20
 LONGEST_NAME: Final = 64
@@ -86,6 +89,8 @@ class Enrolment:
         passkeys: PasskeyCeremonies,
         tickets: Tickets,
         events: SecurityEvents,
+        outbox: CodeOutbox,
+        texts: MailTexts,
         server: str,
         now: Callable[[], int] = now_us,
     ) -> None:
@@ -95,6 +100,8 @@ class Enrolment:
         self._passkeys = passkeys
         self._tickets = tickets
         self._events = events
+        self._outbox = outbox
+        self._texts = texts
         self._server = server
         self._now = now
 
@@ -194,10 +201,12 @@ class Enrolment:
         """Remove every second factor, for an owner who has lost them all; tell whether there was one."""
         was_on = await self._writer.run(self._remove_all, did)
         if was_on:
+            self._outbox.stir()
             await self._events.note(did, EventKind.SECOND_FACTOR_REMOVED, factor="all", by="operator")
         return was_on
 
     async def _note(self, did: Did, kind: EventKind, visitor: Visitor, **detail: str) -> None:
+        self._outbox.stir()
         await self._events.note(did, kind, client_ip=visitor.client_ip, user_agent=visitor.user_agent, **detail)
 
     def _account(self, did: Did) -> Account:
@@ -231,11 +240,12 @@ class Enrolment:
             if step is None:
                 raise InvalidToken("That code is not right. Look at the app again, and at the clock of your phone.")
             self._store.totp_secrets.use(did, confirmed_at=now, step=step)
+            self._tell(self._texts.second_step_added(self._account(did)))
             return self._first_codes(did)
 
     def _store_passkey(self, did: Did, name: str, key: NewKey) -> list[str]:
         with self._store.transaction():
-            self._account(did)
+            account = self._account(did)
             if len(self._store.passkeys.list(did)) >= MOST_PASSKEYS:
                 raise InvalidRequest("There are too many passkeys. Remove one first.")
             try:
@@ -251,6 +261,7 @@ class Enrolment:
                 )
             except PasskeyExists as error:
                 raise InvalidRequest("That passkey is here already.") from error
+            self._tell(self._texts.second_step_added(account))
             return self._first_codes(did)
 
     def _first_codes(self, did: Did) -> list[str]:
@@ -274,6 +285,8 @@ class Enrolment:
             if not self._factors.is_on(did):
                 # Without a factor they would open nothing, and one that comes later brings its own.
                 self._store.recovery_codes.delete_all(did)
+            if was_there:
+                self._tell(self._texts.second_step_removed(self._account(did)))
         return was_there
 
     def _remove_all(self, did: Did) -> bool:
@@ -282,7 +295,13 @@ class Enrolment:
             self._store.totp_secrets.delete(did)
             self._store.passkeys.delete_all(did)
             self._store.recovery_codes.delete_all(did)
+            if was_on:
+                self._tell(self._texts.second_step_off(self._account(did)))
         return was_on
+
+    def _tell(self, mail: Mail | None) -> None:
+        if mail is not None:
+            self._outbox.add(mail)
 
 
 def _name(account: Account) -> str:

@@ -21,8 +21,8 @@ RECENT_SECONDS: Final = 10 * 60
 class Enrolment(Protocol):
     """What knows which accounts have a second factor."""
 
-    def is_on(self, did: Did) -> bool:
-        """Tell whether an account has one."""
+    def since(self, did: Did) -> int | None:
+        """Tell since when an account has one, in microseconds since 1970; None when it has none."""
         ...
 
 
@@ -43,9 +43,12 @@ class StepUp:
         Raises:
             AuthFactorTokenRequired: it was not.
         """
-        if caller.did is None or not self._factors.is_on(caller.did):
+        since = None if caller.did is None else self._factors.since(caller.did)
+        if since is None:
             return
-        if caller.factor_at is not None and self._clock() - caller.factor_at < RECENT_SECONDS:
+        is_recent = caller.factor_at is not None and self._clock() - caller.factor_at < RECENT_SECONDS
+        # An app that was let in before there was a factor was let in without it.
+        if is_recent and (caller.kind is not Kind.OAUTH or (caller.factor_at or 0) >= since / 1_000_000):
             return
         again = "connect the app anew" if caller.kind is Kind.OAUTH else "sign in again with a code of it"
         raise AuthFactorTokenRequired(

@@ -20,11 +20,12 @@ from tempest_pds.http.pages.rendering import PRIVATE, Header, Templates
 from tempest_pds.http.rate_limits import Limit, RateLimiter
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.browsers import SignedIn
+from tempest_pds.services.second_factor.step_up import RECENT_SECONDS
 from tempest_pds.services.sign_in import Visitor
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.accounts import Account
 
-RECENT_US: Final = 10 * 60 * 1_000_000
+RECENT_US: Final = RECENT_SECONDS * 1_000_000
 """How long after giving password and second factor a person may do what needs them afresh."""
 
 _COOKIE_SECONDS: Final = 7 * 86_400
@@ -136,7 +137,7 @@ class Visit:
         """
         browsers = self.services.browsers
         secret = await browsers.sign_in(
-            self.secret, account.did, remember=remember, client_ip=self.client_ip, user_agent=self.user_agent
+            self.secret, account, remember=remember, client_ip=self.client_ip, user_agent=self.user_agent
         )
         inside = self._with_secret(secret)
         await self.services.oauth.requests.hand_over(self.browser, inside.browser)

@@ -16,6 +16,7 @@ from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.browsers import SignedIn
 from tempest_pds.services.oauth.requests import OpenRequest
+from tempest_pds.services.second_factor.step_up import RECENT_SECONDS
 
 Granted = Callable[[Did, str], ScopeSet | None]
 """What an account has allowed a client before: `Consents.granted`."""
@@ -94,8 +95,13 @@ def fits_hint(request: OpenRequest, signed_in: SignedIn) -> bool:
 
 
 def needs_login(request: OpenRequest, signed_in: SignedIn) -> bool:
-    """Tell whether the password was given too long ago, seen from when the client asked."""
+    """Tell whether password and second factor were given too long ago, seen from when the client asked.
+
+    Who wants the whole identity is let in by nobody who merely sits at a browser that is signed in.
+    """
     max_age = 0 if request.parameters.prompt == "login" else request.parameters.max_age
+    if request.scopes.allows_identity("*"):
+        max_age = min(RECENT_SECONDS, RECENT_SECONDS if max_age is None else max_age)
     return max_age is not None and signed_in.confirmed_at < request.created_at - max_age * 1_000_000
 
 

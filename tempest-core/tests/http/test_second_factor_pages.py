@@ -1,0 +1,213 @@
+"""The pages of the second step, without JavaScript; passkeys are in the tests with a real browser."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from browser import Browser
+from pyotp import TOTP
+from whole_server import PASSWORD, User, WholeServer, whole_server
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WholeServer]:
+    async with whole_server(tmp_path_factory.mktemp("factor-pages")) as server:
+        yield server
+
+
+@dataclass
+class Person:
+    """An account, and one browser of its owner."""
+
+    server: WholeServer
+    user: User
+    browser: Browser
+    app: TOTP | None = None
+    codes: tuple[str, ...] = ()
+
+    def path(self, *segments: str) -> str:
+        return "/".join(["/account", self.user.did, *segments])
+
+    async def give_password(self, browser: Browser) -> None:
+        await browser.follow(await browser.get(self.path()))
+        await browser.submit("/account/sign-in", password=PASSWORD)
+
+    async def set_up_app(self) -> None:
+        browser = self.browser
+        await browser.get(self.path("second-factor", "app"))
+        secret = re.search(r"secret=([A-Z2-7]{32})", browser.page.text)
+        assert secret is not None
+        self.app = TOTP(secret[1])
+        await browser.submit(self.path("second-factor", "app"), code=self.app.now())
+        self.codes = tuple(re.findall(r"<code>([0-9a-z-]{17})</code>", browser.page.text))
+        assert len(self.codes) == 10
+
+    def age(self) -> None:
+        """Have all that was confirmed lie eleven minutes back."""
+        with sqlite3.connect(self.server.folder / "account.sqlite", timeout=30) as database:
+            back = (time.time_ns() // 1000) - 11 * 60 * 1_000_000
+            database.execute("UPDATE browser_account SET confirmed_at = ? WHERE did = ?", (back, self.user.did))
+        database.close()
+
+    def is_asked(self, browser: Browser) -> bool:
+        """Tell whether the browser is sent to confirm."""
+        answer = browser.answer
+        return answer.status_code == 303 and answer.headers["location"].startswith(self.path("confirm") + "?")
+
+
+async def person(server: WholeServer, name: str) -> Person:
+    made = Person(server, await server.sign_up(name), Browser(server.http))
+    await made.give_password(made.browser)
+    return made
+
+
+async def test_a_person_sets_up_an_app_and_signs_in_with_its_code(server: WholeServer) -> None:
+    alice = await person(server, "alice")
+    await alice.set_up_app()
+    other = Browser(server.http)
+    await alice.give_password(other)
+    assert "Second step" in other.page.words
+    assert (await other.get(alice.path())).status_code == 303, "the password alone opens nothing"
+    await alice.give_password(other)
+    assert (await other.submit("/account/sign-in/factor", code="000000")).status_code == 403
+    await other.follow(await other.submit("/account/sign-in/factor", code=alice.codes[0]))
+    assert other.answer.status_code == 200
+    assert "alice.test" in other.page.words
+
+
+async def test_a_code_is_given_in_the_browser_that_gave_the_password(server: WholeServer) -> None:
+    bob = await person(server, "bob")
+    await bob.set_up_app()
+    first, second = Browser(server.http), Browser(server.http)
+    await bob.give_password(first)
+    stolen = first.page.form("/account/sign-in/factor").fields["ticket"]
+    await bob.give_password(second)
+    answer = await second.submit("/account/sign-in/factor", ticket=stolen, code=bob.codes[0])
+    assert answer.status_code == 403
+    assert "That took too long" in second.page.words
+    await first.follow(await first.submit("/account/sign-in/factor", code=bob.codes[0]))
+
+
+PROTECTED = [
+    ("app-passwords", {"name": "bot"}),
+    ("password", {"password": "another password"}),
+    ("delete", {"sure": "yes", "password": PASSWORD, "code": "AAAAA-AAAAA"}),
+    ("deactivate", {}),
+    ("second-factor/codes", {}),
+    ("second-factor/app/remove", {}),
+    ("second-factor/passkey/AAAA/remove", {}),
+    ("second-factor/passkey/AAAA/name", {"name": "x"}),
+]
+
+
+async def test_what_harms_takes_password_and_factor_anew_after_ten_minutes(server: WholeServer) -> None:
+    carol = await person(server, "carol")
+    await carol.set_up_app()
+    browser = carol.browser
+    await browser.get(carol.path("second-factor"))
+    token = browser.page.forms[0].fields["form_token"]
+    carol.age()
+    for path, given in PROTECTED:
+        await browser.post(carol.path(path), {"form_token": token, **given})
+        assert carol.is_asked(browser), path
+    for path in ("second-factor/app", "second-factor/passkey", "password"):
+        await browser.get(carol.path(path))
+        assert carol.is_asked(browser), path
+
+    await browser.follow(browser.answer)
+    confirm = carol.path("confirm")
+    assert (await browser.submit(confirm, password="wrong")).status_code == 403
+    assert (await browser.submit(confirm, password=PASSWORD)).status_code == 200
+    # The password alone has confirmed nothing.
+    step = browser.page
+    await browser.get(carol.path("password"))
+    assert carol.is_asked(browser)
+    await browser.post(
+        carol.path("confirm", "factor"), step.form(carol.path("confirm", "factor")).fields | {"code": "x"}
+    )
+    assert browser.answer.status_code == 403
+    await browser.follow(await browser.submit(carol.path("confirm", "factor"), code=carol.codes[1]))
+    assert "Change your password" in browser.page.words
+
+
+async def test_what_was_confirmed_without_a_factor_is_not_once_there_is_one(server: WholeServer) -> None:
+    dave = await person(server, "dave")
+    elsewhere = Browser(server.http)
+    await dave.give_password(elsewhere)
+    assert (await elsewhere.get(dave.path("password"))).status_code == 200
+    await dave.set_up_app()
+    await elsewhere.get(dave.path("password"))
+    assert dave.is_asked(elsewhere)
+    # Who set it up has shown it.
+    assert (await dave.browser.get(dave.path("password"))).status_code == 200
+
+
+async def test_confirming_without_a_factor_takes_the_password(server: WholeServer) -> None:
+    erin = await person(server, "erin")
+    erin.age()
+    await erin.browser.get(erin.path("second-factor", "app"))
+    assert erin.is_asked(erin.browser)
+    await erin.browser.follow(erin.browser.answer)
+    await erin.browser.follow(await erin.browser.submit(erin.path("confirm"), password=PASSWORD))
+    assert "Set up an authenticator app" in erin.browser.page.words
+
+
+async def test_a_person_is_sent_on_to_pages_of_this_server_only(server: WholeServer) -> None:
+    frank = await person(server, "frank")
+    for wanted in ("https://evil.example/", "//evil.example/", "/\\evil.example"):
+        await frank.browser.get(f"{frank.path('confirm')}?next={wanted}")
+        answer = await frank.browser.submit(frank.path("confirm"), password=PASSWORD, next=wanted)
+        assert answer.headers["location"] == frank.path()
+
+
+async def test_the_pages_of_another_account_are_closed(server: WholeServer) -> None:
+    grace, heidi = await person(server, "grace"), await person(server, "heidi")
+    await grace.set_up_app()
+    for path in ("second-factor", "second-factor/app", "confirm"):
+        answer = await heidi.browser.get(grace.path(path))
+        assert answer.headers["location"].startswith("/account/sign-in?"), path
+
+
+async def test_codes_that_run_low_are_warned_of_and_made_anew(server: WholeServer) -> None:
+    ivan = await person(server, "ivan")
+    await ivan.set_up_app()
+    for code in ivan.codes[:7]:
+        given = {"identifier": "ivan.test", "password": PASSWORD, "authFactorToken": code}
+        answer = await server.http.post("/xrpc/com.atproto.server.createSession", json=given)
+        assert answer.status_code == 200
+    await ivan.browser.get(ivan.path("second-factor"))
+    assert "Left: 3 of 10" in ivan.browser.page.words
+    assert "You are running out of recovery codes." in ivan.browser.page.words
+    await ivan.browser.submit(ivan.path("second-factor", "codes"))
+    assert len(re.findall(r"<code>([0-9a-z-]{17})</code>", ivan.browser.page.text)) == 10
+    await ivan.browser.get(ivan.path("second-factor"))
+    assert "running out" not in ivan.browser.page.words
+
+
+async def test_reloading_the_page_of_the_first_code_harms_nothing(server: WholeServer) -> None:
+    judy = await person(server, "judy")
+    await judy.browser.get(judy.path("second-factor", "app"))
+    fields = judy.browser.page.form(judy.path("second-factor", "app")).fields
+    await judy.set_up_app()
+    assert judy.app is not None
+    answer = await judy.browser.post(judy.path("second-factor", "app"), fields | {"code": judy.app.now()})
+    assert answer.headers["location"] == judy.path("second-factor")
+    await judy.browser.follow(answer)
+    assert "Left: 10 of 10" in judy.browser.page.words
+
+
+async def test_an_answer_of_no_passkey_is_refused_and_asked_for_again(server: WholeServer) -> None:
+    kim = await person(server, "kim")
+    await kim.browser.get(kim.path("second-factor", "passkey"))
+    for answer in ("", "{}", "[1", '{"id": 1}', "x" * 10_000):
+        await kim.browser.submit(kim.path("second-factor", "passkey"), passkey=answer)
+        assert kim.browser.answer.status_code == 400
+        assert "The passkey was not set up." in kim.browser.page.words
