@@ -39,8 +39,8 @@ class AppView:
         client_id = metadata.client_id
         host = client_id.host if isinstance(client_id, DiscoverableClientId) else None
         redirect = request.parameters.reply.redirect_uri
-        on_device = redirect.url is None or redirect.is_loopback
-        target = None if on_device or redirect.url is None else redirect.url.host
+        url = redirect.url
+        target = None if url is None or redirect.is_loopback else url.host
         return cls(
             name=printable(metadata.client_name, _NAME_LENGTH) or None,
             host=host,
