@@ -213,6 +213,13 @@ def bench_backups(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_strangers(session: nox.Session) -> None:
+    """Measure what somebody without an account can tell by the clock about who has one."""
+    install_workspace(session, "test")
+    session.run("python", "-m", "bench.strangers", *session.posargs)
+
+
+@nox.session
 def node(session: nox.Session) -> None:
     """Install the npm packages of the reference implementation, which the tests and the benchmark use."""
     install_node(session)

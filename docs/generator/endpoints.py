@@ -87,8 +87,8 @@ _NOT_HERE = """
 ## Not here
 
 These are not for the AppView to answer, and this version does not have them: they answer 501, `MethodNotImplemented`.
-They are for relays, labelers and entryways, or belong to OAuth, which is still to come (`dereferenceScope`);
-`updateAccountSigningKey` the reference server does not have either. With an `atproto-proxy` header they are passed on
+They are for relays, labelers and entryways; `updateAccountSigningKey` and `dereferenceScope` the reference server does
+not have either. With an `atproto-proxy` header they are passed on
 to the service that it names, but for those that are marked: a WebSocket, or a method for which a token in the wrong
 hands would be the loss of the account.
 

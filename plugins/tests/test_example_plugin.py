@@ -34,7 +34,8 @@ async def main():
     plugins.notify("server_started", hostname="pds.test", public_url="", version="1")
     changes = (RecordChange("create", "app.bsky.feed.post", "3k", "bafy"),)
     plugins.notify("record_committed", did="did:plc:a", rev="3l", commit="bafy", changes=changes)
-    plugins.notify("signed_in", did="did:plc:a", handle="a.test", client_ip="192.0.2.1", method="app_password")
+    sign_in = dict(did="did:plc:a", handle="a.test", client_ip="192.0.2.1", method="app_password", surface="api")
+    plugins.notify("signed_in", **sign_in, second_factor=None, client_id=None)
     policy = dict(email=None, invite_code=None, client_ip=None)
     print(json.dumps({
         "store": type(store).__name__, "blob": (await streams.collect(await store.get("public/bafk", 6))).decode(),
@@ -187,6 +188,7 @@ def test_a_server_from_its_wheel_uses_the_example(installed: Environment, tmp_pa
         "did": session["did"],
         "client_ip": "127.0.0.1",
         "method": "password",
+        "surface": "api",
     }
     assert any(path.read_bytes() == b"hello world" for path in (tmp_path / "blobs").rglob("*") if path.is_file())
     assert not any((tmp_path / "data" / "blobs").iterdir())

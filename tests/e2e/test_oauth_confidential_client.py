@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.support.account import Account, post
 from tests.support.oauth_app import AppFailed, OAuthApp
-from tests.support.oauth_internet import APP, HOSTS, OAuthInternet, confidential, document
+from tests.support.oauth_internet import APP, OAuthInternet, confidential, document
 from tests.support.oauth_person import Person, ReferencePerson, TempestPerson
-from tests.support.oauth_raw import RawClient, SigningKey
+from tests.support.oauth_raw import SigningKey
 
 
 @dataclass
@@ -97,36 +97,3 @@ def test_the_clock_of_a_client_that_signs_is_half_a_minute_off(place: Place, tmp
         place.write(app)
         app.ask("restore", did=place.account.did, refresh=True)
         place.write(app)
-
-
-UNFIT: dict[str, Any] = {
-    "absent.json": None,
-    "elsewhere": "a folder, which is redirected to",
-    "text.txt": document("text.txt"),
-    "broken.json": "{",
-    "list.json": [],
-    "other.json": document("public.json"),
-    "unbound.json": document("unbound.json", dpop_bound_access_tokens=False),
-    "unscoped.json": document("unscoped.json", scope="transition:generic"),
-    "unsafe.json": document("unsafe.json", redirect_uris=[f"http://{APP}/callback"]),
-    "secret.json": document("secret.json", token_endpoint_auth_method="client_secret_post"),
-    "keyless.json": confidential("keyless.json"),
-    "apart.json": confidential("apart.json", jwks_uri=f"https://{APP}/absent-keys.json"),
-    "near.json": confidential("near.json", jwks_uri="https://127.0.0.1/keys.json"),
-    "large.json": document("large.json", padding="x" * 600_000),
-}
-
-
-def test_a_document_that_is_unfit_makes_no_client(place: Place) -> None:
-    issuer = f"https://{HOSTS[place.which]}"
-    refused = {}
-    for name, said in UNFIT.items():
-        if name == "elsewhere":
-            place.internet.publish_folder(name)
-        elif said is not None:
-            place.internet.publish(name, said)
-        answer = RawClient(issuer, place.internet.http, client_id=f"https://{APP}/{name}").push(proof=None)
-        refused[name] = (answer.status_code, answer.json()["error"])
-    # RFC 7591 has a name of its own for this, which the reference server does not use.
-    address = {} if place.which == "reference" else {"unsafe.json": (400, "invalid_redirect_uri")}
-    assert refused == {**dict.fromkeys(UNFIT, (400, "invalid_client_metadata")), **address}

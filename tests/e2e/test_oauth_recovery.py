@@ -55,7 +55,11 @@ def test_a_server_may_end_between_any_two_steps(
         kill_and_start(pds)
         parameters = sent.accept()
         kill_and_start(pds)
+        app.requests()
         app.callback(parameters)
+        # No server knows the nonces that it gave out before it ended.
+        exchange = [asked["status"] for asked in app.requests() if asked["path"] == "/oauth/token"]
+        assert exchange == [400, 200]
         write(app, account)
         kill_and_start(pds)
         app.ask("restore", did=account.did, refresh=True)

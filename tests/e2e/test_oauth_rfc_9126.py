@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from tests.support.oauth_raw import RawClient, SigningKey, refused
@@ -153,3 +154,14 @@ def test_a_body_without_end_is_not_read(stage: Stage) -> None:
     client = stage.client()
     answer = client.push(login_hint="x" * 2_000_000)
     assert answer.status_code in {400, 413}
+
+
+def test_a_request_that_was_not_pushed_is_judged_as_one_that_was(stage: Stage) -> None:
+    if stage.is_reference:
+        pytest.skip("the program in its page gives the page another address")
+    client = stage.client()
+    good, endpoint = client.authorization(), client.endpoint("authorization")
+    for change in ({"code_challenge": ""}, {"code_challenge_method": "plain"}, {"scope": "transition:generic"}):
+        stage.leads_nowhere(client, f"{endpoint}?{urlencode({**good, **change})}")
+    code = stage.person.approve(f"{endpoint}?{urlencode(good)}")["code"]
+    assert client.tokens(client.exchange(code)).sub == stage.account.did

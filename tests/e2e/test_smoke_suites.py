@@ -38,12 +38,6 @@ def test_every_part_of_the_compatibility_profile_is_there() -> None:
     assert {suite.stem for suite in SUITES} == wanted
 
 
-def test_the_oauth_suite_is_what_the_reference_server_answers(reference: ReferencePds) -> None:
-    done = hurl(reference, SMOKE / "oauth.hurl")
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.xfail(strict=True, reason="there is no OAuth yet")
-def test_the_oauth_suite_passes(tempest: ServerProcess) -> None:
-    done = hurl(tempest, SMOKE / "oauth.hurl")
+def test_the_oauth_suite_passes(pds: ServerProcess) -> None:
+    done = hurl(pds, SMOKE / "oauth.hurl")
     assert done.returncode == 0, done.stderr

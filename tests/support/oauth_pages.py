@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, sync_playwright
 from tests.support.account import Account
 from tests.support.process import ServerProcess
 from tests.support.reference import ReferencePds
@@ -54,12 +54,14 @@ class Walk:
         self.page.wait_for_url(f"{self._server.url}/**")
 
     def sign_in(self) -> None:
-        """Give the password on the page that asks for it."""
+        """Give the password, unless the server knows the person from before."""
         self.arrive()
         password = self.page.locator("input[type=password]")
-        password.wait_for()
+        password.or_(self._accepting).first.wait_for()
+        if not password.is_visible():
+            return
         self.picture("sign-in")
-        identifier = self.page.locator("input[autocomplete~=username]:not([type=hidden])")
+        identifier = self.page.locator("input[autocomplete~=username]:visible")
         if identifier.count() and identifier.is_editable() and not identifier.input_value():
             identifier.fill(self._account.handle)
         password.fill(self._account.password)
@@ -67,13 +69,15 @@ class Walk:
 
     def accept(self) -> None:
         """Agree on the page that asks."""
-        button = self.page.get_by_role("button", name=re.compile(r"^(Authorize|Allow)"))
-        button.wait_for()
+        self._accepting.wait_for()
         self.picture("consent")
-        button.click()
+        self._accepting.click()
 
     def reject(self) -> None:
         """Refuse on the page that asks."""
-        button = self.page.get_by_role("button", name=re.compile(r"^(Deny|Do not allow|Don’t allow|Cancel|Refuse)"))
-        button.wait_for()
-        button.click()
+        self._accepting.wait_for()
+        self.page.get_by_role("button", name=re.compile(r"^(Deny access|Do not allow)$")).click()
+
+    @property
+    def _accepting(self) -> Locator:
+        return self.page.get_by_role("button", name=re.compile(r"^(Authorize|Allow)$"))

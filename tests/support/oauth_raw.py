@@ -241,3 +241,19 @@ class RawClient:
             if attempt == 2 or not challenged or proof is not None or "nonce" in changes:
                 break
         return answer
+
+
+def leads_nowhere(visitor: Person, client: RawClient, url: str) -> None:
+    """Look that whoever is sent to this address gets no further.
+
+    That is told on a page, or to the application whose request it was.
+    """
+    visitor.open(url)
+    target = visitor.answer.headers.get("location")
+    if target is None:
+        assert 400 <= visitor.answer.status_code < 500, visitor.words
+        assert visitor.answer.headers["content-type"].startswith("text/html")
+    else:
+        assert target.startswith(client.redirect_uri)
+        assert "error=" in target
+        assert "code=" not in target

@@ -8,7 +8,7 @@ from typing import Any
 from tests.support.account import post
 from tests.support.oauth_internet import APP, HOSTS, OAuthInternet, confidential, document
 from tests.support.oauth_person import Person, ReferencePerson, TempestPerson
-from tests.support.oauth_raw import RawClient, SigningKey, Tokens
+from tests.support.oauth_raw import RawClient, SigningKey, Tokens, leads_nowhere
 
 _numbers = itertools.count(1)
 REDIRECT = f"https://{APP}/callback"
@@ -62,20 +62,8 @@ class Stage:
         return self._signed_in
 
     def leads_nowhere(self, client: RawClient, url: str) -> None:
-        """Look that whoever is sent to this address gets no further.
-
-        That is told on a page, or to the application whose request it was, as the reference server likes to do.
-        """
-        visitor = self.stranger()
-        visitor.open(url)
-        target = visitor.answer.headers.get("location")
-        if target is None:
-            assert 400 <= visitor.answer.status_code < 500, visitor.words
-            assert visitor.answer.headers["content-type"].startswith("text/html")
-        else:
-            assert target.startswith(client.redirect_uri)
-            assert "error=" in target
-            assert "code=" not in target
+        """Look that whoever is sent to this address with a new browser gets no further."""
+        leads_nowhere(self.stranger(), client, url)
 
     def post(self, text: str = "by hand") -> dict[str, Any]:
         """Return the body of a createRecord."""

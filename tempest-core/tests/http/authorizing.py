@@ -85,3 +85,13 @@ def granted(server: WholeServer, answer: Answer) -> tuple[str, str]:
     finally:
         database.close()
     return str(row[0]), str(row[1])
+
+
+def let_expire(server: WholeServer) -> None:
+    """Set the end of all that is under way into the past."""
+    database = sqlite3.connect(server.folder / "account.sqlite", timeout=20)
+    try:
+        with database:
+            database.execute("UPDATE oauth_request SET expires_at = 1")
+    finally:
+        database.close()

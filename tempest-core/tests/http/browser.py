@@ -99,7 +99,8 @@ class Browser:
         sent = {**self._headers, **headers}
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        self.answer = await self._http.request(method, path, data=fields, headers=sent)
+        raw = {name.encode(): value.encode("latin-1") for name, value in sent.items()}
+        self.answer = await self._http.request(method, path, data=fields, headers=raw)
         for header in self.answer.headers.get_list("set-cookie"):
             name, _, rest = header.partition("=")
             value, _, attributes = rest.partition(";")

@@ -32,6 +32,8 @@ from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.services.admin_token import AdminToken
 from tempest_pds.services.credentials import Credentials, Kind, Scope
 from tempest_pds.services.errors import BadJwtSignature, ExpiredToken, InvalidToken, UntrustedIss
+from tempest_pds.services.oauth.dpop import DpopProofs
+from tempest_pds.services.oauth.tokens import AccessGrant
 from tempest_pds.telemetry import Instruments
 
 ALICE = Did("did:plc:ewvi7nxzyoun6zhxrhs64oiz")
@@ -68,6 +70,13 @@ class FakeSessions:
         if not token.startswith("refresh"):
             raise InvalidToken("Token could not be verified")
         return Credentials(ALICE, Scope.REFRESH, Kind.REFRESH, "id")
+
+
+class FakeAccessTokens:
+    """There are none."""
+
+    def verify_access(self, token: str) -> AccessGrant:
+        raise InvalidToken("Token could not be verified")
 
 
 class FakeServiceTokens:
@@ -162,7 +171,6 @@ async def edge_server(
     admin_sessions: AdminSessions | None = None,
     measurements: Measurements | None = None,
     metrics_token: str | None = None,
-    dpop: DpopScheme | None = None,
 ) -> AsyncIterator[EdgeServer]:
     """Serve methods; those that `access` does not name are open to everybody."""
     served = {method.nsid: method for method in methods}
@@ -174,7 +182,7 @@ async def edge_server(
         sessions=FakeSessions(),
         service_tokens=FakeServiceTokens(),
         admin_tokens=AdminToken(PlainPasswords(), stored_hash=ADMIN_TOKEN, control_token=CONTROL_TOKEN),
-        dpop=dpop,
+        dpop=DpopScheme(DpopProofs(), FakeAccessTokens()),
         account_status=lambda _: status,
         sessions_ended_at=lambda _: None,
         limiter=limiter,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from importlib import import_module
 from importlib.resources import files
@@ -27,6 +27,7 @@ OTHERS = [language for language in LANGUAGES if language != DEFAULT]
 # Where texts stand that are given to `Texts` by way of a variable.
 TABLES = {
     "tempest_pds.http.pages.people.authorize.known_names": ("RECORDS", "METHODS", "SERVICES", "FILES"),
+    "tempest_pds.http.pages.people.authorize.problems": ("PROBLEMS",),
     "tempest_pds.http.pages.people.authorize.wording": ("_WRITES",),
     "tempest_pds.http.pages.people.problems": ("_TEXTS",),
     "tempest_pds.http.pages.people.refusals": ("FORM_TOO_OLD", "NO_SUCH_PAGE", "NOT_THIS_WAY", "TOO_MANY_ATTEMPTS"),
@@ -77,7 +78,7 @@ def in_tables() -> Iterator[str]:
 def strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         for part in value.values():
             yield from strings(part)
     elif isinstance(value, tuple):

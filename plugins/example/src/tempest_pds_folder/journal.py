@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 
 from tempest_pds_folder.settings import JournalSettings
-from tempest_pds_plugins import RecordChange, SignInMethod, hookimpl
+from tempest_pds_plugins import RecordChange, SignInMethod, SignInSurface, hookimpl
 from tempest_pds_plugins.settings import read
 
 
@@ -23,9 +23,15 @@ def record_committed(did: str, rev: str, changes: Sequence[RecordChange]) -> Non
 
 
 @hookimpl
-def signed_in(did: str, client_ip: str | None, method: SignInMethod) -> None:
-    """Note who signed in, from where, and with which kind of password."""
-    _note(happened="sign-in", did=did, client_ip=client_ip, method=method)
+def signed_in(did: str, client_ip: str | None, method: SignInMethod, surface: SignInSurface) -> None:
+    """Note who signed in, from where, with which kind of password, and at which door."""
+    _note(happened="sign-in", did=did, client_ip=client_ip, method=method, surface=surface)
+
+
+@hookimpl
+def app_authorized(did: str, client_id: str, scopes: tuple[str, ...]) -> None:
+    """Note which app was let in, and to what."""
+    _note(happened="app", did=did, client_id=client_id, scopes=scopes)
 
 
 @hookimpl

@@ -1,11 +1,26 @@
 """The registration: what Tempest loads, whether the plugin is selected or not. It stays light."""
 
-from tempest_pds_folder.journal import blob_stored, check_sign_up, record_committed, server_started, signed_in
+from tempest_pds_folder.journal import (
+    app_authorized,
+    blob_stored,
+    check_sign_up,
+    record_committed,
+    server_started,
+    signed_in,
+)
 from tempest_pds_folder.settings import FolderSettings, JournalSettings
 from tempest_pds_plugins import Adapter, BlobStore, Environment, PluginContext, hookimpl
 from tempest_pds_plugins.settings import declared, read
 
-__all__ = ["blob_stored", "check_sign_up", "record_committed", "register_blob_stores", "server_started", "signed_in"]
+__all__ = [
+    "app_authorized",
+    "blob_stored",
+    "check_sign_up",
+    "record_committed",
+    "register_blob_stores",
+    "server_started",
+    "signed_in",
+]
 
 
 def create(environment: Environment, context: PluginContext) -> BlobStore:

@@ -203,7 +203,11 @@ def build_edge(
         pages=PEOPLE_PAGES,
         key=page_key or secrets.token_bytes(32),
     )
-    pages = {**ServicePages(services.server, directory, templates).routes(), **OAuthDocuments(services).routes()}
+    pages = {
+        **ServicePages(services.server, directory, templates).routes(),
+        **people.routes(),
+        **OAuthDocuments(services).routes(),
+    }
     if measurements is not None:
         metrics = MetricsPage(measurements, services=services, authenticator=authenticator, token=metrics_token)
         pages.update(metrics.routes())

@@ -86,7 +86,7 @@ class Authenticator:
         sessions: SessionTokens,
         service_tokens: ServiceTokens,
         admin_tokens: AdminTokens,
-        dpop: DpopScheme | None = None,
+        dpop: DpopScheme,
         account_status: Callable[[Did], str | None],
         sessions_ended_at: Callable[[Did], int | None],
         limiter: RateLimiter,
@@ -142,7 +142,7 @@ class Authenticator:
 
     def _app(self, access: Access, call: Call, token: str) -> Credentials:
         """Check an app's access token, and that it was granted what the method needs."""
-        if access.oauth is None or self._dpop is None:
+        if access.oauth is None:
             raise AuthenticationRequired("Authentication Required") if access.admin else AuthMissing
         credentials, permissions = self._dpop.authenticate(call, token)
         self._check_status(access, credentials.account)

@@ -94,11 +94,14 @@ class Browsers:
         return accounts
 
     async def sign_in(
-        self, secret: str | None, did: Did, *, remember: bool, client_ip: str | None, user_agent: str | None
+        self, secret: str | None, account: Account, *, remember: bool, client_ip: str | None, user_agent: str | None
     ) -> str:
-        """Add an account, and give the cookie's new value."""
+        """Add an account, as it was when its owner was proven, and give the cookie's new value.
+
+        Raises AuthenticationRequired when its password was changed meanwhile, or it is gone or blocked.
+        """
         new_secret = secrets.token_urlsafe(32)
-        await self._writer.run(self._store_sign_in, secret, new_secret, did, remember, client_ip, user_agent)
+        await self._writer.run(self._store_sign_in, secret, new_secret, account, remember, client_ip, user_agent)
         return new_secret
 
     async def confirm(self, secret: str, did: Did) -> None:
@@ -191,14 +194,15 @@ class Browsers:
         self,
         secret: str | None,
         new_secret: str,
-        did: Did,
+        account: Account,
         remember: bool,
         client_ip: str | None,
         user_agent: str | None,
     ) -> None:
         browsers, now = self._store.browsers, self._now()
         with self._store.transaction():
-            if self._store.accounts.get(did) is None:
+            found = self._store.accounts.get(account.did)
+            if found is None or is_blocked(found) or found.password_hash != account.password_hash:
                 raise AuthenticationRequired("Invalid identifier or password")
             browser = self._find(secret)
             if browser is None:
@@ -217,7 +221,7 @@ class Browsers:
             browsers.put_account(
                 BrowserAccount(
                     browser_id=browser.id,
-                    did=did,
+                    did=account.did,
                     signed_in_at=now,
                     confirmed_at=now,
                     remembered=remember,

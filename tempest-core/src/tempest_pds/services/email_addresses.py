@@ -33,6 +33,12 @@ from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
 from tempest_pds_plugins.mailer import Mail
 
 
+class EmailConfirmedElsewhere(InvalidRequest):
+    """An address that another account has confirmed already; clients know it as InvalidRequest."""
+
+    name = "InvalidRequest"
+
+
 class EmailAddresses:
     """Confirm and change addresses.
 
@@ -76,7 +82,7 @@ class EmailAddresses:
             AccountNotFound: no such account.
             InvalidEmail: that is not its address.
             InvalidToken, ExpiredToken: of the code.
-            InvalidRequest: another account has confirmed it, which only who has the right code learns.
+            EmailConfirmedElsewhere: another account has, which only who has the right code learns.
         """
         account = self._store.accounts.get(did)
         if account is None:
@@ -87,7 +93,7 @@ class EmailAddresses:
         try:
             await self._writer.run(self._store_confirmation, account, code, origin)
         except EmailTaken as error:
-            raise InvalidRequest(
+            raise EmailConfirmedElsewhere(
                 "This email address is confirmed for another account here already. Please use a different email."
             ) from error
 

@@ -1,8 +1,8 @@
 """Permission sets (`include:`): found on the network, remembered for a while, and expanded.
 
 A set is asked for anew when what is remembered of it is five minutes old, so that its publisher's changes reach apps
-with their next token. While he cannot be reached, what he last said holds for a day. That he has withdrawn a set is
-something he says, and holds at once. Questions for one set at one time are asked once, and `MAX_OUTSIDE` bounds those
+with their next token. While he cannot be reached, what he last said holds for a day; a set that he has withdrawn is not
+given out any more. Questions for one set at one time are asked once, and `MAX_OUTSIDE` bounds those
 under way, as anybody may send a request that names sets.
 """
 

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 HOME: Final = "/account"
 SIGN_IN: Final = "/account/sign-in"
+RESET: Final = "/account/reset-password"
 
 _MAX: Final = 1_000
 # Neither an empty segment nor a backslash, which browsers take for a slash; and of a query nothing that could end it.

@@ -6,7 +6,7 @@ from typing import Final
 
 from blacksheep import Response
 
-from tempest_pds.http.pages.people.own_paths import account_path
+from tempest_pds.http.pages.people.own_paths import SIGN_IN, account_path
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
 from tempest_pds.http.pages.people.problems import problem_with
 from tempest_pds.http.pages.people.visit import Visit
@@ -35,7 +35,10 @@ async def change_password(visit: Visit) -> Response:
         if problem is None:
             raise
         return visit.page("people/password.html", status=400, account=account, errors=problem)
-    inside = await visit.sign_in(account, remember=signed_in.remembered)
+    changed = visit.services.accounts.find(account.did)
+    if changed is None:
+        return visit.redirect(SIGN_IN)
+    inside = await visit.sign_in(changed, remember=signed_in.remembered)
     return inside.redirect(account_path(account.did), notice="Your password is changed.")
 
 

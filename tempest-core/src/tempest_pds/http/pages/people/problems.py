@@ -8,6 +8,7 @@ from typing import Final
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.remote.errors import RemoteError
+from tempest_pds.services.email_addresses import EmailConfirmedElsewhere
 from tempest_pds.services.email_rules import UnsupportedEmail
 from tempest_pds.services.errors import (
     ExpiredToken,
@@ -30,6 +31,10 @@ _TEXTS: Final[Mapping[type[TempestError], tuple[str, str]]] = {
     UnsupportedDomain: ("name", "Names of this domain are not given out here."),
     HandleNotProved: ("domain_name", "This domain does not lead to your account yet. It may take some minutes."),
     UnsupportedEmail: ("email", "No mail can be sent to this address, or not for long. Please use another."),
+    EmailConfirmedElsewhere: (
+        "form",
+        "Another account here has confirmed this address already. Please give this account another address.",
+    ),
     InvalidPassword: ("password", "A password has 8 to 256 characters."),
     InvalidInviteCode: ("invite_code", "This invite code is not good, or used up already."),
     ExpiredToken: ("code", "This code is too old. Please ask for another."),

@@ -7,13 +7,12 @@ from typing import Any, Final
 from blacksheep import Response
 
 from tempest_pds.http.methods.email import RESET_REQUESTS, RESETS
-from tempest_pds.http.pages.people.own_paths import SIGN_IN, own_path, with_query
+from tempest_pds.http.pages.people.own_paths import RESET, SIGN_IN, own_path, with_query
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
 from tempest_pds.http.pages.people.problems import problem_with
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.protocol.errors import TempestError
 
-RESET: Final = "/account/reset-password"
 _CODE: Final = "/account/reset-password/code"
 _TEMPLATE: Final = "people/reset_password.html"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote
 
@@ -22,12 +22,13 @@ from tempest_pds.http.exchange import Exchange, exchange_of
 from tempest_pds.http.pages.cookies import Cookie
 from tempest_pds.http.pages.forms import is_same_origin, read_form
 from tempest_pds.http.pages.people.languages import DEFAULT, Texts
-from tempest_pds.http.pages.people.own_paths import own_path
+from tempest_pds.http.pages.people.own_paths import RESET, own_path
 from tempest_pds.http.pages.people.page import PeoplePage
 from tempest_pds.http.pages.people.refusals import FORM_TOO_OLD, NO_SUCH_PAGE, NOT_THIS_WAY, GoElsewhere, Refusal
 from tempest_pds.http.pages.people.seals import Seals
 from tempest_pds.http.pages.people.visit import Doorway, Visit
-from tempest_pds.http.pages.rendering import Templates
+from tempest_pds.http.pages.rendering import PRIVATE, Templates
+from tempest_pds.http.pages.service import Page
 from tempest_pds.http.query_string import parse_query_string
 from tempest_pds.http.rate_limits import RateLimiter
 
@@ -85,6 +86,14 @@ class PeopleSite:
         self._pages = sorted(
             ((page, page.path.split("/")) for page in pages), key=lambda found: [name == "*" for name in found[1]]
         )
+
+    def routes(self) -> Mapping[str, Page]:
+        """Give the handlers of what stands elsewhere, by path."""
+        return {"/.well-known/change-password": self.change_password}
+
+    async def change_password(self, request: Request) -> Response:
+        """Lead a password manager to where a password is set: https://w3c.github.io/webappsec-change-password-url/."""
+        return Response(303, [(b"location", RESET.encode()), *PRIVATE])
 
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -158,15 +167,20 @@ class PeopleSite:
         """Find a page and what stands for each `*` in its path; raise Refusal."""
         verb = "GET" if exchange.scope["method"] == "HEAD" else exchange.scope["method"]
         segments = exchange.scope["raw_path"].decode("latin-1").split("/")
-        allowed: list[str] = []
-        for page, pattern in self._pages:
-            if len(pattern) == len(segments) and all(
-                wanted in {"*", given} for wanted, given in zip(pattern, segments, strict=True)
-            ):
-                if page.http_method == verb:
-                    pairs = zip(pattern, segments, strict=True)
-                    return page, [unquote(given) for wanted, given in pairs if wanted == "*"]
-                allowed.append("GET, HEAD" if page.http_method == "GET" else page.http_method)
-        if allowed:
-            raise Refusal(405, NOT_THIS_WAY, [(b"allow", ", ".join(dict.fromkeys(allowed)).encode())])
-        raise Refusal(404, NO_SUCH_PAGE)
+        fitting = [(page, pattern) for page, pattern in self._pages if _fits(pattern, segments)]
+        if not fitting:
+            raise Refusal(404, NO_SUCH_PAGE)
+        pattern = fitting[0][1]
+        pages = [page for page, other in fitting if other == pattern]
+        for page in pages:
+            if page.http_method == verb:
+                pairs = zip(pattern, segments, strict=True)
+                return page, [unquote(given) for wanted, given in pairs if wanted == "*"]
+        allowed = ["GET, HEAD" if page.http_method == "GET" else page.http_method for page in pages]
+        raise Refusal(405, NOT_THIS_WAY, [(b"allow", ", ".join(sorted(allowed)).encode())])
+
+
+def _fits(pattern: list[str], segments: list[str]) -> bool:
+    return len(pattern) == len(segments) and all(
+        wanted in {"*", given} for wanted, given in zip(pattern, segments, strict=True)
+    )

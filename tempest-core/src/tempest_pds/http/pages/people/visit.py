@@ -137,7 +137,7 @@ class Visit:
         """
         browsers = self.services.browsers
         secret = await browsers.sign_in(
-            self.secret, account.did, remember=remember, client_ip=self.client_ip, user_agent=self.user_agent
+            self.secret, account, remember=remember, client_ip=self.client_ip, user_agent=self.user_agent
         )
         inside = self._with_secret(secret)
         await self.services.oauth.requests.hand_over(self.browser, inside.browser)

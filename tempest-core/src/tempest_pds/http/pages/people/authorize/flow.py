@@ -107,6 +107,10 @@ async def grant(
     services = provider(visit)
     try:
         response = await services.grants.allow(request, signed_in.account, scopes, visit.visitor)
+    except RequestRefused as error:
+        return carry(visit, error.response)
+    except OAuthError as error:
+        return problem_page(visit, error, is_begun=True)
     except Forbidden as error:
         response = await services.requests.refuse(request, "access_denied", "The server does not allow this")
         if is_silent:

@@ -1,0 +1,73 @@
+"""The pages for people on servers of another kind: behind HTTPS, by invitation, with limits, and started anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+from browser import Browser
+from edge_server import edge_server
+from whole_server import PASSWORD, whole_server
+
+COOKIE = "tempest-browser"
+SIGN_IN = "/account/sign-in"
+SIGN_UP = "/account/sign-up"
+RESET = "/account/reset-password"
+
+
+async def test_behind_https_the_cookie_is_the_host_s_own() -> None:
+    async with edge_server([]) as secure, httpx.AsyncClient(base_url=secure.url) as http:
+        [cookie] = (await http.get(SIGN_IN)).headers.get_list("set-cookie")
+    name, _, attributes = cookie.partition("=")
+    assert name == f"__Host-{COOKIE}"
+    assert attributes.split("; ")[1:] == ["Path=/", "Secure", "HttpOnly", "SameSite=Lax"]
+
+
+async def test_an_invite_code_is_asked_for_where_one_is_needed(tmp_path: Path) -> None:
+    async with whole_server(tmp_path, TEMPEST_INVITE_REQUIRED="true") as server:
+        browser = Browser(server.http)
+        given = {"name": "alice", "email": "alice@example.com", "password": PASSWORD}
+        await browser.get(SIGN_UP)
+        await browser.submit(SIGN_UP, None, **given, invite_code="wrong")
+        assert "This invite code is not good" in browser.page.words
+        code = (await server.administer("com.atproto.server.createInviteCode", {"useCount": 1})).json()["code"]
+        answer = await browser.submit(SIGN_UP, None, **given, invite_code=f" {code} ")
+        assert answer.status_code == 303
+
+
+async def test_a_form_is_good_after_the_server_was_restarted(tmp_path: Path) -> None:
+    async with whole_server(tmp_path) as server:
+        user = await server.sign_up("alice")
+        browser = Browser(server.http)
+        await browser.get(SIGN_IN)
+        await browser.submit(SIGN_IN, identifier=user.handle, password=PASSWORD)
+        await browser.get(f"/account/{user.did}/app-passwords")
+        form = browser.page.form(f"/account/{user.did}/app-passwords")
+    async with whole_server(tmp_path) as server:
+        again = Browser(server.http)
+        again.cookies = browser.cookies
+        answer = await again.post(form.action, form.fields | {"name": "phone"})
+        assert (answer.status_code, "phone" in again.page.words) == (200, True)
+
+
+async def test_guessing_is_limited_together_with_the_methods(tmp_path: Path) -> None:
+    async with whole_server(tmp_path, TEMPEST_RATE_LIMITS_ENABLED="true") as server:
+        user = await server.sign_up("alice")
+        for _ in range(29):
+            await server.http.post(
+                "/xrpc/com.atproto.server.createSession", json={"identifier": "@Alice.test", "password": "wrong"}
+            )
+        browser = Browser(server.http)
+        await browser.get(SIGN_IN)
+        statuses = []
+        for _ in range(2):
+            await browser.submit(SIGN_IN, identifier=user.handle, password="wrong")
+            statuses.append(browser.answer.status_code)
+            await browser.get(SIGN_IN)
+        assert statuses == [403, 429]
+        answer = await browser.submit(SIGN_IN, identifier=user.handle, password=PASSWORD)
+        assert (answer.status_code, answer.headers["retry-after"].isdecimal()) == (429, True)
+        for _ in range(16):
+            await browser.get(RESET)
+            answer = await browser.submit(RESET, email="a@example.com")
+        assert answer.status_code == 429
