@@ -13,6 +13,8 @@ from tempest_pds.http.pages.admin_actions import ACTIONS
 from tempest_pds.http.pages.admin_login import LOGIN, LOGOUT, AdminLogin
 from tempest_pds.http.pages.admin_pages import PAGES
 from tempest_pds.http.pages.metrics import MetricsPage
+from tempest_pds.http.pages.people.all_pages import PAGES as PEOPLE_PAGES
+from tempest_pds.http.pages.people.site import PeopleSite
 from tempest_pds.http.pages.service import ServicePages
 from tempest_pds.http.rate_limits import DAY, GLOBAL, HOUR, MINUTE, WRITES_PER_DAY, WRITES_PER_HOUR, Limit
 from tempest_pds.http.xrpc import Method
@@ -63,6 +65,15 @@ it ends where that leaves all in order.
 | Route | What it does |
 |---|---|
 """
+_PEOPLE = """
+## The pages for people
+
+For a browser; the first `*` stands for the DID of an account, whose owner has to be signed in. The steps below
+`/oauth/authorize` are of a request that was begun in the same browser.
+
+| Page | What it does |
+|---|---|
+"""
 _OPERATOR = """
 ## The operator's pages
 
@@ -111,6 +122,9 @@ def endpoints_page() -> str:
     parts.append(_ADMIN)
     routes = sorted(load_admin_routes().values(), key=lambda route: route.path)
     parts += [f"| `{route.http_method} {route.path}` | {_sentence(route.handler)} |\n" for route in routes]
+    parts.append(_PEOPLE)
+    people = [(f"{page.http_method} {page.path}", page.handler) for page in PEOPLE_PAGES]
+    parts += [f"| `{page}` | {_sentence(handler)} |\n" for page, handler in people]
     parts.append(_OPERATOR)
     parts += [f"| `{page}` | {_sentence(made)} |\n" for page, made in _operator_pages()]
     parts.append(_PASSED_ON)
@@ -210,7 +224,8 @@ def _pages() -> Iterable[tuple[str, Callable[..., Any]]]:
     # The routes are bound methods; what is needed of them is their docstrings, which need no server.
     pages = ServicePages.__new__(ServicePages)
     metrics = MetricsPage.__new__(MetricsPage)
-    return {**pages.routes(), **metrics.routes()}.items()
+    people = PeopleSite.__new__(PeopleSite)
+    return {**pages.routes(), **people.routes(), **metrics.routes()}.items()
 
 
 def _operator_pages() -> Iterable[tuple[str, Callable[..., Any]]]:
