@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize
 from tests.support.account import Account, sign_up
 from tests.support.node import Node
+from tests.support.oauth_app import loopback_client_id
 from tests.support.oauth_page import OAuthPage
 from tests.support.oauth_pages import DESKTOP, PHONE, Walk, open_chromium
+from tests.support.oauth_raw import RawClient
 from tests.support.process import ServerProcess
 from tests.support.reference import PlcDirectory, ReferencePds
 
@@ -158,7 +161,7 @@ def test_a_person_who_is_known_is_asked_again_and_may_refuse(scene: Scene, insid
     assert state(inside).startswith("failed: ")
 
 
-def test_a_desktop_and_the_query_do_as_well(scene: Scene) -> None:
+def test_a_desktop_and_the_query_and_a_window_of_its_own_do_as_well(scene: Scene) -> None:
     context = scene.context()
     page = scene.tab(context, "query")
     walk = scene.walk(page, "desktop")
@@ -167,6 +170,28 @@ def test_a_desktop_and_the_query_do_as_well(scene: Scene) -> None:
     page.wait_for_url(f"{scene.app.url}**")
     settle(page)
     assert state(page) == f"signed in as {scene.account.did} from the page"
-    ok(page.evaluate("app.write('from a desktop')"))
     page.evaluate("app.signOut()")
+    with page.expect_popup() as opened:
+        page.evaluate("handle => void app.popUp(handle)", scene.account.handle)
+    walk = Walk(opened.value, scene.server, scene.account, scene.folder, "window")
+    walk.sign_in()
+    walk.accept()
+    page.wait_for_function("document.querySelector('#state').textContent.startsWith('signed in')")
+    assert state(page) == f"signed in as {scene.account.did} in a window of its own"
+    ok(page.evaluate("app.write('from a desktop')"))
     context.close()
+
+
+def test_an_application_may_send_its_person_on_to_another_origin(scene: Scene) -> None:
+    """Chromium holds the redirects of the application, too, against what the page says that its forms may lead to."""
+    back = f"{scene.app.url}back"
+    with httpx.Client() as http:
+        client = RawClient(scene.server.url, http, loopback_client_id("atproto", back), back)
+        context = scene.context(PHONE)
+        page = context.new_page()
+        page.goto(client.authorize_url(client.request_uri(scope="atproto", login_hint=scene.account.handle)))
+        walk = Walk(page, scene.server, scene.account, scene.folder, "elsewhere")
+        walk.sign_in()
+        walk.accept()
+        page.wait_for_url(scene.app.home)
+        context.close()

@@ -49,6 +49,10 @@ window.app = {
     })
   },
   refresh: async () => (await session.getTokenInfo(true)).expiresAt.toISOString(),
+  async popUp(handle) {
+    session = await client.signIn(handle, { display: 'popup' })
+    show(`signed in as ${session.did} in a window of its own`)
+  },
   async signOut() {
     await session.signOut()
     show('signed out')

@@ -77,12 +77,15 @@ class OAuthPage:
     """The application, for people with accounts on one server; a context manager."""
 
     def __init__(self, node: Node, pds: str, plc: str, scope: str = EVERYTHING) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}/"
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}/"
+        self.home = f"http://localhost:{port}/home"
+        """Another origin, to which the application sends people on who come back to `/back`."""
         self.client_id = loopback_client_id(scope, self.url)
         given = {"clientId": self.client_id, "pds": pds, "plc": plc}
         imports = {"imports": import_map(node.modules, "@atproto/oauth-client-browser")}
         page = _PAGE.format(imports=json.dumps(imports), given=json.dumps(given)).encode()
-        modules = node.modules
+        modules, home = node.modules, self.home
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -93,6 +96,13 @@ class OAuthPage:
                     self._send("text/html", page)
                 elif path == "/app.mjs":
                     self._send("text/javascript", _SCRIPT.read_bytes())
+                elif path == "/back":
+                    self.send_response(302)
+                    self.send_header("Location", home)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                elif path == "/home":
+                    self._send("text/plain", b"at home")
                 elif path.startswith("/none/"):
                     self._send("text/javascript", b"")
                 elif path.startswith("/npm/") and (file := modules / path[5:]).is_file():
@@ -111,8 +121,6 @@ class OAuthPage:
             def log_message(self, *args: Any) -> None:
                 """Say nothing."""
 
-        port = urlsplit(self.url).port
-        assert port is not None
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 

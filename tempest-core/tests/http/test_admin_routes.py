@@ -61,7 +61,7 @@ async def test_the_administrator_is_answered(headers: dict[str, str]) -> None:
         ({"Authorization": "Bearer a.b.c"}, 401),
         ({"Authorization": "Bearer x.e30.good"}, 401),
         ({"Authorization": "Basic " + base64.b64encode(b"alice:" + ADMIN_TOKEN.encode()).decode()}, 401),
-        ({"Authorization": "DPoP x"}, 400),
+        ({"Authorization": "DPoP x"}, 401),
     ],
 )
 @pytest.mark.parametrize("path", ["/xrpc/_admin/facts", "/xrpc/_admin/nothing"])

@@ -140,7 +140,7 @@ async def test_a_second_factor_is_asked_for_on_the_way(server: WholeServer) -> N
     browser = await opened(server)
     await browser.submit(SIGN_IN, identifier="guarded.test", password=PASSWORD, remember="yes")
     factor = f"{AUTHORIZE}/factor"
-    assert form_action(browser) == "'self' http://127.0.0.1"
+    assert form_action(browser) == "'self' http:"
     await browser.submit(factor, code="000000")
     assert "That was not right. Please try again." in browser.page.words
     await browser.follow(await browser.submit(factor, code=codes[0]))
@@ -261,23 +261,20 @@ async def test_an_answer_may_be_a_form_that_works_without_scripts(server: WholeS
     assert form.method == "post"
     assert granted(server, Answer(form.action, form.fields)) == (alice.did, SCOPE)
     assert form.fields.keys() == {"code", "state", "iss"}
-    assert form_action(browser) == "'self' http://127.0.0.1"
+    assert form_action(browser) == "'self' http:"
     assert "script-src 'sha256-" in response.headers["content-security-policy"]
     assert response.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize(
-    ("redirect_uri", "source"),
-    [("http://127.0.0.1:8080/back?x=1", "http://127.0.0.1:8080"), ("http://[::1]:8080/back", "http:")],
-)
-async def test_a_form_may_lead_to_the_client_and_nowhere_else(
-    server: WholeServer, alice: User, redirect_uri: str, source: str
+@pytest.mark.parametrize("redirect_uri", ["http://127.0.0.1:8080/back?x=1", "http://[::1]:8080/back"])
+async def test_a_form_may_lead_to_the_client_and_to_where_it_leads(
+    server: WholeServer, alice: User, redirect_uri: str
 ) -> None:
     client_id = loopback(redirect_uri=redirect_uri)
     browser = await opened(server, client_id)
-    assert form_action(browser) == f"'self' {source}"
+    assert form_action(browser) == "'self' http:"
     await browser.follow(await browser.submit(SIGN_IN, identifier="alice.test", password=PASSWORD))
-    assert form_action(browser) == f"'self' {source}"
+    assert form_action(browser) == "'self' http:"
     location = (await browser.submit(CONSENT, decision="allow")).headers["location"]
     assert location.startswith(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}iss=")
 

@@ -423,8 +423,8 @@ async def test_what_is_sealed_for_one_browser_or_by_one_key_is_worth_nothing_wit
 @pytest.mark.parametrize(
     ("address", "source"),
     [
-        ("https://app.example/callback?x=1#y", "https://app.example"),
-        ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+        ("https://app.example/callback?x=1#y", "https:"),
+        ("http://127.0.0.1:8080/", "http:"),
         ("http://[::1]:8080/callback", "http:"),
         ("com.example.app:/callback", "com.example.app:"),
     ],

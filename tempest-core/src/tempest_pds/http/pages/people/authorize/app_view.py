@@ -20,9 +20,8 @@ class AppView:
         name: what it calls itself, which anybody can claim; None when it has no name.
         host: whose server says what the app may do, which is its identity; None for a client under development.
         is_ours: the operator names it as one of their own.
-        destination: the host that the person is taken to afterwards, where it is another; None for an app or program
-            on the person's own device as well.
-        is_on_device: whether the answer goes to such an app or program.
+        destination: the host that the person is taken to afterwards, where it is another one; None for an app or a
+            program on the person's own device as well.
     """
 
     name: str | None
@@ -30,8 +29,6 @@ class AppView:
     client_id: str
     is_ours: bool
     destination: str | None
-    is_on_device: bool
-    home: str | None
     policy: str | None
     terms: str | None
 
@@ -42,16 +39,14 @@ class AppView:
         client_id = metadata.client_id
         host = client_id.host if isinstance(client_id, DiscoverableClientId) else None
         redirect = request.parameters.reply.redirect_uri
-        on_device = redirect.url is None or redirect.is_loopback
-        target = None if on_device or redirect.url is None else redirect.url.host
+        url = redirect.url
+        target = None if url is None or redirect.is_loopback else url.host
         return cls(
             name=printable(metadata.client_name, _NAME_LENGTH) or None,
             host=host,
             client_id=request.client.client_id,
             is_ours=request.client.is_trusted,
             destination=None if target == host else target,
-            is_on_device=on_device,
-            home=_link(metadata.client_uri),
             policy=_link(metadata.policy_uri),
             terms=_link(metadata.tos_uri),
         )

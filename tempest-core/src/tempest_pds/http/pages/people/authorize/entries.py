@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
@@ -56,10 +56,6 @@ class Entry:
     def field(self) -> str:
         """The name of its checkbox, the same as long as the same values are asked for."""
         return "allow " + self.values[0]
-
-    def with_values(self, more: tuple[str, ...]) -> Entry:
-        """Return the entry for more values, which mean the same."""
-        return replace(self, values=self.values + more)
 
 
 def printable(text: str | None, limit: int) -> str:

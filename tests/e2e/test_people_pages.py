@@ -1,0 +1,238 @@
+"""The pages for people in a real browser: what it does with their cookies, forms and styles, and who can read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from tests.support.account import Account, sign_up
+from tests.support.chromium import Chromium
+from tests.support.server import Tempest
+
+OF_STRANGERS = ["/account/sign-in", "/account/sign-up", "/account/reset-password", "/account/reset-password/code"]
+OF_OWNERS = [
+    "/account",
+    *(
+        f"/account/DID{page}"
+        for page in (
+            "",
+            "/handle",
+            "/email",
+            "/password",
+            "/deactivate",
+            "/delete",
+            "/devices",
+            "/apps",
+            "/app-passwords",
+            "/security",
+            "/second-factor",
+            "/confirm",
+        )
+    ),
+]
+WIDTHS = [(1200, "light"), (390, "dark"), (320, "light")]
+# Chromium tells the status of every page that is not 200.
+EXPECTED = "the server responded with a status of 40"
+
+# What of a page is hard to use: by the sizes and colours that the browser computes, as WCAG 2.2 measures them.
+FAULTS = """(() => {
+  const faults = [];
+  const shown = e => e.getClientRects().length && getComputedStyle(e).visibility !== 'hidden';
+  if (document.documentElement.scrollWidth > innerWidth) faults.push('wider than the screen');
+  if (document.querySelectorAll('h1').length !== 1) faults.push('not one h1');
+  if (!document.title.trim() || !document.documentElement.lang) faults.push('no title or language');
+  const luminance = rgb => {
+    const [r, g, b] = rgb.map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const colour = text => text.match(/[0-9.]+/g).map(Number);
+  const ground = e => {
+    for (; e; e = e.parentElement) {
+      const [r, g, b, a] = colour(getComputedStyle(e).backgroundColor);
+      if (a === undefined || a > 0) return [r, g, b];
+    }
+    return [255, 255, 255];
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node; (node = walker.nextNode());) {
+    const e = node.parentElement;
+    if (!node.data.trim() || !shown(e) || ['STYLE', 'SCRIPT', 'NOSCRIPT', 'OPTION'].includes(e.tagName)) continue;
+    const [a, b] = [luminance(colour(getComputedStyle(e).color).slice(0, 3)), luminance(ground(e))];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < 4.5) faults.push(`contrast ${contrast.toFixed(2)}: ${node.data.trim()}`);
+  }
+  for (const e of document.querySelectorAll('button, select, input:not([type=hidden]), .tabs a, .ways a')) {
+    if (!shown(e)) continue;
+    if (e.getBoundingClientRect().height < 24) faults.push(`too small: ${e.outerHTML.slice(0, 80)}`);
+    if (e.matches('input, select') && !e.labels.length) faults.push(`no label: ${e.outerHTML.slice(0, 80)}`);
+    if (e.matches('input[type=text], input[type=email], input[type=password]') && !e.getAttribute('autocomplete'))
+      faults.push(`nothing for a password manager: ${e.outerHTML.slice(0, 80)}`);
+  }
+  for (const name of ['aria-describedby', 'aria-labelledby'])
+    for (const e of document.querySelectorAll(`[${name}]`))
+      for (const id of e.getAttribute(name).split(' '))
+        if (!document.getElementById(id)) faults.push(`nothing called ${id}`);
+  const ids = [...document.querySelectorAll('[id]')].map(e => e.id);
+  if (new Set(ids).size !== ids.length) faults.push('an id that comes twice');
+  return faults;
+})()"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tempest]:
+    with Tempest(tmp_path_factory.mktemp("people") / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def account(server: Tempest) -> Account:
+    account = sign_up(server, "alice")
+    account.procedure(
+        "com.atproto.server.createAppPassword", name="an app with a rather long name, for a narrow screen"
+    )
+    return account
+
+
+@pytest.fixture(scope="module")
+def inside(server: Tempest, browser: Chromium, account: Account) -> Chromium:
+    """A browser whose user wanted to see the app passwords, gave a wrong password, then the right one."""
+    browser.open(f"{server.url}/account/{account.did}/app-passwords")
+    browser.wait_for("document.querySelector('#identifier')")
+    assert browser.evaluate("document.querySelector('#identifier').value") == account.handle
+    fill_in(browser, password="wrong")
+    browser.wait_for("document.querySelector('[role=alert]')")
+    assert browser.evaluate(FAULTS) == []
+    fill_in(browser, password=account.password)
+    browser.wait_for("document.querySelector('.tabs')")
+    return browser
+
+
+def fill_in(browser: Chromium, form: str = "main form", **values: str) -> None:
+    """Type into the fields of a form, and submit it as its button does."""
+    for name, value in values.items():
+        browser.evaluate(f"document.querySelector('{form} [name={name}]').value = {json.dumps(value)}")
+    browser.evaluate(f"document.querySelector('{form} button').click()")
+
+
+def press(browser: Chromium, key: str) -> None:
+    code = {"Tab": 9, "Enter": 13}[key]
+    for kind in ("keyDown", "keyUp"):
+        text = {"text": "\r"} if (key, kind) == ("Enter", "keyDown") else {}
+        browser.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
+
+
+def test_a_browser_signs_in_and_is_where_it_was_going(inside: Chromium, server: Tempest, account: Account) -> None:
+    assert inside.evaluate("location.href") == f"{server.url}/account/{account.did}/app-passwords"
+    assert inside.evaluate("document.cookie") == ""
+
+
+@pytest.mark.parametrize(("width", "scheme"), WIDTHS)
+def test_every_page_fits_and_can_be_read_and_used(
+    inside: Chromium, server: Tempest, account: Account, width: int, scheme: str
+) -> None:
+    inside.show_as(width, scheme)
+    faults = {}
+    for page in [*OF_STRANGERS, *OF_OWNERS]:
+        inside.open(server.url + page.replace("DID", account.did))
+        inside.wait_for("document.querySelector('h1')")
+        if found := inside.evaluate(FAULTS):
+            faults[page] = found
+    assert faults == {}
+
+
+@pytest.mark.parametrize("language", ["de", "fr"])
+def test_another_language_fits_on_a_small_screen(
+    inside: Chromium, server: Tempest, account: Account, language: str
+) -> None:
+    inside.show_as(320, "light")
+    inside.open(f"{server.url}/account")
+    inside.wait_for("document.querySelector('h1')")
+    inside.evaluate(f"document.querySelector('.languages [lang={language}]').click()")
+    inside.wait_for(f"document.documentElement.lang === '{language}'")
+    faults = {}
+    for page in OF_OWNERS:
+        inside.open(server.url + page.replace("DID", account.did))
+        inside.wait_for("document.querySelector('h1')")
+        if found := inside.evaluate(FAULTS):
+            faults[page] = found
+    inside.evaluate("document.querySelector('.languages [lang=en]').click()")
+    inside.wait_for("document.documentElement.lang === 'en'")
+    assert faults == {}
+
+
+def test_what_is_hard_to_use_is_found(inside: Chromium, server: Tempest) -> None:
+    inside.open(f"{server.url}/account/sign-up")
+    inside.wait_for("document.querySelector('h1')")
+    inside.evaluate("document.querySelector('h1').style.color = getComputedStyle(document.body).backgroundColor")
+    inside.evaluate("document.querySelector('label').remove()")
+    assert [fault.partition(":")[0] for fault in inside.evaluate(FAULTS)] == ["contrast 1.00", "no label"]
+
+
+def test_every_control_has_a_name_that_is_read_out(inside: Chromium, server: Tempest, account: Account) -> None:
+    for page in [*OF_STRANGERS, *OF_OWNERS]:
+        inside.open(server.url + page.replace("DID", account.did))
+        inside.wait_for("document.querySelector('h1')")
+        inside.call("Accessibility.enable")
+        nodes = inside.call("Accessibility.getFullAXTree")["nodes"]
+        controls = [
+            node
+            for node in nodes
+            if not node["ignored"]
+            and node["role"]["value"] in {"button", "checkbox", "combobox", "link", "navigation", "textbox"}
+        ]
+        assert len(controls) > 5, page
+        assert [node for node in controls if not node["name"]["value"].strip()] == [], page
+
+
+def test_signing_in_takes_a_keyboard_alone(server: Tempest, browser: Chromium, account: Account) -> None:
+    browser.open(f"{server.url}/account/sign-in")
+    browser.wait_for("document.querySelector('#identifier')")
+    browser.wait_for("document.activeElement.id === 'identifier'")
+    browser.call("Input.insertText", text=account.handle)
+    press(browser, "Tab")
+    assert browser.evaluate("document.activeElement.id") == "password"
+    assert browser.evaluate("getComputedStyle(document.activeElement).outlineWidth") == "3px"
+    browser.call("Input.insertText", text=account.password)
+    press(browser, "Enter")
+    browser.wait_for("document.querySelector('.tabs')")
+
+
+def test_everything_works_without_scripts(server: Tempest, browser: Chromium, account: Account) -> None:
+    browser.open(f"{server.url}/account/sign-in")
+    browser.wait_for("document.querySelector('#identifier')")
+    assert browser.evaluate("document.scripts.length") == 0
+
+
+def test_an_app_password_that_was_made_is_not_made_again_by_reloading(
+    inside: Chromium, server: Tempest, account: Account
+) -> None:
+    inside.show_as(390, "light")
+    inside.open(f"{server.url}/account/{account.did}/app-passwords")
+    inside.wait_for("document.querySelector('#name')")
+    fill_in(inside, form="main form.card", name="tablet")
+    inside.wait_for("document.querySelector('.figure.code')")
+    assert inside.evaluate(FAULTS) == []
+    inside.open(f"{server.url}/account/{account.did}/app-passwords")
+    inside.wait_for("document.querySelector('#name') && !document.querySelector('.figure.code')")
+    names = "[...document.querySelectorAll('.items strong')].map(e => e.textContent)"
+    assert inside.evaluate(names).count("tablet") == 1
+
+
+def test_nothing_can_frame_a_page(inside: Chromium, server: Tempest) -> None:
+    """Not even an address of the same origin, which is what the driver can look into."""
+    inside.open(f"{server.url}/robots.txt")
+    inside.wait_for("document.body")
+    inside.evaluate(
+        f"document.body.innerHTML = '<iframe src=\"{server.url}/account/sign-in\"></iframe>'; "
+        "new Promise(done => document.querySelector('iframe').onload = () => done())"
+    )
+    [frame] = inside.call("Page.getFrameTree")["frameTree"]["childFrames"]
+    assert frame["frame"]["unreachableUrl"] == f"{server.url}/account/sign-in"
+    inside.complaints[:] = [line for line in inside.complaints if "frame-ancestors" not in line]
+
+
+def test_the_browser_had_nothing_to_complain_of(inside: Chromium) -> None:
+    """A style or a form that the policy of a page refuses would be told here."""
+    told = [line for line in inside.complaints if EXPECTED not in line and "favicon" not in line]
+    assert told == []
