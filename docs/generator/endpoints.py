@@ -9,6 +9,8 @@ from tempest_pds.http.access import NONE, Access
 from tempest_pds.http.admin import load_admin_routes
 from tempest_pds.http.method_access import METHOD_ACCESS, PASSED_ON_ACCESS
 from tempest_pds.http.methods import load_methods
+from tempest_pds.http.oauth.documents import OAuthDocuments
+from tempest_pds.http.oauth.endpoints import OAuthEndpoints
 from tempest_pds.http.pages.admin_actions import ACTIONS
 from tempest_pds.http.pages.admin_login import LOGIN, LOGOUT, AdminLogin
 from tempest_pds.http.pages.admin_pages import PAGES
@@ -19,6 +21,7 @@ from tempest_pds.http.pages.service import ServicePages
 from tempest_pds.http.rate_limits import DAY, GLOBAL, HOUR, MINUTE, WRITES_PER_DAY, WRITES_PER_HOUR, Limit
 from tempest_pds.http.xrpc import Method
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
+from tempest_pds.protocol.oauth.server_metadata import INTROSPECT_PATH, PUSHED_REQUEST_PATH, REVOKE_PATH, TOKEN_PATH
 from tempest_pds.services.credentials import FULL, STANDARD, Scope
 from tempest_pds.services.method_rules import CREATE_REPORT, is_own, is_privileged, is_protected
 
@@ -63,6 +66,15 @@ Not methods of the protocol: what the commands of `tempest` ask. Only the admini
 it ends where that leaves all in order.
 
 | Route | What it does |
+|---|---|
+"""
+_OAUTH = """
+## OAuth
+
+For apps: documents by GET, endpoints by POST with a form or JSON. Refusals are those of OAuth, `{"error": …,
+"error_description": …}`. [Signing in](signing-in.md#for-authors-of-apps) tells how they are used.
+
+| Path | What it does |
 |---|---|
 """
 _PEOPLE = """
@@ -122,6 +134,8 @@ def endpoints_page() -> str:
     parts.append(_ADMIN)
     routes = sorted(load_admin_routes().values(), key=lambda route: route.path)
     parts += [f"| `{route.http_method} {route.path}` | {_sentence(route.handler)} |\n" for route in routes]
+    parts.append(_OAUTH)
+    parts += [f"| `{path}` | {_sentence(handler).partition(': RFC')[0].rstrip('.')}. |\n" for path, handler in _oauth()]
     parts.append(_PEOPLE)
     people = [(f"{page.http_method} {page.path}", page.handler) for page in PEOPLE_PAGES]
     parts += [f"| `{page}` | {_sentence(handler)} |\n" for page, handler in people]
@@ -226,6 +240,14 @@ def _pages() -> Iterable[tuple[str, Callable[..., Any]]]:
     metrics = MetricsPage.__new__(MetricsPage)
     people = PeopleSite.__new__(PeopleSite)
     return {**pages.routes(), **people.routes(), **metrics.routes()}.items()
+
+
+def _oauth() -> Iterable[tuple[str, Callable[..., Any]]]:
+    yield from OAuthDocuments.__new__(OAuthDocuments).routes().items()
+    yield PUSHED_REQUEST_PATH, OAuthEndpoints.push
+    yield TOKEN_PATH, OAuthEndpoints.token
+    yield REVOKE_PATH, OAuthEndpoints.revoke
+    yield INTROSPECT_PATH, OAuthEndpoints.introspect
 
 
 def _operator_pages() -> Iterable[tuple[str, Callable[..., Any]]]:
