@@ -258,3 +258,16 @@ async def test_what_a_permission_set_stands_for_is_asked_anew_at_each_refresh(th
         find.side_effect = None
         tokens = (await client.refresh(tokens["refresh_token"])).json()
         assert tokens["scope"] == "repo:com.example.like atproto blob:*/*"
+
+
+async def test_a_key_that_is_dropped_at_once_takes_its_tokens_along(there: Provider, alice: User) -> None:
+    """Those too whose signature was checked before."""
+    client = there.client()
+    tokens = await client.sign_in(alice)
+    assert client.is_good(tokens["access_token"])
+    keys = there.server.services.oauth.keys
+    await keys.rotate()
+    assert client.is_good(tokens["access_token"])
+    await keys.rotate(at_once=True)
+    assert not client.is_good(tokens["access_token"])
+    assert client.is_good((await client.refresh(tokens["refresh_token"])).json()["access_token"])

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
+from authorizing import CONSENT, SIGN_IN, opened
 from browser import Browser
 from pyotp import TOTP
 from whole_server import PASSWORD, User, WholeServer, whole_server
+
+from tempest_pds.protocol.syntax.did import Did
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -211,3 +214,21 @@ async def test_an_answer_of_no_passkey_is_refused_and_asked_for_again(server: Wh
         await kim.browser.submit(kim.path("second-factor", "passkey"), passkey=answer)
         assert kim.browser.answer.status_code == 400
         assert "The passkey was not set up." in kim.browser.page.words
+
+
+async def test_on_the_way_to_an_app_the_factor_is_asked_for_too(server: WholeServer) -> None:
+    lena = await person(server, "lena")
+    await lena.set_up_app()
+    browser = await opened(server)
+    await browser.submit(SIGN_IN, identifier="lena.test", password=PASSWORD)
+    assert "Second step" in browser.page.words
+    factor = "/oauth/authorize/factor"
+    assert (await browser.submit(factor, code="not it")).status_code == 403
+    await browser.follow(await browser.submit(factor, code=lena.codes[0]))
+    assert browser.page.form(CONSENT)
+    event = server.services.security_events.list_for(Did(lena.user.did), 1)[0]
+    assert (event.kind, dict(event.detail)["door"], dict(event.detail)["factor"]) == (
+        "signed_in",
+        "authorize",
+        "recovery_code",
+    )

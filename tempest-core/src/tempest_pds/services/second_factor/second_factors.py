@@ -133,10 +133,11 @@ class SecondFactors:
         counted: list[tuple[Window, str]] = []
         if ticket is not None:
             counted.append((BY_TICKET, ticket.id))
-        if visitor.client_ip is not None:
-            counted.append((BY_ADDRESS, self._address_key(visitor.client_ip)))
+        # Nobody guesses recovery codes: were they counted here, whoever has an account could lock out his neighbours.
         if kind is FactorKind.TOTP:
             counted += [(BY_ACCOUNT, did), (BY_ACCOUNT_PER_DAY, did)]
+            if visitor.client_ip is not None:
+                counted.append((BY_ADDRESS, self._address_key(visitor.client_ip)))
         return counted
 
     # In the thread that writes accounts

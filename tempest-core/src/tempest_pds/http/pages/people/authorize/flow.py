@@ -42,6 +42,8 @@ def authorize_page(http_method: Literal["GET", "POST"], segment: str) -> Callabl
             request = provider(visit).requests.resume(request_id, visit.browser)
             return await answered(visit, request, handler, is_begun=True)
 
+        # For the page of the documentation that lists them.
+        resume.__doc__ = handler.__doc__
         return PeoplePage(http_method, f"{AUTHORIZE}/{segment}", resume)
 
     return declare
