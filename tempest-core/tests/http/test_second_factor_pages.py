@@ -104,6 +104,7 @@ PROTECTED = [
     ("password", {"password": "another password"}),
     ("delete", {"sure": "yes", "password": PASSWORD, "code": "AAAAA-AAAAA"}),
     ("deactivate", {}),
+    ("handle", {"kind": "hosted", "name": "mallory", "domain": ".test"}),
     ("second-factor/codes", {}),
     ("second-factor/app/remove", {}),
     ("second-factor/passkey/AAAA/remove", {}),
@@ -121,7 +122,7 @@ async def test_what_harms_takes_password_and_factor_anew_after_ten_minutes(serve
     for path, given in PROTECTED:
         await browser.post(carol.path(path), {"form_token": token, **given})
         assert carol.is_asked(browser), path
-    for path in ("second-factor/app", "second-factor/passkey", "password"):
+    for path in ("handle", "second-factor/app", "second-factor/passkey", "password"):
         await browser.get(carol.path(path))
         assert carol.is_asked(browser), path
 
