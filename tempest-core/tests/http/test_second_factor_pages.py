@@ -233,3 +233,19 @@ async def test_on_the_way_to_an_app_the_factor_is_asked_for_too(server: WholeSer
         "authorize",
         "recovery_code",
     )
+
+
+async def test_who_signed_in_without_the_factor_lets_no_app_in_once_there_is_one(server: WholeServer) -> None:
+    mona = await person(server, "mona")
+    elsewhere = Browser(server.http)
+    await mona.give_password(elsewhere)
+    asking = await opened(server, browser=elsewhere)
+    consent = asking.page.form(CONSENT)
+    await mona.set_up_app()
+    answer = await asking.post(CONSENT, consent.fields | {"decision": "allow"})
+    assert answer.headers["location"].startswith("/oauth/authorize/resume?"), "no code"
+    await opened(server, browser=elsewhere)
+    assert elsewhere.page.form(SIGN_IN)
+    # Who set it up has shown it.
+    await opened(server, browser=mona.browser)
+    assert mona.browser.page.form(CONSENT)

@@ -17,6 +17,7 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import AuthenticationRequired
 from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.origin import NOWHERE, Origin
+from tempest_pds.services.second_factor.since import factor_since
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import now_us
@@ -38,13 +39,15 @@ class SignedIn:
     """An account in a browser. Times are microseconds since 1970.
 
     Attributes:
-        confirmed_at: when the password, and the second factor if there is one, were last given.
+        confirmed_at: when the password, and the second factor if there was one, were last given.
+        lacks_factor: that was before the account got the second factor that it has now.
     """
 
     account: Account
     signed_in_at: int
     confirmed_at: int
     remembered: bool
+    lacks_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +170,7 @@ class Browsers:
                         signed_in_at=row.signed_in_at,
                         confirmed_at=row.confirmed_at,
                         remembered=row.remembered,
+                        lacks_factor=row.confirmed_at < (factor_since(self._store, row.did) or 0),
                     )
                 )
         return sorted(found, key=lambda signed_in: signed_in.signed_in_at, reverse=True)

@@ -124,8 +124,7 @@ class Visit:
         """
         signed_in = self.account()
         did = signed_in.account.did
-        without_factor_until = self.services.second_factors.since(did) or 0
-        if now_us() - signed_in.confirmed_at < RECENT_US and signed_in.confirmed_at >= without_factor_until:
+        if now_us() - signed_in.confirmed_at < RECENT_US and not signed_in.lacks_factor:
             return signed_in
         wanted = own_path(back or self.here, account_path(did))
         raise GoElsewhere(with_query(account_path(did, "confirm"), {"next": wanted}))
