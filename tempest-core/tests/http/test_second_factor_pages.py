@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -249,3 +250,21 @@ async def test_who_signed_in_without_the_factor_lets_no_app_in_once_there_is_one
     # Who set it up has shown it.
     await opened(server, browser=mona.browser)
     assert mona.browser.page.form(CONSENT)
+
+
+async def test_a_factor_that_comes_while_the_password_is_looked_at_was_not_given(
+    server: WholeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nina = await person(server, "nina")
+    late, browsers = Browser(server.http), server.services.browsers
+    sign_in = browsers.sign_in
+
+    async def after_the_factor(*given: Any, **more: Any) -> str:
+        await nina.set_up_app()
+        return await sign_in(*given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(browsers, "sign_in", after_the_factor)
+        await nina.give_password(late)
+    await late.get(nina.path("password"))
+    assert nina.is_asked(late)

@@ -97,21 +97,34 @@ class Browsers:
         return accounts
 
     async def sign_in(
-        self, secret: str | None, account: Account, *, remember: bool, client_ip: str | None, user_agent: str | None
+        self,
+        secret: str | None,
+        account: Account,
+        *,
+        remember: bool,
+        client_ip: str | None,
+        user_agent: str | None,
+        proven_at: int | None = None,
     ) -> str:
         """Add an account, as it was when its owner was proven, and give the cookie's new value.
+
+        Args:
+            proven_at: when that began, in microseconds since 1970; None for now. A second factor that came to the
+                account meanwhile was not given.
 
         Raises AuthenticationRequired when its password was changed meanwhile, or it is gone or blocked.
         """
         new_secret = secrets.token_urlsafe(32)
-        await self._writer.run(self._store_sign_in, secret, new_secret, account, remember, client_ip, user_agent)
+        at = self._now() if proven_at is None else proven_at
+        await self._writer.run(self._store_sign_in, secret, new_secret, account, remember, client_ip, user_agent, at)
         return new_secret
 
-    async def confirm(self, secret: str, did: Did) -> None:
-        """Note that the account's password and second factor were given once more."""
+    async def confirm(self, secret: str, did: Did, proven_at: int | None = None) -> None:
+        """Note that the account's password and second factor were given once more; `proven_at` as for `sign_in`."""
         browser = self._find(secret)
         if browser is not None:
-            await self._writer.run(self._store.browsers.confirm, browser.id, did, self._now())
+            at = self._now() if proven_at is None else proven_at
+            await self._writer.run(self._store.browsers.confirm, browser.id, did, at)
 
     async def sign_out(self, secret: str, did: Did) -> None:
         """Take an account out of a browser."""
@@ -202,6 +215,7 @@ class Browsers:
         remember: bool,
         client_ip: str | None,
         user_agent: str | None,
+        proven_at: int,
     ) -> None:
         browsers, now = self._store.browsers, self._now()
         with self._store.transaction():
@@ -227,7 +241,7 @@ class Browsers:
                     browser_id=browser.id,
                     did=account.did,
                     signed_in_at=now,
-                    confirmed_at=now,
+                    confirmed_at=proven_at,
                     remembered=remember,
                     expires_at=now + (REMEMBERED_US if remember else BRIEF_US),
                 )

@@ -61,6 +61,7 @@ class Visit:
         accounts: those signed in in this browser, the last first.
         texts: the words of the person's language.
         headers: that the answer is sent with: cookies for the most part.
+        began_at: in microseconds since 1970.
     """
 
     doorway: Doorway
@@ -77,6 +78,7 @@ class Visit:
     texts: Texts
     headers: list[Header] = field(default_factory=list)
     query_pairs: Sequence[tuple[str, str]] = ()
+    began_at: int = field(default_factory=now_us)
 
     @property
     def services(self) -> Services:
@@ -136,7 +138,12 @@ class Visit:
         """
         browsers = self.services.browsers
         secret = await browsers.sign_in(
-            self.secret, account, remember=remember, client_ip=self.client_ip, user_agent=self.user_agent
+            self.secret,
+            account,
+            remember=remember,
+            client_ip=self.client_ip,
+            user_agent=self.user_agent,
+            proven_at=self.began_at,
         )
         inside = self._with_secret(secret)
         await self.services.oauth.requests.hand_over(self.browser, inside.browser)
