@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -104,6 +105,7 @@ PROTECTED = [
     ("password", {"password": "another password"}),
     ("delete", {"sure": "yes", "password": PASSWORD, "code": "AAAAA-AAAAA"}),
     ("deactivate", {}),
+    ("handle", {"kind": "hosted", "name": "mallory", "domain": ".test"}),
     ("second-factor/codes", {}),
     ("second-factor/app/remove", {}),
     ("second-factor/passkey/AAAA/remove", {}),
@@ -121,7 +123,7 @@ async def test_what_harms_takes_password_and_factor_anew_after_ten_minutes(serve
     for path, given in PROTECTED:
         await browser.post(carol.path(path), {"form_token": token, **given})
         assert carol.is_asked(browser), path
-    for path in ("second-factor/app", "second-factor/passkey", "password"):
+    for path in ("handle", "second-factor/app", "second-factor/passkey", "password"):
         await browser.get(carol.path(path))
         assert carol.is_asked(browser), path
 
@@ -232,3 +234,37 @@ async def test_on_the_way_to_an_app_the_factor_is_asked_for_too(server: WholeSer
         "authorize",
         "recovery_code",
     )
+
+
+async def test_who_signed_in_without_the_factor_lets_no_app_in_once_there_is_one(server: WholeServer) -> None:
+    mona = await person(server, "mona")
+    elsewhere = Browser(server.http)
+    await mona.give_password(elsewhere)
+    asking = await opened(server, browser=elsewhere)
+    consent = asking.page.form(CONSENT)
+    await mona.set_up_app()
+    answer = await asking.post(CONSENT, consent.fields | {"decision": "allow"})
+    assert answer.headers["location"].startswith("/oauth/authorize/resume?"), "no code"
+    await opened(server, browser=elsewhere)
+    assert elsewhere.page.form(SIGN_IN)
+    # Who set it up has shown it.
+    await opened(server, browser=mona.browser)
+    assert mona.browser.page.form(CONSENT)
+
+
+async def test_a_factor_that_comes_while_the_password_is_looked_at_was_not_given(
+    server: WholeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nina = await person(server, "nina")
+    late, browsers = Browser(server.http), server.services.browsers
+    sign_in = browsers.sign_in
+
+    async def after_the_factor(*given: Any, **more: Any) -> str:
+        await nina.set_up_app()
+        return await sign_in(*given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(browsers, "sign_in", after_the_factor)
+        await nina.give_password(late)
+    await late.get(nina.path("password"))
+    assert nina.is_asked(late)

@@ -61,6 +61,7 @@ class Visit:
         accounts: those signed in in this browser, the last first.
         texts: the words of the person's language.
         headers: that the answer is sent with: cookies for the most part.
+        began_at: in microseconds since 1970.
     """
 
     doorway: Doorway
@@ -77,6 +78,7 @@ class Visit:
     texts: Texts
     headers: list[Header] = field(default_factory=list)
     query_pairs: Sequence[tuple[str, str]] = ()
+    began_at: int = field(default_factory=now_us)
 
     @property
     def services(self) -> Services:
@@ -124,8 +126,7 @@ class Visit:
         """
         signed_in = self.account()
         did = signed_in.account.did
-        without_factor_until = self.services.second_factors.since(did) or 0
-        if now_us() - signed_in.confirmed_at < RECENT_US and signed_in.confirmed_at >= without_factor_until:
+        if now_us() - signed_in.confirmed_at < RECENT_US and not signed_in.lacks_factor:
             return signed_in
         wanted = own_path(back or self.here, account_path(did))
         raise GoElsewhere(with_query(account_path(did, "confirm"), {"next": wanted}))
@@ -137,7 +138,12 @@ class Visit:
         """
         before = self.browser
         self.secret = await self.services.browsers.sign_in(
-            self.secret, account, remember=remember, client_ip=self.client_ip, user_agent=self.user_agent
+            self.secret,
+            account,
+            remember=remember,
+            client_ip=self.client_ip,
+            user_agent=self.user_agent,
+            proven_at=self.began_at,
         )
         self.accounts = self.services.browsers.accounts(self.secret)
         cookie = self.doorway.browser_cookie
