@@ -114,7 +114,7 @@ async def test_a_wrong_password_is_told_on_the_form_and_then_the_right_one_goes_
     browser = await opened(server)
     answer = await browser.submit(SIGN_IN, identifier="alice.test", password="wrong")
     assert answer.status_code == 403
-    assert "There is no account of that name and password here." in browser.page.words
+    assert "The name or the password is wrong." in browser.page.words
     assert browser.page.form(SIGN_IN).fields["identifier"] == "alice.test"
     await browser.follow(await browser.submit(SIGN_IN, password=PASSWORD))
     assert place(browser) == CONSENT
@@ -213,7 +213,7 @@ async def test_an_account_that_was_taken_down_is_told_so_who_knows_its_password(
     await browser.submit(SIGN_IN, identifier="down.test", password=PASSWORD)
     assert "This account has been taken down by the moderators of this server." in browser.page.words
     await browser.submit(SIGN_IN, identifier="down.test", password="wrong")
-    assert "There is no account of that name and password here." in browser.page.words
+    assert "The name or the password is wrong." in browser.page.words
 
 
 # What the client says
