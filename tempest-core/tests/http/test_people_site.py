@@ -66,6 +66,19 @@ def path_for(pattern: str, user: User) -> str:
     return pattern.replace("*", user.did)
 
 
+async def test_a_stranger_is_told_no_handle_that_the_world_is_not_told(
+    browser: Browser, server: WholeServer, alice: User
+) -> None:
+    gone, blocked = await server.sign_up("gone"), await server.sign_up("blocked")
+    await gone.post("com.atproto.server.deactivateAccount", {})
+    await server.take_down(blocked)
+    told = []
+    for user in (alice, gone, blocked):
+        await browser.get(f"{SIGN_IN}?account={user.did}")
+        told.append(browser.page.form(SIGN_IN).fields["identifier"])
+    assert told == [alice.handle, gone.did, blocked.did]
+
+
 # Forms
 
 
