@@ -51,7 +51,7 @@ async def there(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Provi
 async def test_the_documents_are_those_of_the_protocol(there: Provider) -> None:
     resource, server = [(await there.server.http.get(path)).json() for path in DOCUMENTS[:2]]
     assert resource == protected_resource_metadata(ISSUER)
-    assert server == authorization_server_metadata(ISSUER, introspection=True)
+    assert server == authorization_server_metadata(ISSUER, ui_locales=("en", "de", "fr"), introspection=True)
 
 
 async def test_every_endpoint_that_is_announced_is_there(there: Provider) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest import mock
 
 import pytest
 import pytest_asyncio
 from oauth_flow import CONFIDENTIAL, ISSUER, OTHER_BROWSER, PUBLIC, SCOPE, Provider, provider, verdict
+from tests.support.app_hosts import client_document
 from tests.support.oauth_raw import SigningKey
 from whole_server import User
 
 from tempest_pds.protocol.crypto.jwt import decode_unverified
+from tempest_pds.protocol.oauth.authorization_parameters import MAX_SCOPE_LENGTH
+from tempest_pds.protocol.oauth.client_metadata import ClientMetadata
 from tempest_pds.protocol.oauth.errors import InvalidRequest
 from tempest_pds.protocol.syntax.did import Did
 
@@ -101,6 +105,18 @@ async def test_a_refresh_gives_new_tokens_to_the_same_session(there: Provider, a
     assert len(sids) == 1
     assert client.is_good(first["access_token"])
     assert client.is_good(second["access_token"])
+
+
+async def test_whatever_may_be_asked_for_fits_into_a_token(there: Provider, alice: User) -> None:
+    wide = "https://wide.example.net/client.json"
+    scope = "atproto " + " ".join(f"repo:com.example.kind{number}" for number in range(100, 499))
+    scope = scope.ljust(MAX_SCOPE_LENGTH, "x")
+    longer = f"{scope}x"
+    there.hosts.publish(wide, client_document(wide, scope=f"{scope} {longer.rpartition(' ')[2]}"))
+    tokens = await there.client(wide).sign_in(alice, scope=scope)
+    assert tokens["scope"] == scope
+    assert there.client(wide).is_good(tokens["access_token"])
+    assert verdict(await there.client(wide).push(scope=longer)) == (400, "invalid_scope")
 
 
 async def test_json_is_taken_as_forms_are(there: Provider, alice: User) -> None:
@@ -286,6 +302,15 @@ async def test_a_refresh_cannot_give_more_than_the_document_still_asks_for(there
     assert (await client.refresh(answer.json()["refresh_token"])).json()["scope"] == "atproto"
     grant = there.server.services.oauth.tokens.verify_access(tokens["access_token"])
     assert str(grant.permissions) == "atproto"
+
+
+async def test_what_a_client_declares_is_read_once_in_a_refresh(there: Provider, alice: User) -> None:
+    client = there.client()
+    tokens = await client.sign_in(alice)
+    declared = mock.PropertyMock(return_value=frozenset(SCOPE.split(" ")))
+    with mock.patch.object(ClientMetadata, "scopes", declared):
+        assert verdict(await client.refresh(tokens["refresh_token"])) == (200, "")
+    declared.assert_called_once()
 
 
 # The end of sessions

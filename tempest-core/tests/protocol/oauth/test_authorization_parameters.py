@@ -2,6 +2,7 @@
 
 import dataclasses
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -68,6 +69,14 @@ def test_a_good_request_is_read_with_its_defaults() -> None:
     assert (found.reply.redirect_uri, found.reply.response_mode) == ("https://app.example.com/cb", "query")
     assert (found.reply.state, found.display, found.max_age, found.dpop_jkt) == ("xyz", "page", None, None)
     assert check(state=ABSENT).reply.state is None
+
+
+def test_what_a_client_declares_is_read_once_however_many_scopes_it_asks_for() -> None:
+    asked = " ".join(["atproto", *(f"a{number}" for number in range(100))])
+    declared = mock.PropertyMock(return_value=frozenset(asked.split(" ")))
+    with mock.patch.object(ClientMetadata, "scopes", declared):
+        assert check(scope=asked).scope == asked
+    declared.assert_called_once()
 
 
 def test_everything_a_request_may_say_is_kept() -> None:

@@ -45,6 +45,8 @@ RESPONSE_MODES: Final = ("query", "fragment", "form_post")
 PROMPTS: Final = ("none", "login", "consent", "select_account", "create")
 DISPLAYS: Final = ("page", "popup", "touch", "wap")
 REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
+MAX_SCOPE_LENGTH: Final = 10_000
+"""What is granted stands in each access token, which is refused by its length where it has much more to say."""
 
 # A SHA-256 in base64url, which names a key (RFC 7638).
 _DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -201,6 +203,8 @@ def _check_response_type(fields: Fields, client: ClientMetadata) -> None:
 
 def _scope(fields: Fields, client: ClientMetadata) -> str:
     text = _text(fields, "scope")
+    if text is not None and len(text) > MAX_SCOPE_LENGTH:
+        raise InvalidScope(f"scope must not have more than {MAX_SCOPE_LENGTH} characters")
     if text is None or not is_scope_text(text):
         raise InvalidScope("scope must be a list of scopes with one space between each two")
     scopes = tuple(dict.fromkeys(text.split(" ")))
@@ -208,8 +212,9 @@ def _scope(fields: Fields, client: ClientMetadata) -> str:
         raise InvalidScope('scope "openid" is not supported')
     if "atproto" not in scopes:
         raise InvalidScope('scope must include "atproto"')
+    declared = client.scopes
     for scope in scopes:
-        if scope not in client.scopes:
+        if scope not in declared:
             raise InvalidScope(f"scope {scope[:200]!r} is not declared in the client's metadata")
     return " ".join(scopes)
 

@@ -100,8 +100,8 @@ class RefreshGrant:
     async def _allowed_now(self, session: OAuthSession, client: Client) -> tuple[ScopeSet, ScopeSet]:
         """Give what was granted, without what the client no longer declares, and what that stands for by now."""
         granted = ScopeSet.parse(session.scope)
-        declared = [scope.spelling for scope in granted if scope.spelling in client.metadata.scopes]
-        scopes = granted.narrowed(declared)
+        declared = client.metadata.scopes
+        scopes = granted.narrowed(scope.spelling for scope in granted if scope.spelling in declared)
         try:
             return scopes, await self._permission_sets.expand(scopes)
         except PermissionSetUnavailable:

@@ -30,7 +30,7 @@ from tempest_pds.http.pages.people.visit import Doorway, Visit
 from tempest_pds.http.pages.rendering import PRIVATE, Templates
 from tempest_pds.http.pages.service import Page
 from tempest_pds.http.query_string import parse_query_string
-from tempest_pds.http.rate_limits import RateLimiter
+from tempest_pds.http.rate_limits import GLOBAL, RateLimiter
 
 SITES: Final = (b"/account", b"/oauth/authorize")
 COOKIE: Final = "tempest-browser"
@@ -103,6 +103,7 @@ class PeopleSite:
         try:
             page, visit.names = self._find(exchange)
             exchange.target = page.path
+            visit.count(GLOBAL)
             await self._recognise(visit, exchange)
             if page.http_method == "POST":
                 visit.form = await self._read_form(visit, exchange)

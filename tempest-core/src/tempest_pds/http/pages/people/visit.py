@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from blacksheep import Response
@@ -132,12 +132,12 @@ class Visit:
         raise GoElsewhere(with_query(account_path(did, "confirm"), {"next": wanted}))
 
     async def sign_in(self, account: Account, *, remember: bool) -> Self:
-        """Sign an account in; the browser gets another cookie, and the answer must be made by the new visit.
+        """Sign an account in; the visit goes on with another cookie, which whatever is answered from now on brings.
 
         The authorization requests that the browser is at work on go along.
         """
-        browsers = self.services.browsers
-        secret = await browsers.sign_in(
+        before = self.browser
+        self.secret = await self.services.browsers.sign_in(
             self.secret,
             account,
             remember=remember,
@@ -145,9 +145,14 @@ class Visit:
             user_agent=self.user_agent,
             proven_at=self.began_at,
         )
-        inside = self._with_secret(secret)
-        await self.services.oauth.requests.hand_over(self.browser, inside.browser)
-        return inside
+        self.accounts = self.services.browsers.accounts(self.secret)
+        cookie = self.doorway.browser_cookie
+        age = _COOKIE_SECONDS if any(found.remembered for found in self.accounts) else None
+        name = cookie.full_name.encode() + b"="
+        self.headers = [header for header in self.headers if not header[1].startswith(name)]
+        self.headers.append(cookie.set(self.secret, age))
+        await self.services.oauth.requests.hand_over(before, self.browser)
+        return self
 
     def count(self, *limits: Limit, key: str | None = None) -> None:
         """Count an attempt, by the address that it comes from unless a key is given; raise Refusal after too many."""
@@ -241,11 +246,3 @@ class Visit:
     def _taken_notice(self) -> list[Header]:
         cookie = self.doorway.notice_cookie
         return [] if cookie.read(self.request_headers) is None else [cookie.clear()]
-
-    def _with_secret(self, secret: str) -> Self:
-        accounts = self.services.browsers.accounts(secret)
-        name = self.doorway.browser_cookie.full_name.encode() + b"="
-        kept = [header for header in self.headers if not header[1].startswith(name)]
-        age = _COOKIE_SECONDS if any(account.remembered for account in accounts) else None
-        headers = [*kept, self.doorway.browser_cookie.set(secret, age)]
-        return replace(self, secret=secret, accounts=accounts, headers=headers)
