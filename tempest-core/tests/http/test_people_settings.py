@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+from authorizing import asked, loopback
 from browser import Browser
 from edge_server import edge_server
 from whole_server import PASSWORD, whole_server
@@ -48,6 +49,18 @@ async def test_a_form_is_good_after_the_server_was_restarted(tmp_path: Path) -> 
         again.cookies = browser.cookies
         answer = await again.post(form.action, form.fields | {"name": "phone"})
         assert (answer.status_code, "phone" in again.page.words) == (200, True)
+
+
+async def test_requests_that_come_with_a_browser_are_limited_together_with_those_that_are_pushed(
+    tmp_path: Path,
+) -> None:
+    async with whole_server(tmp_path, TEMPEST_RATE_LIMITS_ENABLED="true") as server:
+        address = asked(loopback())
+        for _ in range(600):
+            assert (await server.http.get(address)).status_code == 303
+        refused = await server.http.get(address)
+        assert (refused.status_code, refused.headers["retry-after"].isdecimal()) == (429, True)
+        assert (await server.http.post("/oauth/par", data={"client_id": loopback()})).status_code == 429
 
 
 async def test_guessing_is_limited_together_with_the_methods(tmp_path: Path) -> None:
