@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from blacksheep import Response
 
+from tempest_pds.http.oauth.endpoints import PUSHES
 from tempest_pds.http.pages.people.authorize.flow import (
     AUTHORIZE,
     answered,
@@ -22,7 +23,10 @@ from tempest_pds.services.oauth.requests import OpenRequest
 @people_page("GET", AUTHORIZE)
 async def start(visit: Visit) -> Response:
     """Take a request, and go to the first page about it. Opening it again, as a reload does, is harmless."""
-    return await answered(visit, _open(visit), _begin, is_begun="request_uri" in visit.query)
+    is_pushed = "request_uri" in visit.query
+    if not is_pushed:
+        visit.count(PUSHES)
+    return await answered(visit, _open(visit), _begin, is_begun=is_pushed)
 
 
 async def _open(visit: Visit) -> OpenRequest:
