@@ -9,14 +9,19 @@ from tempest_pds.http.access import NONE, Access
 from tempest_pds.http.admin import load_admin_routes
 from tempest_pds.http.method_access import METHOD_ACCESS, PASSED_ON_ACCESS
 from tempest_pds.http.methods import load_methods
+from tempest_pds.http.oauth.documents import OAuthDocuments
+from tempest_pds.http.oauth.endpoints import OAuthEndpoints
 from tempest_pds.http.pages.admin_actions import ACTIONS
 from tempest_pds.http.pages.admin_login import LOGIN, LOGOUT, AdminLogin
 from tempest_pds.http.pages.admin_pages import PAGES
 from tempest_pds.http.pages.metrics import MetricsPage
+from tempest_pds.http.pages.people.all_pages import PAGES as PEOPLE_PAGES
+from tempest_pds.http.pages.people.site import PeopleSite
 from tempest_pds.http.pages.service import ServicePages
 from tempest_pds.http.rate_limits import DAY, GLOBAL, HOUR, MINUTE, WRITES_PER_DAY, WRITES_PER_HOUR, Limit
 from tempest_pds.http.xrpc import Method
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
+from tempest_pds.protocol.oauth.server_metadata import INTROSPECT_PATH, PUSHED_REQUEST_PATH, REVOKE_PATH, TOKEN_PATH
 from tempest_pds.services.credentials import FULL, STANDARD, Scope
 from tempest_pds.services.method_rules import CREATE_REPORT, is_own, is_privileged, is_protected
 
@@ -61,6 +66,24 @@ Not methods of the protocol: what the commands of `tempest` ask. Only the admini
 it ends where that leaves all in order.
 
 | Route | What it does |
+|---|---|
+"""
+_OAUTH = """
+## OAuth
+
+For apps: documents by GET, endpoints by POST with a form or JSON. Refusals are those of OAuth, `{"error": …,
+"error_description": …}`. [Signing in](signing-in.md#for-authors-of-apps) tells how they are used.
+
+| Path | What it does |
+|---|---|
+"""
+_PEOPLE = """
+## The pages for people
+
+For a browser; the first `*` stands for the DID of an account, whose owner has to be signed in. The steps below
+`/oauth/authorize` are of a request that was begun in the same browser.
+
+| Page | What it does |
 |---|---|
 """
 _OPERATOR = """
@@ -111,6 +134,11 @@ def endpoints_page() -> str:
     parts.append(_ADMIN)
     routes = sorted(load_admin_routes().values(), key=lambda route: route.path)
     parts += [f"| `{route.http_method} {route.path}` | {_sentence(route.handler)} |\n" for route in routes]
+    parts.append(_OAUTH)
+    parts += [f"| `{path}` | {_sentence(handler).partition(': RFC')[0].rstrip('.')}. |\n" for path, handler in _oauth()]
+    parts.append(_PEOPLE)
+    people = [(f"{page.http_method} {page.path}", page.handler) for page in PEOPLE_PAGES]
+    parts += [f"| `{page}` | {_sentence(handler)} |\n" for page, handler in people]
     parts.append(_OPERATOR)
     parts += [f"| `{page}` | {_sentence(made)} |\n" for page, made in _operator_pages()]
     parts.append(_PASSED_ON)
@@ -210,7 +238,16 @@ def _pages() -> Iterable[tuple[str, Callable[..., Any]]]:
     # The routes are bound methods; what is needed of them is their docstrings, which need no server.
     pages = ServicePages.__new__(ServicePages)
     metrics = MetricsPage.__new__(MetricsPage)
-    return {**pages.routes(), **metrics.routes()}.items()
+    people = PeopleSite.__new__(PeopleSite)
+    return {**pages.routes(), **people.routes(), **metrics.routes()}.items()
+
+
+def _oauth() -> Iterable[tuple[str, Callable[..., Any]]]:
+    yield from OAuthDocuments.__new__(OAuthDocuments).routes().items()
+    yield PUSHED_REQUEST_PATH, OAuthEndpoints.push
+    yield TOKEN_PATH, OAuthEndpoints.token
+    yield REVOKE_PATH, OAuthEndpoints.revoke
+    yield INTROSPECT_PATH, OAuthEndpoints.introspect
 
 
 def _operator_pages() -> Iterable[tuple[str, Callable[..., Any]]]:

@@ -82,14 +82,10 @@ def test_a_lost_second_step_is_shown_and_turned_off(site: Site) -> None:
         database.execute("INSERT INTO totp VALUES (?, x'00', 1, 1, 0)", (site.bob.did,))
     database.close()
     assert re.search("^Second step +authenticator app$", command(site.server, "account", "info", site.bob.did), re.M)
-    assert json.loads(command(site.server, "account", "info", site.bob.did, "--json"))["secondFactors"] == ["totp"]
-    refusal = refused(site.server, "account", "second-factor", "off", site.bob.handle)
-    assert refusal == "tempest: nobody is there to be asked: give --yes"
     told = command(site.server, "account", "second-factor", "off", site.bob.handle, "--yes")
     assert told == f"Removed the second step of {site.bob.did}.\n"
     told = command(site.server, "account", "second-factor", "off", site.bob.handle, "--yes")
     assert told == f"{site.bob.did} had no second step.\n"
-    assert re.search("^Second step +off$", command(site.server, "account", "info", site.bob.did), re.M)
 
 
 def test_what_was_not_done_is_not_undone_and_what_is_left_is_told(site: Site) -> None:

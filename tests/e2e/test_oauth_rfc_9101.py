@@ -92,6 +92,8 @@ def test_a_request_object_is_not_in_another(stage: Stage) -> None:
 def test_a_client_assertion_is_no_request_object(stage: Stage) -> None:
     client = stage.confidential()
     refused(push(client, client.assertion()), *NAMES)
+    if not stage.is_reference:
+        refused(push(client, signed(client, sub=client.client_id)), *NAMES)
 
 
 def test_a_request_object_is_no_client_assertion(stage: Stage) -> None:

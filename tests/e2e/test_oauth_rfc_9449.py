@@ -184,6 +184,17 @@ def test_a_bound_token_is_no_bearer_token(stage: Stage) -> None:
     assert client.call(GET_SESSION, tokens.access, proof="").status_code == 401
 
 
+def test_a_request_has_one_authorization(stage: Stage) -> None:
+    client, tokens = stage.signed_in
+    client.call(GET_SESSION, tokens.access)
+    url = f"{stage.issuer}/xrpc/{GET_SESSION}"
+    both = [("Authorization", f"DPoP {tokens.access}"), ("Authorization", f"Bearer {tokens.access}")]
+    proof = ("DPoP", client.proof("GET", url, tokens.access))
+    assert stage.http.get(url, headers=[both[1], both[0], proof]).status_code in {400, 401}
+    if not stage.is_reference:
+        assert stage.http.get(url, headers=[*both, proof]).status_code in {400, 401}
+
+
 def test_a_challenge_names_the_scheme(stage: Stage) -> None:
     client, _ = stage.signed_in
     answer = client.call(GET_SESSION, "no.real.token")

@@ -122,6 +122,31 @@ def test_a_token_may_do_what_its_scope_says(stage: Stage) -> None:
     assert answer.json()["error"] == "ScopeMissingError"
 
 
+def test_no_code_and_no_token_is_kept_or_logged_as_it_is(stage: Stage) -> None:
+    if stage.is_reference:
+        pytest.skip("the reference server keeps them")
+    client = stage.client()
+    code = client.code(stage.person)
+    tokens = client.tokens(client.exchange(code))
+    client.call(GET_SESSION, tokens.access)
+    fresh = client.tokens(client.refresh(tokens.refresh))
+    server = stage.account.server
+    files = [path for path in server.folder.rglob("*") if path.is_file()]
+    assert server.folder / "account.sqlite" in files
+    secrets = [
+        code,
+        tokens.access,
+        tokens.refresh,
+        fresh.access,
+        fresh.refresh,
+        client.verifier,
+        stage.account.password,
+    ]
+    for path in (*files, server.log):
+        kept = path.read_bytes()
+        assert not [secret for secret in secrets if secret.encode() in kept], path
+
+
 # Redirects
 
 
@@ -193,6 +218,22 @@ def test_nobody_is_sent_to_an_address_that_no_client_declared(stage: Stage) -> N
         assert 400 <= visitor.answer.status_code < 500
         assert "location" not in visitor.answer.headers
         assert visitor.words
+
+
+def test_nobody_is_sent_to_a_client_who_did_nothing_for_it(stage: Stage) -> None:
+    """Section 4.11.2: anybody can be a client, and so have a link to this server lead to where they like."""
+    if stage.is_reference:
+        pytest.skip("the reference server sends them there, with an error")
+    client = stage.client()
+    wrong = httpx.QueryParams(client.authorization(scope="atproto repo:com.example.never"))
+    visitor = stage.stranger()
+    visitor.open(f"{client.endpoint('authorization')}?{wrong}")
+    assert visitor.answer.status_code == 400
+    assert "location" not in visitor.answer.headers
+    assert "refresh" not in visitor.answer.headers
+    assert "http-equiv" not in visitor.answer.text
+    assert f'href="{client.redirect_uri}?iss=' in visitor.answer.text
+    assert "error=invalid_scope" in visitor.answer.text
 
 
 def test_who_gave_a_password_is_sent_on_by_303(stage: Stage) -> None:

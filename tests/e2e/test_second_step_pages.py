@@ -154,6 +154,8 @@ def test_no_page_of_it_complains_of_its_own_policy(person: Person) -> None:
     for page in ("second-factor", "second-factor/app", "second-factor/passkey", "confirm"):
         person.open(page)
         person.browser.wait_for("document.querySelector('h1')")
+        if page.startswith("second-factor"):
+            assert person.browser.evaluate("document.querySelector('.tabs [aria-current]').textContent") == "Security"
     assert person.browser.complaints == []
     scripts = json.loads(person.browser.evaluate("JSON.stringify([...document.scripts].map(e => e.src))"))
     assert scripts == []

@@ -312,6 +312,18 @@ async def test_the_session_of_an_app_with_a_password_is_ended(inside: Browser, s
     assert "With your password" not in inside.page.words
 
 
+async def test_signing_out_apps_where_there_are_none_pushes_no_event_out_of_the_list(
+    inside: Browser, server: WholeServer, user: User
+) -> None:
+    page = path(user, "devices", "end-sessions")
+    await inside.get(path(user, "devices"))
+    [form] = [form for form in inside.page.forms if form.action == page]
+    for _ in range(3):
+        await inside.post(form.action, form.fields)
+    kinds = [event.kind for event in server.services.security_events.list_for(Did(user.did))]
+    assert kinds.count("app_signed_out") == 1
+
+
 async def test_an_app_password_is_shown_once_is_good_and_is_taken_back(
     inside: Browser, server: WholeServer, user: User
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 import pytest_asyncio
@@ -114,7 +114,7 @@ async def test_a_wrong_password_is_told_on_the_form_and_then_the_right_one_goes_
     browser = await opened(server)
     answer = await browser.submit(SIGN_IN, identifier="alice.test", password="wrong")
     assert answer.status_code == 403
-    assert "There is no account of that name and password here." in browser.page.words
+    assert "The name or the password is wrong." in browser.page.words
     assert browser.page.form(SIGN_IN).fields["identifier"] == "alice.test"
     await browser.follow(await browser.submit(SIGN_IN, password=PASSWORD))
     assert place(browser) == CONSENT
@@ -213,7 +213,7 @@ async def test_an_account_that_was_taken_down_is_told_so_who_knows_its_password(
     await browser.submit(SIGN_IN, identifier="down.test", password=PASSWORD)
     assert "This account has been taken down by the moderators of this server." in browser.page.words
     await browser.submit(SIGN_IN, identifier="down.test", password="wrong")
-    assert "There is no account of that name and password here." in browser.page.words
+    assert "The name or the password is wrong." in browser.page.words
 
 
 # What the client says
@@ -300,9 +300,21 @@ async def test_nobody_is_redirected_before_it_is_known_where_to(server: WholeSer
     assert "Please go back to the app" in browser.page.words
 
 
-async def test_an_error_goes_to_the_client_once_its_address_is_known(server: WholeServer) -> None:
+async def test_an_error_of_the_client_is_taken_to_it_by_the_person(server: WholeServer) -> None:
     browser = Browser(server.http)
-    answer = answer_of(await browser.get(asked(loopback(), scope="atproto identity:*")))
+    asking = asked(loopback(), scope="atproto identity:*")
+    assert (await browser.get(asking)).status_code == 400
+    assert "The app asked for something that it cannot have" in browser.page.words
+    [back] = [link["href"] for link in browser.page.all("a") if link.get("class") == "button"]
+    address, _, values = back.partition("?")
+    assert (address, dict(parse_qsl(values))["error"]) == ("http://127.0.0.1/back", "invalid_scope")
+    await browser.get(f"{asking}&response_mode=form_post")
+    form = browser.page.form("http://127.0.0.1/back")
+    assert (form.method, form.fields["error"]) == ("post", "invalid_scope")
+
+
+async def test_an_error_goes_by_itself_to_a_client_that_wants_no_person_to_be_asked(server: WholeServer) -> None:
+    answer = answer_of(await Browser(server.http).get(asked(loopback(), scope="atproto identity:*", prompt="none")))
     assert (answer.address, answer.values["error"]) == ("http://127.0.0.1/back", "invalid_scope")
 
 

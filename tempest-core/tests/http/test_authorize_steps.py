@@ -133,6 +133,14 @@ def test_a_silent_request_wants_a_sign_in_as_fresh_as_it_says() -> None:
     assert step.error == "login_required"
 
 
+def test_nobody_is_let_in_unseen_who_gave_the_password_before_there_was_a_factor() -> None:
+    stale = replace(signed_in(), lacks_factor=True)
+    assert first_step(asked(prompt="none"), [stale], before) == Deny(
+        "login_required", "The password was given too long ago"
+    )
+    assert next_step(asked(), stale, before) == Show(Step.SIGN_IN, ALICE)
+
+
 def test_a_silent_request_is_granted_for_the_one_account_that_fits() -> None:
     fits = signed_in(BOB)
     assert first_step(asked(prompt="none", login_hint=BOB), [signed_in(), fits], before) == Grant(fits)

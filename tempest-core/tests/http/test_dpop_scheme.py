@@ -1,17 +1,20 @@
 """`Authorization: DPoP` at the resource server: what apps need to know, and what thieves get."""
 
+import itertools
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from granted_app import GrantedApp, Grants
 from tests.support.oauth_raw import SigningKey
 from whole_server import User, WholeServer, whole_server
 
 SESSION = "com.atproto.server.getSession"
 PATH = f"/xrpc/{SESSION}"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+NUMBERS = itertools.count(1)
 STATUS = "/xrpc/com.atproto.server.checkAccountStatus"
 
 
@@ -33,13 +36,20 @@ class Place:
         return await self.app.once("GET", path, self.token, headers=headers)
 
 
-@pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[WholeServer, Grants]]:
     grants = Grants()
-    async with whole_server(tmp_path, grants) as server:
-        made = Place(server, grants, await server.sign_up("alice"))
-        await made.send()
-        yield made
+    async with whole_server(tmp_path_factory.mktemp("dpop"), grants) as server:
+        yield server, grants
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def place(running: tuple[WholeServer, Grants]) -> Place:
+    """An account of the test's own, and an app that has a nonce."""
+    server, grants = running
+    made = Place(server, grants, await server.sign_up(f"alice{next(NUMBERS)}"))
+    await made.send()
+    return made
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from granted_app import GrantedApp, Grants
 from whole_server import PNG, POST, User, WholeServer, verdict, whole_server
 
 from tempest_pds.protocol.crypto import jwt
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+NUMBERS = itertools.count(1)
 REPO, SERVER, BSKY = "com.atproto.repo", "com.atproto.server", "app.bsky"
 VIEW, OTHER = "did:web:view.example.com", "did:web:other.example.com"
 LIKE, BIRTH = (
@@ -40,11 +43,18 @@ class Stage:
         return await self.app.call("POST", f"/xrpc/{method}", self.alice.did, f"atproto {scope}".strip(), **more)
 
 
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[WholeServer, Grants]]:
     grants = Grants()
-    async with whole_server(tmp_path, grants, TEMPEST_APPVIEW_DID=VIEW) as server:
-        yield Stage(server, grants, await server.sign_up("alice"))
+    async with whole_server(tmp_path_factory.mktemp("granted"), grants, TEMPEST_APPVIEW_DID=VIEW) as server:
+        yield server, grants
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(running: tuple[WholeServer, Grants]) -> Stage:
+    """An account of the test's own."""
+    server, grants = running
+    return Stage(server, grants, await server.sign_up(f"alice{next(NUMBERS)}"))
 
 
 def write(action: str, collection: str = POST, rkey: str = "a") -> dict[str, Any]:

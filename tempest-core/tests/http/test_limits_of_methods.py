@@ -63,6 +63,19 @@ async def test_a_name_is_guessed_at_thirty_times_however_it_is_spelt(server: Who
     assert verdict(await server.http.post(LOGIN, json=unknown)) == (401, "AuthenticationRequired")
 
 
+async def test_a_password_is_guessed_at_no_more_by_deleting_than_by_logging_in(server: WholeServer) -> None:
+    alice = await server.sign_up("alice")
+    delete = "/xrpc/com.atproto.server.deleteAccount"
+    given = {"did": alice.did, "password": "wrong", "token": "AAAAA-AAAAA"}
+    for _ in range(15):
+        assert verdict(await server.http.post(delete, json=given)) == (401, "AuthenticationRequired")
+        login = {"identifier": alice.did, "password": "wrong"}
+        assert verdict(await server.http.post(LOGIN, json=login)) == (401, "AuthenticationRequired")
+    assert verdict(await server.http.post(delete, json={**given, "password": PASSWORD})) == (429, "RateLimitExceeded")
+    refused = await server.http.post(LOGIN, json={"identifier": alice.did, "password": PASSWORD})
+    assert verdict(refused) == (429, "RateLimitExceeded")
+
+
 async def test_a_create_costs_three_points_an_update_two_a_delete_one(server: WholeServer) -> None:
     alice, bob = await server.sign_up("alice"), await server.sign_up("bob")
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlencode
 
 import jwt as pyjwt
 import pytest
 import pytest_asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from oauth_flow import (
     BROWSER,
     CONFIDENTIAL,
@@ -47,7 +51,7 @@ async def there(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Provi
 async def test_the_documents_are_those_of_the_protocol(there: Provider) -> None:
     resource, server = [(await there.server.http.get(path)).json() for path in DOCUMENTS[:2]]
     assert resource == protected_resource_metadata(ISSUER)
-    assert server == authorization_server_metadata(ISSUER, introspection=True)
+    assert server == authorization_server_metadata(ISSUER, ui_locales=("en", "de", "fr"), introspection=True)
 
 
 async def test_every_endpoint_that_is_announced_is_there(there: Provider) -> None:
@@ -427,6 +431,37 @@ async def test_an_error_of_ours_tells_nothing(there: Provider, monkeypatch: pyte
     assert verdict(answer) == (500, "server_error")
     assert "secret" not in answer.text
     assert "secret detail" in there.server.log_text()
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = [
+    "client_id", "grant_type", "code", "code_verifier", "refresh_token", "token", "request", "request_uri", "scope",
+    "redirect_uri", "state", "max_age", "login_hint", "client_assertion", "client_assertion_type", "dpop_jkt",
+]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    path=st.sampled_from(ENDPOINTS),
+    changes=st.dictionaries(st.sampled_from(NAMES), JSON_VALUES, max_size=4),
+    grant_type=st.sampled_from(["authorization_code", "refresh_token"]),
+)
+async def test_whatever_stands_in_a_request_is_no_error_of_ours(
+    there: Provider, path: str, changes: dict[str, Any], grant_type: str
+) -> None:
+    client = there.client()
+    good = {**client.parameters(), "grant_type": grant_type, "code": "x", "refresh_token": "x", "token": "x"}
+    await client.push()
+    body = json.dumps({**good, **changes}).encode()
+    headers = {"Content-Type": "application/json", "DPoP": client.proof(path)}
+    assert verdict(await there.server.http.post(path, content=body, headers=headers))[0] < 500
+    form = urlencode({name: str(value) for name, value in {**good, **changes}.items()}, errors="replace")
+    headers = {"Content-Type": FORM, "DPoP": client.proof(path)}
+    assert verdict(await there.server.http.post(path, content=form, headers=headers))[0] < 500
 
 
 # Limits

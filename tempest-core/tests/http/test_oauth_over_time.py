@@ -47,9 +47,10 @@ async def opened(client: FlowClient) -> Any:
 async def test_a_request_that_nobody_opens_is_over_after_five_minutes(there: Provider) -> None:
     client = there.client()
     asked = {"client_id": PUBLIC, "request_uri": await client.request_uri()}
-    with there.clock.later(15 * MINUTE - 1), pytest.raises(RequestRefused) as caught:
+    with there.clock.later(15 * MINUTE - 1):
         await client.requests.forget_expired()
-        await client.requests.open(asked, BROWSER)
+        with pytest.raises(RequestRefused) as caught:
+            await client.requests.open(asked, BROWSER)
     values = caught.value.response.values
     assert (values["error"], values["state"]) == ("access_denied", "a state")
     with pytest.raises(InvalidRequest):
@@ -256,3 +257,16 @@ async def test_what_a_permission_set_stands_for_is_asked_anew_at_each_refresh(th
         find.side_effect = None
         tokens = (await client.refresh(tokens["refresh_token"])).json()
         assert tokens["scope"] == "repo:com.example.like atproto blob:*/*"
+
+
+async def test_a_key_that_is_dropped_at_once_takes_its_tokens_along(there: Provider, alice: User) -> None:
+    """Those too whose signature was checked before."""
+    client = there.client()
+    tokens = await client.sign_in(alice)
+    assert client.is_good(tokens["access_token"])
+    keys = there.server.services.oauth.keys
+    await keys.rotate()
+    assert client.is_good(tokens["access_token"])
+    await keys.rotate(at_once=True)
+    assert not client.is_good(tokens["access_token"])
+    assert client.is_good((await client.refresh(tokens["refresh_token"])).json()["access_token"])

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from unittest import mock
 
 import httpx
 from authorizing import asked, loopback
 from browser import Browser
 from edge_server import edge_server
 from whole_server import PASSWORD, whole_server
-
-from tempest_pds.http.rate_limits import MINUTE, Limit
 
 COOKIE = "tempest-browser"
 SIGN_IN = "/account/sign-in"
@@ -64,13 +61,6 @@ async def test_requests_that_are_not_pushed_are_limited_together_with_those_that
         assert int(refused.headers["retry-after"]) > 0
         # Who looks at a page without beginning anything is not held up.
         assert (await server.http.get(SIGN_IN)).status_code == 200
-
-
-async def test_pages_are_looked_at_only_so_often(tmp_path: Path) -> None:
-    few = Limit("people-page", 2, MINUTE)
-    with mock.patch("tempest_pds.http.pages.people.site.VIEWS", few):
-        async with whole_server(tmp_path, TEMPEST_RATE_LIMITS_ENABLED="true") as server:
-            assert [(await server.http.get(SIGN_IN)).status_code for _ in range(3)] == [200, 200, 429]
 
 
 async def test_guessing_is_limited_together_with_the_methods(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from browser import Browser
 from whole_server import PASSWORD, User, WholeServer, whole_server
 
 from tempest_pds.http.pages.people.all_pages import PAGES
+from tempest_pds.http.pages.people.languages import LANGUAGES
 from tempest_pds.http.pages.people.own_paths import HOME, own_path
 from tempest_pds.http.pages.people.seals import Seals
 from tempest_pds.http.pages.rendering import Templates
@@ -252,6 +253,9 @@ EVIL = [
     "/account?next=//evil#x",
     "/account/\u00e9",
     "/oauth/authorize/../../evil",
+    "/account/%2e%2e/xrpc/com.atproto.sync.getBlob?did=did:plc:a&cid=b",
+    "/account/%2E./admin",
+    "/account/a/.%2e/%2e%2E/admin",
     "/oauth/authorizex",
     "/admin",
     "/account/" + "x" * 2_000,
@@ -385,6 +389,11 @@ async def test_a_page_is_in_the_language_of_the_browser_until_the_person_chooses
     await browser.post("/account/language", {"form_token": token, "language": "fr", "next": SIGN_IN})
     await browser.get(f"{SIGN_IN}?ui_locales=de")
     assert browser.page.all("html") == [{"lang": "fr"}]
+
+
+async def test_clients_are_told_the_languages_that_there_are(server: WholeServer) -> None:
+    answer = await server.http.get("/.well-known/oauth-authorization-server")
+    assert answer.json()["ui_locales_supported"] == list(LANGUAGES)
 
 
 async def test_a_language_that_is_none_is_not_remembered(browser: Browser) -> None:

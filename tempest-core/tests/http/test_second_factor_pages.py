@@ -7,12 +7,16 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from authorizing import CONSENT, SIGN_IN, opened
 from browser import Browser
 from pyotp import TOTP
 from whole_server import PASSWORD, User, WholeServer, whole_server
+
+from tempest_pds.protocol.syntax.did import Did
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -101,6 +105,7 @@ PROTECTED = [
     ("password", {"password": "another password"}),
     ("delete", {"sure": "yes", "password": PASSWORD, "code": "AAAAA-AAAAA"}),
     ("deactivate", {}),
+    ("handle", {"kind": "hosted", "name": "mallory", "domain": ".test"}),
     ("second-factor/codes", {}),
     ("second-factor/app/remove", {}),
     ("second-factor/passkey/AAAA/remove", {}),
@@ -118,7 +123,7 @@ async def test_what_harms_takes_password_and_factor_anew_after_ten_minutes(serve
     for path, given in PROTECTED:
         await browser.post(carol.path(path), {"form_token": token, **given})
         assert carol.is_asked(browser), path
-    for path in ("second-factor/app", "second-factor/passkey", "password"):
+    for path in ("handle", "second-factor/app", "second-factor/passkey", "password"):
         await browser.get(carol.path(path))
         assert carol.is_asked(browser), path
 
@@ -211,3 +216,55 @@ async def test_an_answer_of_no_passkey_is_refused_and_asked_for_again(server: Wh
         await kim.browser.submit(kim.path("second-factor", "passkey"), passkey=answer)
         assert kim.browser.answer.status_code == 400
         assert "The passkey was not set up." in kim.browser.page.words
+
+
+async def test_on_the_way_to_an_app_the_factor_is_asked_for_too(server: WholeServer) -> None:
+    lena = await person(server, "lena")
+    await lena.set_up_app()
+    browser = await opened(server)
+    await browser.submit(SIGN_IN, identifier="lena.test", password=PASSWORD)
+    assert "Second step" in browser.page.words
+    factor = "/oauth/authorize/factor"
+    assert (await browser.submit(factor, code="not it")).status_code == 403
+    await browser.follow(await browser.submit(factor, code=lena.codes[0]))
+    assert browser.page.form(CONSENT)
+    event = server.services.security_events.list_for(Did(lena.user.did), 1)[0]
+    assert (event.kind, dict(event.detail)["door"], dict(event.detail)["factor"]) == (
+        "signed_in",
+        "authorize",
+        "recovery_code",
+    )
+
+
+async def test_who_signed_in_without_the_factor_lets_no_app_in_once_there_is_one(server: WholeServer) -> None:
+    mona = await person(server, "mona")
+    elsewhere = Browser(server.http)
+    await mona.give_password(elsewhere)
+    asking = await opened(server, browser=elsewhere)
+    consent = asking.page.form(CONSENT)
+    await mona.set_up_app()
+    answer = await asking.post(CONSENT, consent.fields | {"decision": "allow"})
+    assert answer.headers["location"].startswith("/oauth/authorize/resume?"), "no code"
+    await opened(server, browser=elsewhere)
+    assert elsewhere.page.form(SIGN_IN)
+    # Who set it up has shown it.
+    await opened(server, browser=mona.browser)
+    assert mona.browser.page.form(CONSENT)
+
+
+async def test_a_factor_that_comes_while_the_password_is_looked_at_was_not_given(
+    server: WholeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nina = await person(server, "nina")
+    late, browsers = Browser(server.http), server.services.browsers
+    sign_in = browsers.sign_in
+
+    async def after_the_factor(*given: Any, **more: Any) -> str:
+        await nina.set_up_app()
+        return await sign_in(*given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(browsers, "sign_in", after_the_factor)
+        await nina.give_password(late)
+    await late.get(nina.path("password"))
+    assert nina.is_asked(late)

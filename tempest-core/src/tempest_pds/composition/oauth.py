@@ -38,7 +38,7 @@ def make_oauth(
     issuer = settings.public_url
     store = data.accounts
     refresh_tokens = RefreshTokens.of_secret(token_secret(settings, data.keys))
-    sessions = OAuthSessions(store, writer, hooks, events)
+    sessions = OAuthSessions(store, writer, hooks, events, now_us)
     requests = AuthorizationRequests(
         store=store,
         writer=writer,

@@ -73,5 +73,5 @@ class ApiSessions:
 
     def _store_end_of_all(self, did: Did, origin: Origin) -> None:
         with self._store.transaction():
-            self._store.refresh_tokens.revoke_all(did)
-            self._events.add(did, EventKind.APP_SIGNED_OUT, origin)
+            if self._store.refresh_tokens.revoke_all(did):
+                self._events.add(did, EventKind.APP_SIGNED_OUT, origin)

@@ -17,6 +17,7 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import AuthenticationRequired
 from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.origin import NOWHERE, Origin
+from tempest_pds.services.second_factor.since import factor_since
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import now_us
@@ -38,13 +39,15 @@ class SignedIn:
     """An account in a browser. Times are microseconds since 1970.
 
     Attributes:
-        confirmed_at: when the password, and the second factor if there is one, were last given.
+        confirmed_at: when the password, and the second factor if there was one, were last given.
+        lacks_factor: that was before the account got the second factor that it has now.
     """
 
     account: Account
     signed_in_at: int
     confirmed_at: int
     remembered: bool
+    lacks_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,21 +97,34 @@ class Browsers:
         return accounts
 
     async def sign_in(
-        self, secret: str | None, account: Account, *, remember: bool, client_ip: str | None, user_agent: str | None
+        self,
+        secret: str | None,
+        account: Account,
+        *,
+        remember: bool,
+        client_ip: str | None,
+        user_agent: str | None,
+        proven_at: int | None = None,
     ) -> str:
         """Add an account, as it was when its owner was proven, and give the cookie's new value.
+
+        Args:
+            proven_at: when that began, in microseconds since 1970; None for now. A second factor that came to the
+                account meanwhile was not given.
 
         Raises AuthenticationRequired when its password was changed meanwhile, or it is gone or blocked.
         """
         new_secret = secrets.token_urlsafe(32)
-        await self._writer.run(self._store_sign_in, secret, new_secret, account, remember, client_ip, user_agent)
+        at = self._now() if proven_at is None else proven_at
+        await self._writer.run(self._store_sign_in, secret, new_secret, account, remember, client_ip, user_agent, at)
         return new_secret
 
-    async def confirm(self, secret: str, did: Did) -> None:
-        """Note that the account's password and second factor were given once more."""
+    async def confirm(self, secret: str, did: Did, proven_at: int | None = None) -> None:
+        """Note that the account's password and second factor were given once more; `proven_at` as for `sign_in`."""
         browser = self._find(secret)
         if browser is not None:
-            await self._writer.run(self._store.browsers.confirm, browser.id, did, self._now())
+            at = self._now() if proven_at is None else proven_at
+            await self._writer.run(self._store.browsers.confirm, browser.id, did, at)
 
     async def sign_out(self, secret: str, did: Did) -> None:
         """Take an account out of a browser."""
@@ -167,6 +183,7 @@ class Browsers:
                         signed_in_at=row.signed_in_at,
                         confirmed_at=row.confirmed_at,
                         remembered=row.remembered,
+                        lacks_factor=row.confirmed_at < (factor_since(self._store, row.did) or 0),
                     )
                 )
         return sorted(found, key=lambda signed_in: signed_in.signed_in_at, reverse=True)
@@ -198,6 +215,7 @@ class Browsers:
         remember: bool,
         client_ip: str | None,
         user_agent: str | None,
+        proven_at: int,
     ) -> None:
         browsers, now = self._store.browsers, self._now()
         with self._store.transaction():
@@ -223,7 +241,7 @@ class Browsers:
                     browser_id=browser.id,
                     did=account.did,
                     signed_in_at=now,
-                    confirmed_at=now,
+                    confirmed_at=proven_at,
                     remembered=remember,
                     expires_at=now + (REMEMBERED_US if remember else BRIEF_US),
                 )

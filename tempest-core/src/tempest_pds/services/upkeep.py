@@ -104,9 +104,9 @@ class Upkeep:
         await self.settle()
 
     async def settle(self) -> None:
-        """Put the repositories' files on the disk, note failed sign-ins and uses of sessions, and forget requests of apps.
+        """Put the repositories' files on the disk, and note failed sign-ins and uses of sessions.
 
-        Anybody may begin such requests, so that they are not left to the sweep.
+        Requests of apps that are over are forgotten, too: anybody may begin one.
         """
         # The heads first: what changes after them is replayed at start, and noted then.
         await self._repo_list.flush()

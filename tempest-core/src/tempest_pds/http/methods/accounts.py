@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from tempest_pds.http.account_views import session_view
 from tempest_pds.http.answers import Answer
+from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Call
+from tempest_pds.http.methods.sessions import LOGINS, LOGINS_PER_DAY
 from tempest_pds.http.rate_limits import DAY, HOUR, MINUTE, Limit, by_account
 from tempest_pds.http.xrpc import procedure, query
 from tempest_pds.protocol.syntax.did import Did
@@ -23,6 +26,16 @@ RESERVATIONS_PER_DAY: Final = Limit("reserve-key-day", 500, DAY)
 DELETION_CODES: Final = Limit("deletion-code", 5, HOUR, by_account)
 DELETION_CODES_PER_DAY: Final = Limit("deletion-code-day", 15, DAY, by_account)
 DELETIONS: Final = Limit("deletion", 50, 5 * MINUTE)
+
+
+def _by_did(call: Call) -> str:
+    """Count by the account whose password is given, as a login with its DID is counted, and the client's address."""
+    return f"{call.input['did']}-{limit_key(call.client_ip)}"
+
+
+# It tells whether a password is right, so whoever guesses is stopped as soon as at the door itself.
+_PASSWORDS: Final = replace(LOGINS, key=_by_did)
+_PASSWORDS_PER_DAY: Final = replace(LOGINS_PER_DAY, key=_by_did)
 
 
 @procedure("com.atproto.server.createAccount", limits=(SIGN_UPS,))
@@ -78,7 +91,7 @@ async def request_account_delete(call: Call) -> Answer:
     return None
 
 
-@procedure("com.atproto.server.deleteAccount", limits=(DELETIONS,))
+@procedure("com.atproto.server.deleteAccount", limits=(DELETIONS, _PASSWORDS_PER_DAY, _PASSWORDS))
 async def delete_account(call: Call) -> Answer:
     """Delete an account and all that it has, for good: with its password, a mailed code, and its second factor."""
     given = call.input

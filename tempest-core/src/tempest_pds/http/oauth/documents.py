@@ -10,6 +10,7 @@ from blacksheep import Content, Request, Response
 
 from tempest_pds.http.answers import JSON
 from tempest_pds.http.context import Services
+from tempest_pds.http.pages.people.languages import LANGUAGES
 from tempest_pds.http.pages.service import Page
 from tempest_pds.protocol.oauth.server_metadata import (
     AUTHORIZATION_SERVER_PATH,
@@ -30,7 +31,9 @@ class OAuthDocuments:
         self._services = services
         url = services.server.public_url
         self._resource = json.dumps(protected_resource_metadata(url)).encode()
-        self._server = json.dumps(authorization_server_metadata(url, introspection=True)).encode()
+        self._server = json.dumps(
+            authorization_server_metadata(url, ui_locales=tuple(LANGUAGES), introspection=True)
+        ).encode()
 
     def routes(self) -> Mapping[str, Page]:
         """Give the handlers by path."""

@@ -76,7 +76,9 @@ class OAuthEndpoints:
         if thumbprint is None:
             raise InvalidDpopProof("DPoP proof required")
         client, auth = await self._authenticate(fields, thumbprint)
-        return 200, await self._services.oauth.tokens.exchange(fields, client, auth, dpop_thumbprint=thumbprint)
+        answer = await self._services.oauth.tokens.exchange(fields, client, auth, dpop_thumbprint=thumbprint)
+        exchange.did = str(answer["sub"])
+        return 200, answer
 
     async def revoke(self, exchange: Exchange, fields: Fields) -> Answered:
         """End the session of a token, if it is one of this client: RFC 7009."""

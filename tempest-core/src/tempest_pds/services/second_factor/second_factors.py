@@ -23,6 +23,7 @@ from tempest_pds.services.second_factor.guesses import (
     Guesses,
     Window,
 )
+from tempest_pds.services.second_factor.since import factor_since
 from tempest_pds.services.second_factor.visitor import Visitor
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
@@ -69,15 +70,8 @@ class SecondFactors:
         return self.since(did) is not None
 
     def since(self, did: Did) -> int | None:
-        """Tell since when an account has a second factor, in microseconds since 1970; None when it has none.
-
-        Whatever was confirmed before that was confirmed without one.
-        """
-        secret = self._store.totp_secrets.get(did)
-        times = [passkey.created_at for passkey in self._store.passkeys.list(did)]
-        if secret is not None and secret.confirmed_at is not None:
-            times.append(secret.confirmed_at)
-        return min(times, default=None)
+        """Tell since when an account has one, as `factor_since` does."""
+        return factor_since(self._store, did)
 
     def kinds(self, did: Did) -> frozenset[FactorKind]:
         """Tell what would prove that somebody is the owner; nothing when the account has no second factor."""

@@ -20,13 +20,13 @@ CREATIONS: Final = Limit("app-password", 30, HOUR)
 
 @people_page("GET", "/account/*/app-passwords")
 async def list_app_passwords(visit: Visit) -> Response:
-    """List them, and offer to make one."""
+    """List the app passwords, and offer to make one."""
     return _page(visit)
 
 
 @people_page("POST", "/account/*/app-passwords")
 async def make_app_password(visit: Visit) -> Response:
-    """Make one, and show it: nothing keeps it, and the browser does not store the page."""
+    """Make an app password, and show it: nothing keeps it, and the browser does not store the page."""
     did = visit.require_recent().account.did
     visit.count(CREATIONS, key=did)
     name = visit.form.get("name", "").strip()
@@ -46,7 +46,7 @@ async def make_app_password(visit: Visit) -> Response:
 
 @people_page("POST", "/account/*/app-passwords/revoke")
 async def revoke_app_password(visit: Visit) -> Response:
-    """Revoke one, and sign out the apps that use it."""
+    """Revoke an app password, and sign out the apps that use it."""
     did = visit.account().account.did
     await visit.services.app_passwords.revoke(did, visit.form.get("name", ""), visit.visitor)
     return visit.redirect(account_path(did, "app-passwords"), notice="The app password is revoked.")

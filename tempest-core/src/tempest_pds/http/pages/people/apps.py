@@ -32,7 +32,7 @@ class _App:
 
 @people_page("GET", "/account/*/apps")
 async def list_apps(visit: Visit) -> Response:
-    """List them, the last used first."""
+    """List the apps that may act for the account, the last used first."""
     account = visit.account().account
     apps: dict[str, _App] = {}
     for session in visit.services.oauth.sessions.list_for(account.did):

@@ -16,7 +16,7 @@ _SIGNED_OUT: Final = "Signed out there."
 
 @people_page("GET", "/account/*/devices")
 async def list_devices(visit: Visit) -> Response:
-    """List them."""
+    """List the browsers and apps in which the account is signed in."""
     account = visit.account().account
     services = visit.services
     return visit.page(

@@ -12,9 +12,10 @@ SIGN_IN: Final = "/account/sign-in"
 RESET: Final = "/account/reset-password"
 
 _MAX: Final = 1_000
-# Neither an empty segment nor a backslash, which browsers take for a slash; and of a query nothing that could end it.
+# Neither an empty segment nor a backslash, which browsers take for a slash, nor a dot in front, however it is written:
+# they take `%2e%2e` for the way up. And of a query nothing that could end it.
 _OWN: Final = re.compile(
-    r"(?:/account(?:/[A-Za-z0-9:_~%-][A-Za-z0-9:._~%-]*)*|/oauth/authorize(?:/[a-z-]+)*)(?:\?[A-Za-z0-9:._~%+&=*-]*)?"
+    r"(?:/account(?:/(?!%2[Ee])[A-Za-z0-9:_~%-][A-Za-z0-9:._~%-]*)*|/oauth/authorize(?:/[a-z-]+)*)(?:\?[A-Za-z0-9:._~%+&=*-]*)?"
 )
 
 

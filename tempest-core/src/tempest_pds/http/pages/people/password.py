@@ -24,7 +24,7 @@ async def show_password(visit: Visit) -> Response:
 
 @people_page("POST", "/account/*/password")
 async def change_password(visit: Visit) -> Response:
-    """Set it, which signs the account out everywhere but here."""
+    """Set the new password, which signs the account out everywhere but here."""
     signed_in = visit.require_recent()
     account = signed_in.account
     visit.count(CHANGES, key=account.did)

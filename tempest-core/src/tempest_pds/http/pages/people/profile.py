@@ -23,13 +23,17 @@ async def show_profile(visit: Visit) -> Response:
 @people_page("GET", "/account/*/handle")
 async def show_handle(visit: Visit) -> Response:
     """Ask for another handle."""
+    visit.require_recent()
     return _handle_page(visit)
 
 
 @people_page("POST", "/account/*/handle")
 async def change_handle(visit: Visit) -> Response:
-    """Give the account another handle: a name below a domain of this server, or a domain of its owner's."""
-    did = visit.account().account.did
+    """Give the account another handle: a name below a domain of this server, or a domain of its owner's.
+
+    Anybody may take the name that is given up, and be taken for whom it was.
+    """
+    did = visit.require_recent(account_path(visit.did, "handle")).account.did
     visit.count(UPDATES_PER_DAY, UPDATES, key=did)
     form, domains = visit.form, visit.services.server.handle_domains
     if form.get("kind") == "own":

@@ -25,7 +25,7 @@ class _Event:
 
 @people_page("GET", "/account/*/security")
 async def show_security(visit: Visit) -> Response:
-    """List the events, the newest first."""
+    """List what happened to the safety of the account, the newest first."""
     account = visit.account().account
     events = visit.services.security_events.list_for(account.did)
     return visit.page("people/security.html", account=account, events=[_in_words(visit, event) for event in events])

@@ -76,7 +76,7 @@ def sign_in_problem(visit: Visit, error: AuthenticationRequired | Forbidden) -> 
     if isinstance(error, AccountTakedown):
         return visit.texts("This account has been taken down by the moderators of this server.")
     if isinstance(error, AuthenticationRequired):
-        return visit.texts("There is no account of that name and password here.")
+        return visit.texts("The name or the password is wrong.")
     # A plugin's words, of the operator's choice.
     return str(error)
 

@@ -30,12 +30,10 @@ from tempest_pds.http.pages.people.visit import Doorway, Visit
 from tempest_pds.http.pages.rendering import PRIVATE, Templates
 from tempest_pds.http.pages.service import Page
 from tempest_pds.http.query_string import parse_query_string
-from tempest_pds.http.rate_limits import MINUTE, Limit, RateLimiter
+from tempest_pds.http.rate_limits import GLOBAL, RateLimiter
 
 SITES: Final = (b"/account", b"/oauth/authorize")
 COOKIE: Final = "tempest-browser"
-VIEWS: Final = Limit("people-page", 3_000, 5 * MINUTE)
-"""As many as of calls; a page takes longer, and many write something down."""
 
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _MAX_USER_AGENT: Final = 300
@@ -105,7 +103,7 @@ class PeopleSite:
         try:
             page, visit.names = self._find(exchange)
             exchange.target = page.path
-            visit.count(VIEWS)
+            visit.count(GLOBAL)
             await self._recognise(visit, exchange)
             if page.http_method == "POST":
                 visit.form = await self._read_form(visit, exchange)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from blacksheep import Response
@@ -61,6 +61,7 @@ class Visit:
         accounts: those signed in in this browser, the last first.
         texts: the words of the person's language.
         headers: that the answer is sent with: cookies for the most part.
+        began_at: in microseconds since 1970.
     """
 
     doorway: Doorway
@@ -77,6 +78,7 @@ class Visit:
     texts: Texts
     headers: list[Header] = field(default_factory=list)
     query_pairs: Sequence[tuple[str, str]] = ()
+    began_at: int = field(default_factory=now_us)
 
     @property
     def services(self) -> Services:
@@ -124,24 +126,33 @@ class Visit:
         """
         signed_in = self.account()
         did = signed_in.account.did
-        without_factor_until = self.services.second_factors.since(did) or 0
-        if now_us() - signed_in.confirmed_at < RECENT_US and signed_in.confirmed_at >= without_factor_until:
+        if now_us() - signed_in.confirmed_at < RECENT_US and not signed_in.lacks_factor:
             return signed_in
         wanted = own_path(back or self.here, account_path(did))
         raise GoElsewhere(with_query(account_path(did, "confirm"), {"next": wanted}))
 
     async def sign_in(self, account: Account, *, remember: bool) -> Self:
-        """Sign an account in; the browser gets another cookie, and the answer must be made by the new visit.
+        """Sign an account in; the visit goes on with another cookie, which whatever is answered from now on brings.
 
         The authorization requests that the browser is at work on go along.
         """
-        browsers = self.services.browsers
-        secret = await browsers.sign_in(
-            self.secret, account, remember=remember, client_ip=self.client_ip, user_agent=self.user_agent
+        before = self.browser
+        self.secret = await self.services.browsers.sign_in(
+            self.secret,
+            account,
+            remember=remember,
+            client_ip=self.client_ip,
+            user_agent=self.user_agent,
+            proven_at=self.began_at,
         )
-        inside = self._with_secret(secret)
-        await self.services.oauth.requests.hand_over(self.browser, inside.browser)
-        return inside
+        self.accounts = self.services.browsers.accounts(self.secret)
+        cookie = self.doorway.browser_cookie
+        age = _COOKIE_SECONDS if any(found.remembered for found in self.accounts) else None
+        name = cookie.full_name.encode() + b"="
+        self.headers = [header for header in self.headers if not header[1].startswith(name)]
+        self.headers.append(cookie.set(self.secret, age))
+        await self.services.oauth.requests.hand_over(before, self.browser)
+        return self
 
     def count(self, *limits: Limit, key: str | None = None) -> None:
         """Count an attempt, by the address that it comes from unless a key is given; raise Refusal after too many."""
@@ -235,11 +246,3 @@ class Visit:
     def _taken_notice(self) -> list[Header]:
         cookie = self.doorway.notice_cookie
         return [] if cookie.read(self.request_headers) is None else [cookie.clear()]
-
-    def _with_secret(self, secret: str) -> Self:
-        accounts = self.services.browsers.accounts(secret)
-        name = self.doorway.browser_cookie.full_name.encode() + b"="
-        kept = [header for header in self.headers if not header[1].startswith(name)]
-        age = _COOKIE_SECONDS if any(account.remembered for account in accounts) else None
-        headers = [*kept, self.doorway.browser_cookie.set(secret, age)]
-        return replace(self, secret=secret, accounts=accounts, headers=headers)

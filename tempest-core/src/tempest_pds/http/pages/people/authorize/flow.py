@@ -24,7 +24,7 @@ from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.services.browsers import SignedIn
 from tempest_pds.services.errors import Forbidden
 from tempest_pds.services.oauth.provider import Provider
-from tempest_pds.services.oauth.requests import OpenRequest, RequestRefused
+from tempest_pds.services.oauth.requests import AuthorizationResponse, OpenRequest, RequestRefused
 
 AUTHORIZE: Final = "/oauth/authorize"
 
@@ -42,19 +42,28 @@ def authorize_page(http_method: Literal["GET", "POST"], segment: str) -> Callabl
             request = provider(visit).requests.resume(request_id, visit.browser)
             return await answered(visit, request, handler, is_begun=True)
 
+        # For the page of the documentation that lists them.
+        resume.__doc__ = handler.__doc__
         return PeoplePage(http_method, f"{AUTHORIZE}/{segment}", resume)
 
     return declare
 
 
-async def answered(visit: Visit, request: Awaitable[OpenRequest], handler: Handler, *, is_begun: bool) -> Response:
+async def answered(
+    visit: Visit,
+    request: Awaitable[OpenRequest],
+    handler: Handler,
+    *,
+    is_begun: bool,
+    refused: Callable[[Visit, AuthorizationResponse], Response] = carry,
+) -> Response:
     """Answer for a request, be it with a refusal: to the client where it may hear of it, else to the person."""
     try:
         found = await request
         visit.prefer(" ".join(found.parameters.ui_locales) or None)
         return await handler(visit, found)
     except RequestRefused as error:
-        return carry(visit, error.response)
+        return refused(visit, error.response)
     except OAuthError as error:
         return problem_page(visit, error, is_begun=is_begun)
 

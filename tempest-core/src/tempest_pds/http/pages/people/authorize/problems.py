@@ -1,4 +1,4 @@
-"""Telling a person what is wrong with a request that cannot go back to its client."""
+"""Telling a person what is wrong with a request that cannot go back to its client, or not without being asked."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Final
 
 from blacksheep import Response
 
+from tempest_pds.http.pages.people.authorize.answers import link_to
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.protocol.oauth.errors import InvalidClientId, InvalidClientMetadata, InvalidRedirectUri, OAuthError
+from tempest_pds.services.oauth.requests import AuthorizationResponse
 
 _OVER: Final = "over"
 _APP: Final = "app"
@@ -44,5 +46,23 @@ def problem_page(visit: Visit, error: OAuthError, *, is_begun: bool) -> Response
         "people/authorize/problem.html",
         status=400,
         detail=None if kind == _OVER else error.description,
+        **{name: visit.texts(text) for name, text in PROBLEMS[kind].items()},
+    )
+
+
+def refused_page(visit: Visit, response: AuthorizationResponse, *, is_begun: bool) -> Response:
+    """Show a problem, and the way back to the app, which is told of it there."""
+    kind = _OVER if is_begun else _REQUEST
+    redirect = response.reply.redirect_uri
+    url = redirect.url
+    return visit.page(
+        "people/authorize/problem.html",
+        status=400,
+        form_targets=(redirect,),
+        detail=None if kind == _OVER else response.values.get("error_description"),
+        destination=None if url is None or redirect.is_loopback else url.host,
+        link=link_to(response),
+        address=redirect,
+        values=response.values,
         **{name: visit.texts(text) for name, text in PROBLEMS[kind].items()},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from blacksheep import Response
 
 from tempest_pds.http.oauth.endpoints import PUSHES
+from tempest_pds.http.pages.people.authorize.answers import carry
 from tempest_pds.http.pages.people.authorize.flow import (
     AUTHORIZE,
     answered,
@@ -13,11 +14,12 @@ from tempest_pds.http.pages.people.authorize.flow import (
     provider,
     step_path,
 )
+from tempest_pds.http.pages.people.authorize.problems import refused_page
 from tempest_pds.http.pages.people.authorize.steps import Grant, Show, Step, first_step
 from tempest_pds.http.pages.people.page import people_page
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.protocol.oauth.authorization_parameters import single_values
-from tempest_pds.services.oauth.requests import OpenRequest
+from tempest_pds.services.oauth.requests import AuthorizationResponse, OpenRequest
 
 
 @people_page("GET", AUTHORIZE)
@@ -26,11 +28,22 @@ async def start(visit: Visit) -> Response:
     is_pushed = "request_uri" in visit.query
     if not is_pushed:
         visit.count(PUSHES)
-    return await answered(visit, _open(visit), _begin, is_begun=is_pushed)
+    return await answered(visit, _open(visit), _begin, is_begun=is_pushed, refused=_refused)
 
 
 async def _open(visit: Visit) -> OpenRequest:
     return await provider(visit).requests.open(single_values(visit.query_pairs), visit.browser)
+
+
+def _refused(visit: Visit, response: AuthorizationResponse) -> Response:
+    """Let the person decide whether to go where a request leads that is wrong from the start.
+
+    Anybody can be a client, so a link to this page could lead anywhere, if nobody had to do anything on it:
+    https://www.rfc-editor.org/rfc/rfc9700#section-4.11.2, which excepts `prompt=none`.
+    """
+    if visit.query.get("prompt") == "none":
+        return carry(visit, response)
+    return refused_page(visit, response, is_begun="request_uri" in visit.query)
 
 
 async def _begin(visit: Visit, request: OpenRequest) -> Response:

@@ -97,8 +97,11 @@ def fits_hint(request: OpenRequest, signed_in: SignedIn) -> bool:
 def needs_login(request: OpenRequest, signed_in: SignedIn) -> bool:
     """Tell whether password and second factor were given too long ago, seen from when the client asked.
 
-    Who wants the whole identity is let in by nobody who merely sits at a browser that is signed in.
+    Who wants the whole identity is let in by nobody who merely sits at a browser that is signed in. And no app at all
+    is let in by a sign-in with the password alone once the account has a second factor.
     """
+    if signed_in.lacks_factor:
+        return True
     max_age = 0 if request.parameters.prompt == "login" else request.parameters.max_age
     if request.scopes.allows_identity("*"):
         max_age = min(RECENT_SECONDS, RECENT_SECONDS if max_age is None else max_age)

@@ -55,7 +55,7 @@ async def confirm_with_factor(visit: Visit) -> Response:
 
 async def _done(visit: Visit) -> Response:
     did = visit.account().account.did
-    await visit.services.browsers.confirm(visit.secret, did)
+    await visit.services.browsers.confirm(visit.secret, did, visit.began_at)
     return visit.redirect(own_path(visit.form.get("next", ""), account_path(did)))
 
 
