@@ -116,6 +116,13 @@ async def test_no_form_is_taken_from_another_site(browser: Browser, alice: User,
     assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(FORMS, 403)
 
 
+async def test_a_form_from_another_site_takes_no_browser_its_cookie(browser: Browser) -> None:
+    """Browsers send none along with it, and would keep the one of the answer."""
+    for path in (SIGN_IN, "/account/language", "/oauth/authorize/consent", "/account/no/such/page"):
+        answer = await browser.post(path, {}, **{"Sec-Fetch-Site": "cross-site"})
+        assert answer.headers.get_list("set-cookie") == [], path
+
+
 async def test_a_form_of_ours_is_taken_from_our_own_site(browser: Browser, server: WholeServer, alice: User) -> None:
     await browser.get(SIGN_IN)
     headers = {"Origin": f"http://127.0.0.1:{server.port}", "Sec-Fetch-Site": "same-origin"}
