@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+from authorizing import asked, loopback
 from browser import Browser
 from edge_server import edge_server
 from whole_server import PASSWORD, whole_server
@@ -48,6 +49,18 @@ async def test_a_form_is_good_after_the_server_was_restarted(tmp_path: Path) -> 
         again.cookies = browser.cookies
         answer = await again.post(form.action, form.fields | {"name": "phone"})
         assert (answer.status_code, "phone" in again.page.words) == (200, True)
+
+
+async def test_requests_that_are_not_pushed_are_limited_together_with_those_that_are(tmp_path: Path) -> None:
+    async with whole_server(tmp_path, TEMPEST_RATE_LIMITS_ENABLED="true") as server:
+        for _ in range(599):
+            await server.http.get("/oauth/par")
+        assert (await server.http.get(asked(loopback()))).status_code == 303
+        refused = await server.http.get(asked(loopback()))
+        assert (refused.status_code, refused.headers["ratelimit-remaining"]) == (429, "0")
+        assert int(refused.headers["retry-after"]) > 0
+        # Who looks at a page without beginning anything is not held up.
+        assert (await server.http.get(SIGN_IN)).status_code == 200
 
 
 async def test_guessing_is_limited_together_with_the_methods(tmp_path: Path) -> None:

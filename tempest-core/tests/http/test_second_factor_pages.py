@@ -298,3 +298,23 @@ async def test_a_factor_that_comes_while_the_password_is_looked_at_was_not_given
         await nina.give_password(late)
     await late.get(nina.path("password"))
     assert nina.is_asked(late)
+
+
+async def test_what_an_app_is_given_is_not_what_another_browser_was_shown(server: WholeServer) -> None:
+    olga = await person(server, "olga")
+    thief = Browser(server.http)
+    await olga.give_password(thief)
+
+    async def shown(browser: Browser) -> str:
+        await browser.get(olga.path("second-factor", "app"))
+        [secret] = re.findall(r"secret=([A-Z2-7]{32})", browser.page.text)
+        return str(secret)
+
+    seen = await shown(thief)
+    assert await shown(olga.browser) == await shown(olga.browser) != seen
+    await olga.browser.submit(olga.path("second-factor", "app"), code=TOTP(seen).now())
+    assert olga.browser.answer.status_code == 400
+    await olga.set_up_app()
+    given = {"identifier": "olga.test", "password": PASSWORD, "authFactorToken": TOTP(seen).at(time.time() + 30)}
+    answer = await server.http.post("/xrpc/com.atproto.server.createSession", json=given)
+    assert answer.status_code == 400

@@ -31,6 +31,8 @@ from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
 from tempest_pds.stores.account.oauth_sessions import OAuthSession
 
+MAX_SESSIONS: Final = 200
+"""Of an account, whose owner is shown all of them: more than apps on all of somebody's devices have."""
 CHALLENGE_SECONDS: Final = 24 * 60 * 60
 """How long a PKCE challenge may not serve again; the reference's figure."""
 
@@ -148,6 +150,7 @@ class CodeGrant:
                 raise InvalidGrant("Code challenge already used")
             browser = self._store.browsers.with_secret(request.browser or b"")
             self._store.oauth_sessions.add(replace(session, browser_id=None if browser is None else browser.id))
+            self._store.oauth_sessions.delete_surplus(session, MAX_SESSIONS)
             return True
 
     def _store_replay(self, code_hash: bytes) -> None:

@@ -20,6 +20,9 @@ _BY_CODE: Final = select_where(OAUTH_SESSION, _T.code_hash)
 _BY_DID: Final = Statement(
     select(OAUTH_SESSION).where(_T.did == bindparam("did")).order_by(_T.used_at.desc(), _T.id), "did"
 )
+_NAMED: Final = Statement(
+    select(_T.id, _T.client_id).where(_T.did == bindparam("did")).order_by(_T.used_at, _T.id), "did"
+)
 _UNCHANGING: Final = frozenset(
     {"id", "did", "client_id", "dpop_jkt", "code_hash", "created_at", "client_ip", "browser_id"}
 )
@@ -120,6 +123,14 @@ class OAuthSessions:
         """End the sessions of an account with one client; return how many that were."""
         with self._database.transaction() as transaction:
             return transaction.run(_DELETE_BY_CLIENT, (did, client_id))
+
+    def delete_surplus(self, session: OAuthSession, keep: int) -> None:
+        """End what an account has beyond `keep` sessions, this one apart: of its client first, the last used last."""
+        with self._database.transaction():
+            others = [row for row in self._database.all(_NAMED, (session.did,)) if row[0] != session.id]
+            others.sort(key=lambda row: row[1] != session.client_id)
+            for session_id, _ in others[: max(0, len(others) + 1 - keep)]:
+                self.delete(session_id)
 
     def delete_all(self, did: str) -> int:
         """End every session of an account; return how many that were."""

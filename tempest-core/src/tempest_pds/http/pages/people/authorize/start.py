@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from blacksheep import Response
 
+from tempest_pds.http.oauth.endpoints import PUSHES
 from tempest_pds.http.pages.people.authorize.answers import carry
 from tempest_pds.http.pages.people.authorize.flow import (
     AUTHORIZE,
@@ -28,6 +29,9 @@ async def start(visit: Visit) -> Response:
 
 
 async def _open(visit: Visit) -> OpenRequest:
+    if "request_uri" not in visit.query:
+        # It costs what a pushed one costs: a row, and maybe the fetching of a client.
+        visit.count(PUSHES)
     return await provider(visit).requests.open(single_values(visit.query_pairs), visit.browser)
 
 
