@@ -287,6 +287,11 @@ def _text(document: Document, name: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise InvalidClientMetadata(f"{name} must be a string")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        # Half of a surrogate pair is JSON, and a text that can be written nowhere.
+        raise InvalidClientMetadata(f"{name} must be Unicode") from error
     return value
 
 
