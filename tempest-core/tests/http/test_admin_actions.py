@@ -146,8 +146,9 @@ async def test_what_was_done_stands_in_the_log_without_what_was_shown(server: Wh
 async def test_a_second_step_that_was_lost_is_removed(server: WholeServer, browser: Browser) -> None:
     dora = await server.sign_up("dora", inviteCode=await make_code(browser))
     enrolment = server.services.enrolment
-    app = TOTP((await enrolment.begin_app(Did(dora.did))).secret)
-    await enrolment.confirm_app(Did(dora.did), app.now(), Visitor(client_ip=None))
+    visitor = Visitor(client_ip=None)
+    app = TOTP((await enrolment.begin_app(Did(dora.did), visitor)).secret)
+    await enrolment.confirm_app(Did(dora.did), app.now(), visitor)
     assert (await log_in(server, "dora.test", PASSWORD)).status_code == 401
     await browser.get(f"/admin/accounts/{dora.did}")
     assert "recovery codes, authenticator app" in browser.page.words

@@ -134,8 +134,8 @@ async def test_an_account_is_opened_on_the_way(server: WholeServer) -> None:
 
 async def test_a_second_factor_is_asked_for_on_the_way(server: WholeServer) -> None:
     guarded = await server.sign_up("guarded")
-    new = await server.services.enrolment.begin_app(Did(guarded.did))
     visitor = Visitor(client_ip="127.0.0.1")
+    new = await server.services.enrolment.begin_app(Did(guarded.did), visitor)
     codes = await server.services.enrolment.confirm_app(Did(guarded.did), TOTP(new.secret).now(), visitor)
     browser = await opened(server)
     await browser.submit(SIGN_IN, identifier="guarded.test", password=PASSWORD, remember="yes")

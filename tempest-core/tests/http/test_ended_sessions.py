@@ -8,6 +8,8 @@ from unittest import mock
 import pytest
 from whole_server import PASSWORD, User, WholeServer, verdict, whole_server
 
+from tempest_pds.protocol.crypto.jwt import decode_unverified
+
 ADMIN, SERVER, SYNC = "com.atproto.admin", "com.atproto.server", "com.atproto.sync"
 NEW_PASSWORD = "another battery staple"
 
@@ -18,8 +20,8 @@ async def server(tmp_path: Path) -> AsyncIterator[WholeServer]:
         yield started
 
 
-async def set_password(server: WholeServer, user: User, seconds_from_now: float = 0) -> None:
-    at = int((time.time() + seconds_from_now) * 1_000_000)
+async def set_password(server: WholeServer, user: User, seconds_from_now: float = 0, *, at: int | None = None) -> None:
+    at = int((time.time() + seconds_from_now) * 1_000_000) if at is None else at
     with mock.patch("tempest_pds.services.administration.now_us", return_value=at):
         given = {"did": user.did, "password": NEW_PASSWORD}
         assert (await server.administer(f"{ADMIN}.updateAccountPassword", given)).status_code == 200
@@ -47,6 +49,14 @@ async def test_an_access_token_from_before_does_not_show_who_is_the_owner(server
     assert (await alice.get(f"{SYNC}.getRepo", did=alice.did)).status_code == 200
     await set_password(server, alice, 2)
     assert verdict(await alice.get(f"{SYNC}.getRepo", did=alice.did)) == (400, "ExpiredToken")
+
+
+async def test_an_access_token_from_just_before_does_nothing(server: WholeServer) -> None:
+    """Whoever refreshes again and again has one that was made in the very second of the new password."""
+    alice = await server.sign_up("alice")
+    made_in = decode_unverified(alice.token).claims["iat"]
+    await set_password(server, alice, at=made_in * 1_000_000 + 999_999)
+    assert verdict(await alice.post(f"{SERVER}.createAppPassword", {"name": "back door"})) == (400, "ExpiredToken")
 
 
 async def test_who_logs_in_at_once_with_the_new_password_is_in(server: WholeServer) -> None:

@@ -60,7 +60,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Whol
 
 async def guard(server: WholeServer, name: str) -> Guarded:
     user = await server.sign_up(name)
-    new = await server.services.enrolment.begin_app(Did(user.did))
+    new = await server.services.enrolment.begin_app(Did(user.did), VISITOR)
     app = TOTP(new.secret)
     codes = await server.services.enrolment.confirm_app(Did(user.did), app.now(), VISITOR)
     return Guarded(user, server, app, codes)

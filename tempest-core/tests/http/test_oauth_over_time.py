@@ -175,6 +175,14 @@ async def test_its_owner_sees_when_a_session_was_used(there: Provider) -> None:
 # Upkeep and restarts
 
 
+async def test_a_refresh_token_of_a_session_that_is_over_is_told_to_be_no_good(there: Provider, alice: User) -> None:
+    client = there.client(CONFIDENTIAL)
+    token = (await client.sign_in(alice))["refresh_token"]
+    for days, active in ((91, True), (92, False)):
+        with there.clock.later(days * DAY):
+            assert (await client.introspect(token)).json()["active"] is active
+
+
 async def test_what_is_over_is_swept_out(there: Provider, alice: User) -> None:
     client = there.client()
     await client.sign_in(alice)

@@ -67,6 +67,19 @@ def path_for(pattern: str, user: User) -> str:
     return pattern.replace("*", user.did)
 
 
+async def test_a_stranger_is_told_no_handle_that_the_world_is_not_told(
+    browser: Browser, server: WholeServer, alice: User
+) -> None:
+    gone, blocked = await server.sign_up("gone"), await server.sign_up("blocked")
+    await gone.post("com.atproto.server.deactivateAccount", {})
+    await server.take_down(blocked)
+    told = []
+    for user in (alice, gone, blocked):
+        await browser.get(f"{SIGN_IN}?account={user.did}")
+        told.append(browser.page.form(SIGN_IN).fields["identifier"])
+    assert told == [alice.handle, gone.did, blocked.did]
+
+
 # Forms
 
 
@@ -101,6 +114,13 @@ async def test_no_form_is_taken_from_another_site(browser: Browser, alice: User,
     token = await token_of(browser)
     answers = {path: await browser.post(path_for(path, alice), {"form_token": token}, **headers) for path in FORMS}
     assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(FORMS, 403)
+
+
+async def test_a_form_from_another_site_takes_no_browser_its_cookie(browser: Browser) -> None:
+    """Browsers send none along with it, and would keep the one of the answer."""
+    for path in (SIGN_IN, "/account/language", "/oauth/authorize/consent", "/account/no/such/page"):
+        answer = await browser.post(path, {}, **{"Sec-Fetch-Site": "cross-site"})
+        assert answer.headers.get_list("set-cookie") == [], path
 
 
 async def test_a_form_of_ours_is_taken_from_our_own_site(browser: Browser, server: WholeServer, alice: User) -> None:

@@ -43,7 +43,7 @@ class Owner:
         self.codes: list[str] = []
 
     async def add_app(self) -> None:
-        new = await self.world.enrolment.begin_app(self.did)
+        new = await self.world.enrolment.begin_app(self.did, BROWSER)
         self.app = TOTP(new.secret)
         self.codes += await self.world.enrolment.confirm_app(self.did, self.code(), BROWSER)
         self.world.clock.now += 30
@@ -103,7 +103,7 @@ async def test_the_codes_of_the_rfc_open_a_session_at_their_times(owner: Owner, 
 
 
 async def test_a_password_alone_is_enough_until_an_app_has_shown_its_first_code(owner: Owner) -> None:
-    await owner.world.enrolment.begin_app(owner.did)
+    await owner.world.enrolment.begin_app(owner.did, BROWSER)
     assert (await owner.log_in()).tokens is not None
     await owner.add_app()
     with pytest.raises(AuthFactorTokenRequired):
@@ -112,13 +112,13 @@ async def test_a_password_alone_is_enough_until_an_app_has_shown_its_first_code(
 
 
 async def test_an_app_that_shows_a_wrong_first_code_is_not_added(owner: Owner) -> None:
-    new = await owner.world.enrolment.begin_app(owner.did)
+    new = await owner.world.enrolment.begin_app(owner.did, BROWSER)
     owner.app = TOTP(new.secret)
     with pytest.raises(InvalidToken):
         await owner.world.enrolment.confirm_app(owner.did, owner.wrong_code(), BROWSER)
     assert not owner.world.factors.is_on(owner.did)
     # The page may be reloaded: what is shown is what the app was given.
-    assert await owner.world.enrolment.begin_app(owner.did) == new
+    assert await owner.world.enrolment.begin_app(owner.did, BROWSER) == new
 
 
 async def test_the_code_that_added_an_app_opens_nothing(owner: Owner) -> None:

@@ -38,6 +38,7 @@ def test_tokens_have_the_shape_of_the_reference_server(tokens: Tokens, clock: Cl
         "sub": ALICE,
         "iat": clock.now,
         "exp": clock.now + 7200,
+        "made_at": clock.now * 1_000_000,
     }
     refresh = jwt.decode_unverified(pair.refresh_jwt)
     assert refresh.header == {"typ": "refresh+jwt", "alg": "HS256"}
@@ -50,6 +51,13 @@ def test_tokens_have_the_shape_of_the_reference_server(tokens: Tokens, clock: Cl
         "exp": clock.now + 90 * 86400,
     }
     assert pair.refresh.expires_at == clock.now + 90 * 86400
+
+
+def test_an_access_token_from_before_there_was_its_exact_time_goes_by_the_second(tokens: Tokens, clock: Clock) -> None:
+    claims = dict(jwt.decode_unverified(tokens.issue(ALICE, Scope.ACCESS).access_jwt).claims)
+    del claims["made_at"]
+    older = jwt.encode_hs256({"typ": "at+jwt", "alg": "HS256"}, claims, SECRET)
+    assert tokens.verify_access(older).issued_at == clock.now
 
 
 def test_a_refresh_token_that_is_issued_again_is_the_same_token(tokens: Tokens, clock: Clock) -> None:

@@ -121,7 +121,10 @@ def test_sessions_are_listed_by_their_use_and_ended_by_whom_they_concern(store: 
     assert [session.id for session in store.oauth_sessions.of_account(ALICE)] == ["one", "three", "two"]
     assert not store.oauth_sessions.delete_of(BOB, "one")
     assert store.oauth_sessions.delete_of(ALICE, "one")
-    assert store.oauth_sessions.delete_by_code(b"two")
+    second = store.oauth_sessions.by_code(b"two")
+    assert second is not None
+    assert store.oauth_sessions.delete(second.id)
+    assert store.oauth_sessions.by_code(b"two") is None
     assert store.oauth_sessions.delete_client(ALICE, OTHER_APP) == 1
     assert store.oauth_sessions.delete_all(ALICE) == 0
     assert [session.id for session in store.oauth_sessions.of_account(BOB)] == ["four"]

@@ -88,7 +88,7 @@ class Authenticator:
         admin_tokens: AdminTokens,
         dpop: DpopScheme,
         account_status: Callable[[Did], str | None],
-        sessions_ended_at: Callable[[Did], int | None],
+        sessions_ended_at: Callable[[Did], float | None],
         limiter: RateLimiter,
         moderation_did: str | None = None,
     ) -> None:
@@ -153,7 +153,6 @@ class Authenticator:
     def _check_not_ended(self, credentials: Credentials) -> None:
         """Refuse an access token from before its account got a new password: else it would live on for two hours."""
         ended_at = self._sessions_ended_at(credentials.account)
-        # Tokens tell whole seconds: one of the same second is that of whoever logs in at once with the new password.
         if ended_at is not None and credentials.issued_at is not None and credentials.issued_at < ended_at:
             raise ExpiredToken("Token has been revoked")
 

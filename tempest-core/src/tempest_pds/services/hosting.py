@@ -45,10 +45,10 @@ class Hosting:
         account = self.find(did)
         return None if account is None else str(account.status)
 
-    def sessions_ended_at(self, did: Did) -> int | None:
+    def sessions_ended_at(self, did: Did) -> float | None:
         """Tell when an account's sessions were last ended, in seconds since 1970; None when they never were."""
         account = self.find(did)
-        return None if account is None or account.sessions_ended_at is None else account.sessions_ended_at // 1_000_000
+        return None if account is None or account.sessions_ended_at is None else account.sessions_ended_at / 1_000_000
 
     def visible(self, identifier: str) -> Account | None:
         """Find an account whose records everybody may read."""

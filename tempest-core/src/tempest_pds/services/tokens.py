@@ -1,7 +1,8 @@
 """Session tokens: HS256 JWTs in the shape of the reference server, so that its clients read them.
 
-An access token (`typ: at+jwt`, two hours) is valid by itself; a refresh token (`typ: refresh+jwt`, ninety days) also
-needs the row that its `jti` names. `aud` and the absent `iss` are the server's own DID: no other server takes them.
+An access token (`typ: at+jwt`, two hours) is valid by itself, and tells the microsecond it was made in (`made_at`). A
+refresh token (`typ: refresh+jwt`, ninety days) also needs the row that its `jti` names. `aud` and the absent `iss` are
+the server's own DID: no other server takes them.
 """
 
 import base64
@@ -21,6 +22,7 @@ from tempest_pds.services.errors import ExpiredToken, InvalidToken
 ACCESS_SECONDS = 2 * 60 * 60
 REFRESH_SECONDS = 90 * 24 * 60 * 60
 _CACHE_SIZE = 4096
+_SECOND = 1_000_000
 _ACCESS_SCOPES = frozenset(Scope) - {Scope.REFRESH}
 
 
@@ -72,7 +74,8 @@ class Tokens:
             refresh: what is stored of a refresh token that exists already; the token comes out byte for byte the same.
             factor_at: when the session was opened with a second factor, in seconds since the epoch.
         """
-        now = int(self._clock())
+        moment = self._clock()
+        now = int(moment)
         if refresh is None:
             refresh = RefreshClaims(new_refresh_id(), now, now + REFRESH_SECONDS)
         access: dict[str, Any] = {
@@ -81,6 +84,8 @@ class Tokens:
             "sub": did,
             "iat": now,
             "exp": now + ACCESS_SECONDS,
+            # A new password ends what was made in its second too, which whoever refreshes all the time would keep.
+            "made_at": int(moment * _SECOND),
         }
         if factor_at is not None:
             access["factor_at"] = factor_at
@@ -114,9 +119,12 @@ class Tokens:
         if scope not in _ACCESS_SCOPES:
             raise InvalidToken("Bad token scope")
         issued_at = claims.get("iat")
+        made_at = claims.get("made_at")
         factor_at = claims.get("factor_at")
-        if not _is_number(issued_at) or not (factor_at is None or _is_number(factor_at)):
+        if not _is_number(issued_at) or not all(at is None or _is_number(at) for at in (made_at, factor_at)):
             raise InvalidToken("Malformed token")
+        if made_at is not None:
+            issued_at = made_at / _SECOND
         credentials = Credentials(_subject(claims), scope, Kind.ACCESS, issued_at=issued_at, factor_at=factor_at)
         self._verified[token] = (float(claims["exp"]), credentials)
         if len(self._verified) > _CACHE_SIZE:

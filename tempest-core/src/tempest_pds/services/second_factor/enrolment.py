@@ -28,7 +28,7 @@ from tempest_pds_plugins.mailer import Mail
 MOST_PASSKEYS: Final = 20
 LONGEST_NAME: Final = 64
 _SECOND: Final = 1_000_000
-# So long a secret that no app has confirmed is shown again, so that a page may be reloaded.
+# So long a secret that no app has confirmed is shown again in its browser, so that a page may be reloaded.
 _SHOWN_US: Final = 3600 * _SECOND
 
 
@@ -121,9 +121,14 @@ class Enrolment:
 
     # Authenticator apps
 
-    async def begin_app(self, did: Did) -> NewApp:
-        """Give what an authenticator app is to be given; raise InvalidRequest when the account has one already."""
-        account, secret = await self._writer.run(self._store_secret, did)
+    async def begin_app(self, did: Did, visitor: Visitor) -> NewApp:
+        """Give what an authenticator app is to be given; raise InvalidRequest when the account has one already.
+
+        It is the browser's own: who looks at it elsewhere, as somebody might who has found out the password while there
+        is no second factor, learns nothing of what the owner's app is given.
+        """
+        account, seed = await self._writer.run(self._store_seed, did)
+        secret = totp.secret_for(seed, visitor.browser)
         uri = totp.app_uri(secret, account=_name(account), server=self._server)
         return NewApp(totp.secret_text(secret), uri)
 
@@ -134,7 +139,7 @@ class Enrolment:
             InvalidToken: the code is wrong.
             InvalidRequest: there is nothing to confirm.
         """
-        codes = await self._writer.run(self._confirm_secret, did, "".join(code.split()))
+        codes = await self._writer.run(self._confirm_secret, did, visitor.browser, "".join(code.split()))
         await self._note(did, EventKind.SECOND_FACTOR_ADDED, visitor, factor=FactorKind.TOTP)
         return codes
 
@@ -217,7 +222,7 @@ class Enrolment:
 
     # In the thread that writes accounts
 
-    def _store_secret(self, did: Did) -> tuple[Account, bytes]:
+    def _store_seed(self, did: Did) -> tuple[Account, bytes]:
         now = self._now()
         with self._store.transaction():
             account = self._account(did)
@@ -226,19 +231,21 @@ class Enrolment:
                 raise InvalidRequest("The account has an authenticator app already. Remove it first.")
             if found is not None and 0 <= now - found.created_at < _SHOWN_US:
                 return account, found.secret
-            secret = totp.new_secret()
-            self._store.totp_secrets.put(did, secret, now)
-        return account, secret
+            seed = totp.new_secret()
+            self._store.totp_secrets.put(did, seed, now)
+        return account, seed
 
-    def _confirm_secret(self, did: Did, code: str) -> list[str]:
+    def _confirm_secret(self, did: Did, browser: bytes, code: str) -> list[str]:
         now = self._now()
         with self._store.transaction():
             found = self._store.totp_secrets.get(did)
             if found is None or found.confirmed_at is not None:
                 raise InvalidRequest("There is no authenticator app to confirm. Start again.")
-            step = totp.matching_step(found.secret, code, now / _SECOND, found.last_step)
+            secret = totp.secret_for(found.secret, browser)
+            step = totp.matching_step(secret, code, now / _SECOND, None)
             if step is None:
                 raise InvalidToken("That code is not right. Look at the app again, and at the clock of your phone.")
+            self._store.totp_secrets.put(did, secret, found.created_at)
             self._store.totp_secrets.use(did, confirmed_at=now, step=step)
             self._tell(self._texts.second_step_added(self._account(did)))
             return self._first_codes(did)

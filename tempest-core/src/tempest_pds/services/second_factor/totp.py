@@ -20,6 +20,11 @@ def new_secret() -> bytes:
     return secrets.token_bytes(_SECRET_BYTES)
 
 
+def secret_for(seed: bytes, browser: bytes) -> bytes:
+    """Derive the secret that one browser is shown, from what is stored until an app confirms it."""
+    return hmac.digest(seed, browser, "sha256")[:_SECRET_BYTES]
+
+
 def secret_text(secret: bytes) -> str:
     """Write a secret as apps take it, in base32."""
     return base64.b32encode(secret).decode("ascii")

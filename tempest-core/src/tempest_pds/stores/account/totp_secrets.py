@@ -22,6 +22,7 @@ class TotpSecret:
     """One secret. Times are microseconds since 1970.
 
     Attributes:
+        secret: until it is confirmed, what the secrets that browsers are shown are made of.
         confirmed_at: when a first code of it was given; None while nobody has shown that an app knows it.
         last_step: the newest time step of which a code was used.
     """

@@ -28,7 +28,8 @@ async def show_sign_in(visit: Visit) -> Response:
     identifier = ""
     if Did.is_valid(wanted):
         found = visit.services.accounts.find(Did(wanted))
-        identifier = wanted if found is None or found.handle is None else found.handle
+        # Anybody may ask: of an account that is not active the world is told no handle.
+        identifier = found.handle if found is not None and found.is_active and found.handle is not None else wanted
     return _form(visit, identifier=identifier, wanted=visit.query.get("next", ""))
 
 

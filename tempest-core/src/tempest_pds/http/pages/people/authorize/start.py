@@ -25,13 +25,13 @@ from tempest_pds.services.oauth.requests import AuthorizationResponse, OpenReque
 @people_page("GET", AUTHORIZE)
 async def start(visit: Visit) -> Response:
     """Take a request, and go to the first page about it. Opening it again, as a reload does, is harmless."""
-    is_pushed = "request_uri" in visit.query
-    if not is_pushed:
-        visit.count(PUSHES)
-    return await answered(visit, _open(visit), _begin, is_begun=is_pushed, refused=_refused)
+    return await answered(visit, _open(visit), _begin, is_begun="request_uri" in visit.query, refused=_refused)
 
 
 async def _open(visit: Visit) -> OpenRequest:
+    if "request_uri" not in visit.query:
+        # It costs what a pushed one costs: a row, and maybe the fetching of a client.
+        visit.count(PUSHES)
     return await provider(visit).requests.open(single_values(visit.query_pairs), visit.browser)
 
 

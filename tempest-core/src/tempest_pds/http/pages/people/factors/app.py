@@ -46,7 +46,7 @@ async def _page(visit: Visit, error: str | None = None, status: int = 200) -> Re
 
     account = visit.require_recent().account
     try:
-        new = await visit.services.enrolment.begin_app(account.did)
+        new = await visit.services.enrolment.begin_app(account.did, visit.visitor)
     except InvalidRequest:
         return back_to_overview(visit)
     return visit.page(
