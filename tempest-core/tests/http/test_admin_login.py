@@ -188,6 +188,8 @@ async def test_cookies_are_for_this_host_https_and_no_script(browser: Browser) -
         ("/admin\r\nSet-Cookie: a=b", "/admin"),
         ("/admin/login", "/admin"),
         ("/admin/login?next=/admin/login", "/admin"),
+        ("/admin/../account", "/admin"),
+        ("/admin/%2e%2E/xrpc/com.atproto.sync.getBlob", "/admin"),
         ("/xrpc/com.atproto.server.deleteSession", "/admin"),
         ("/admin/" + "x" * 600, "/admin"),
         ("", "/admin"),
