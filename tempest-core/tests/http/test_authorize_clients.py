@@ -12,6 +12,7 @@ from browser import Browser
 from tests.support.app_hosts import AppHosts, app_hosts, client_document, confidential
 from whole_server import PASSWORD, User, WholeServer, whole_server
 
+from tempest_pds.protocol.oauth.authorization_parameters import MAX_SCOPE_LENGTH
 from tempest_pds.remote.client_documents import ClientDocuments
 
 KEY = {
@@ -181,3 +182,12 @@ async def test_an_app_whose_document_is_not_to_be_had_is_explained(server: Whole
     browser = Browser(server.http)
     assert (await browser.get(asked("https://nothing.example.net/client.json"))).status_code == 400
     assert "The app cannot be recognized" in browser.page.words
+
+
+async def test_all_that_may_be_asked_for_can_be_allowed(server: WholeServer, hosts: AppHosts, alice: User) -> None:
+    scope = "atproto " + " ".join(f"repo:a.b.c{number}" for number in range(1000))
+    scope = scope[:MAX_SCOPE_LENGTH].rpartition(" ")[0]
+    wants_much = publish(hosts, "much", scope=scope)
+    browser = await signed_in(server, alice)
+    await opened(server, wants_much, browser, scope=scope)
+    assert granted(server, answer_of(await browser.submit(CONSENT, decision="allow"))) == (alice.did, scope)

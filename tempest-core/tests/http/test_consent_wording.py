@@ -6,6 +6,7 @@ import itertools
 import re
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -208,6 +209,22 @@ def test_what_another_entry_allows_as_well_is_marked() -> None:
         e.values[0]: e.is_covered for e in entries_of("transition:generic repo:app.bsky.feed.post identity:handle")
     }
     assert covered == {"transition:generic": False, "repo:app.bsky.feed.post": True, "identity:handle": False}
+
+
+def test_only_so_many_entries_are_held_against_each_other() -> None:
+    many = " ".join(f"repo:com.example.a{number}" for number in range(100))
+    assert not any(entry.is_covered for entry in entries_of(f"repo:* {many}"))
+
+
+def test_a_set_is_read_no_more_often_when_others_are_asked_for_too() -> None:
+    sets = [
+        PermissionSet(f"com.example.s{number}", ({"type": "permission", "resource": "repo", "collection": ["*"]},))
+        for number in range(20)
+    ]
+    asked = " ".join(f"include:{known.nsid}" for known in sets)
+    with mock.patch.object(PermissionSet, "granted_by", autospec=True, return_value=()) as granted_by:
+        assert len(entries_of(asked, *sets)) == len(sets)
+    assert granted_by.call_count <= 2 * len(sets)
 
 
 def test_a_set_is_told_by_its_title_with_its_publisher_and_what_it_contains() -> None:

@@ -363,6 +363,15 @@ async def test_the_owner_ends_sessions(there: Provider, alice: User) -> None:
     assert sessions.list_for(did) == []
 
 
+async def test_an_account_has_only_so_many_sessions(there: Provider) -> None:
+    dora = await there.server.sign_up("dora")
+    clients = [there.client(client_id) for client_id in (CONFIDENTIAL, PUBLIC, PUBLIC)]
+    with mock.patch("tempest_pds.services.oauth.code_grant.MAX_SESSIONS", 2):
+        tokens = [(await client.sign_in(dora))["access_token"] for client in clients]
+    good = [client.is_good(token) for client, token in zip(clients, tokens, strict=True)]
+    assert good == [True, False, True]
+
+
 async def test_a_new_password_ends_sessions_and_codes(there: Provider) -> None:
     bob = await there.server.sign_up("bob")
     client, late = there.client(), there.client()

@@ -15,7 +15,6 @@ from whole_server import User
 
 from tempest_pds.protocol.crypto.jwt import decode_unverified
 from tempest_pds.protocol.oauth.errors import InvalidRequest, InvalidScope
-from tempest_pds.protocol.oauth.permission_set import PermissionSet
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.oauth.permission_sets import PermissionSetUnavailable
 from tempest_pds.services.oauth.requests import RequestRefused
@@ -48,8 +47,10 @@ async def opened(client: FlowClient) -> Any:
 async def test_a_request_that_nobody_opens_is_over_after_five_minutes(there: Provider) -> None:
     client = there.client()
     asked = {"client_id": PUBLIC, "request_uri": await client.request_uri()}
-    with there.clock.later(5 * MINUTE), pytest.raises(RequestRefused) as caught:
-        await client.requests.open(asked, BROWSER)
+    with there.clock.later(15 * MINUTE - 1):
+        await client.requests.forget_expired()
+        with pytest.raises(RequestRefused) as caught:
+            await client.requests.open(asked, BROWSER)
     values = caught.value.response.values
     assert (values["error"], values["state"]) == ("access_denied", "a state")
     with pytest.raises(InvalidRequest):
@@ -174,6 +175,14 @@ async def test_its_owner_sees_when_a_session_was_used(there: Provider) -> None:
 # Upkeep and restarts
 
 
+async def test_a_refresh_token_of_a_session_that_is_over_is_told_to_be_no_good(there: Provider, alice: User) -> None:
+    client = there.client(CONFIDENTIAL)
+    token = (await client.sign_in(alice))["refresh_token"]
+    for days, active in ((91, True), (92, False)):
+        with there.clock.later(days * DAY):
+            assert (await client.introspect(token)).json()["active"] is active
+
+
 async def test_what_is_over_is_swept_out(there: Provider, alice: User) -> None:
     client = there.client()
     await client.sign_in(alice)
@@ -229,14 +238,12 @@ async def test_what_a_permission_set_stands_for_is_asked_anew_at_each_refresh(th
     def publish(*collections: str) -> Any:
         permissions = [{"type": "permission", "resource": "repo", "collection": list(collections)}]
         main = {"type": "permission-set", "title": "Basic", "permissions": permissions}
-        return PermissionSet.parse(
-            "com.example.basic", {"lexicon": 1, "id": "com.example.basic", "defs": {"main": main}}
-        )
+        return {"lexicon": 1, "id": "com.example.basic", "defs": {"main": main}}
 
     def standing(token: str) -> str:
         return str(there.server.services.oauth.tokens.verify_access(token).permissions)
 
-    with mock.patch.object(there.server.services.oauth.permission_sets, "_find") as find:
+    with mock.patch.object(there.server.services.oauth.permission_sets, "_source") as find:
         find.side_effect = InvalidScope("the permission set is not published")
         assert verdict(await client.push(scope=scope)) == (400, "invalid_scope")
         find.side_effect = None

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import segno
 from authorizing import CONSENT, SIGN_IN, opened
 from browser import Browser
-from pyotp import TOTP
+from pyotp import TOTP, parse_uri
 from whole_server import PASSWORD, User, WholeServer, whole_server
 
 from tempest_pds.protocol.syntax.did import Did
@@ -25,6 +26,25 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WholeServer]:
     async with whole_server(tmp_path_factory.mktemp("factor-pages")) as server:
         yield server
+
+
+def drawn(page: str) -> list[list[bool]]:
+    """Read the squares of the picture on a page as a camera sees them, with the margin that it needs."""
+    view = re.search(r'<svg viewBox="0 0 ([0-9]+) \1" class="qr">(.*?)</svg>', page)
+    assert view is not None
+    size = int(view[1])
+    assert f'fill="#fff" d="M0 0h{size}v{size}h-{size}z"' in view[2]
+    [path] = re.findall(r'stroke="#000" d="([^"]*)"', view[2])
+    squares = [[False] * size for _ in range(size)]
+    x, y = 0, 0.0
+    for step, numbers in re.findall(r"([Mmh])([^Mmh]*)", path):
+        to = [float(number) for number in re.findall(r"-?[0-9.]+", numbers)]
+        if step == "h":
+            squares[int(y)][x : x + int(to[0])] = [True] * int(to[0])
+        else:
+            y = y + to[1] if step == "m" else to[1]
+        x = int(to[0]) if step == "M" else x + int(to[0])
+    return squares
 
 
 @dataclass
@@ -85,6 +105,16 @@ async def test_a_person_sets_up_an_app_and_signs_in_with_its_code(server: WholeS
     await other.follow(await other.submit("/account/sign-in/factor", code=alice.codes[0]))
     assert other.answer.status_code == 200
     assert "alice.test" in other.page.words
+
+
+async def test_the_picture_tells_an_app_what_the_link_and_the_text_do(server: WholeServer) -> None:
+    dora = await person(server, "dora")
+    await dora.browser.get(dora.path("second-factor", "app"))
+    [link] = [a["href"] for a in dora.browser.page.all("a") if a["href"].startswith("otpauth:")]
+    secret = parse_uri(link).secret  # type: ignore[no-untyped-call]
+    assert " ".join(re.findall("....", secret)) in dora.browser.page.words
+    code = segno.make(link, error="m", micro=False)
+    assert drawn(dora.browser.page.text) == [[bool(square) for square in row] for row in code.matrix_iter(border=4)]
 
 
 async def test_a_code_is_given_in_the_browser_that_gave_the_password(server: WholeServer) -> None:

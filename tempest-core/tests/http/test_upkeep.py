@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from authorizing import asked, let_expire, loopback
 from whole_server import PNG, User, WholeServer, whole_server
 
 from tempest_pds.adapters.blob_paths import walk
@@ -83,3 +84,13 @@ async def test_an_account_that_is_deleted_while_the_sweep_goes_on_is_passed_over
         await upkeep.sweep()
         assert uploads(server) == []
         assert "upkeep." not in server.log_text()
+
+
+async def test_requests_of_apps_that_nobody_goes_on_with_are_forgotten_within_minutes(tmp_path: Path) -> None:
+    async with whole_server(tmp_path) as server:
+        assert (await server.http.get(asked(loopback()))).status_code == 303
+        let_expire(server)
+        await server.services.status.upkeep.settle()
+        with sqlite3.connect(server.folder / "account.sqlite") as connection:
+            assert connection.execute("SELECT count(*) FROM oauth_request").fetchone() == (0,)
+        connection.close()

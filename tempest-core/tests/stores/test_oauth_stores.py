@@ -121,10 +121,27 @@ def test_sessions_are_listed_by_their_use_and_ended_by_whom_they_concern(store: 
     assert [session.id for session in store.oauth_sessions.of_account(ALICE)] == ["one", "three", "two"]
     assert not store.oauth_sessions.delete_of(BOB, "one")
     assert store.oauth_sessions.delete_of(ALICE, "one")
-    assert store.oauth_sessions.delete_by_code(b"two")
+    second = store.oauth_sessions.by_code(b"two")
+    assert second is not None
+    assert store.oauth_sessions.delete(second.id)
+    assert store.oauth_sessions.by_code(b"two") is None
     assert store.oauth_sessions.delete_client(ALICE, OTHER_APP) == 1
     assert store.oauth_sessions.delete_all(ALICE) == 0
     assert [session.id for session in store.oauth_sessions.of_account(BOB)] == ["four"]
+
+
+def test_of_too_many_sessions_those_of_the_same_client_end_first_and_the_new_one_never(store: AccountStore) -> None:
+    rows = [("one", OTHER_APP), ("two", APP), ("three", APP), ("four", OTHER_APP), ("new", APP)]
+    for number, (name, client_id) in enumerate(rows):
+        store.oauth_sessions.add(
+            replace(SESSION, id=name, client_id=client_id, code_hash=name.encode(), used_at=-number)
+        )
+    store.oauth_sessions.add(replace(SESSION, id="another's", did=BOB, code_hash=b"b", used_at=-9))
+    left = {5: "one two three four new", 4: "one two four new", 2: "one new", 1: "new"}
+    for keep, names in left.items():
+        store.oauth_sessions.delete_surplus(replace(SESSION, id="new"), keep)
+        assert [session.id for session in store.oauth_sessions.of_account(ALICE)] == names.split()
+    assert len(store.oauth_sessions.of_account(BOB)) == 1
 
 
 @pytest.mark.parametrize(("now", "left"), [(99, 1), (100, 0)])

@@ -104,12 +104,16 @@ class Upkeep:
         await self.settle()
 
     async def settle(self) -> None:
-        """Put the repositories' files on the disk, and note failed sign-ins and uses of sessions."""
+        """Put the repositories' files on the disk, and note failed sign-ins and uses of sessions.
+
+        Requests of apps that are over are forgotten, too: anybody may begin one.
+        """
         # The heads first: what changes after them is replayed at start, and noted then.
         await self._repo_list.flush()
         await self._log.settle()
         await self._security_events.write_failures()
         await self._oauth_sessions.write_uses()
+        await self._oauth_requests.forget_expired()
 
     async def delete_due(self) -> None:
         """Delete the accounts that their owners wanted deleted by now."""
@@ -121,7 +125,6 @@ class Upkeep:
         await self._log.call(lambda: self._sequencer.prune_before(before))
         await self._sessions.forget_expired()
         await self._browsers.forget_expired()
-        await self._oauth_requests.forget_expired()
         await self._oauth_sessions.forget_over()
         await self._email_codes.forget_expired()
         await self._security_events.forget_old()

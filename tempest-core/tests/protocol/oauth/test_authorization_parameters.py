@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tempest_pds.protocol.oauth.authorization_parameters import (
+    MAX_STATE_LENGTH,
     REQUEST_URI_PREFIX,
     AuthorizationParameters,
     ByObject,
@@ -104,6 +105,7 @@ def test_everything_a_request_may_say_is_kept() -> None:
         ("response_type", ABSENT),
         ("response_mode", "web_message"),
         ("state", 1),
+        ("state", "x" * (MAX_STATE_LENGTH + 1)),
         ("code_challenge", ABSENT),
         ("code_challenge", CHALLENGE[:-1]),
         ("code_challenge", CHALLENGE + "="),

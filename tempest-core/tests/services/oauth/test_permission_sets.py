@@ -102,7 +102,7 @@ async def test_a_set_that_was_withdrawn_holds_no_longer(world: World, sets: Perm
             {"main": {"type": "token"}},
             "not a permission",
         ),
-        ({"main": {**PERMISSIONS, "detail": "x" * MAX_SET_BYTES}}, "not a permission"),
+        ({"main": {**PERMISSIONS, "detail": "x" * MAX_SET_BYTES}}, "too large"),
         ({"main": {**PERMISSIONS, "permissions": 5}}, "not published"),
     ],
 )
@@ -126,6 +126,34 @@ async def test_a_request_names_only_so_many_sets(world: World, sets: PermissionS
     named = " ".join(f"include:com.example.s{n}.x" for n in range(count))
     with pytest.raises(InvalidScope, match=says):
         await sets.expand(ScopeSet.parse(f"atproto {named}"))
+
+
+async def test_a_request_names_one_set_only_so_many_times(world: World, sets: PermissionSets) -> None:
+    named = " ".join(f"include:{NSID}?aud=did:web:a{n}.example.net%23x" for n in range(MAX_SETS + 1))
+    with pytest.raises(InvalidScope, match="more than"):
+        await sets.expand(ScopeSet.parse(f"atproto {named}"))
+    assert world.asked == []
+
+
+@pytest.mark.parametrize(
+    ("detail", "fragment"),
+    [("x" * (MAX_SET_BYTES // 2), "x"), ("", "x" * (MAX_SET_BYTES // 150))],
+    ids=["what the sets say", "the services that are named for them"],
+)
+async def test_what_a_request_stands_for_is_bounded(
+    world: World, sets: PermissionSets, detail: str, fragment: str
+) -> None:
+    methods = [
+        {"type": "permission", "resource": "rpc", "lxm": [f"com.example.calendar.get{n}"], "inheritAud": True}
+        for n in range(100)
+    ]
+    world.answer = world.found(
+        {**DOCUMENT, "defs": {"main": {**PERMISSIONS, "detail": detail, "permissions": methods}}}
+    )
+    one, other = (f"include:{NSID}?aud=did:web:{host}.example.net%23{fragment}" for host in "ab")
+    await sets.expand(ScopeSet.parse(f"atproto {one}"))
+    with pytest.raises(InvalidScope, match="too large"):
+        await sets.expand(ScopeSet.parse(f"atproto {one} {other}"))
 
 
 async def test_only_so_many_are_looked_up_at_one_time(world: World, sets: PermissionSets) -> None:

@@ -7,7 +7,8 @@ from tempest_pds.http.exchange import Exchange
 from tempest_pds.http.query_string import parse_query_string
 from tempest_pds.http.request_body import read_all
 
-_MAX_FORM = 16_384
+# An app may ask for so many things that this is what it takes to tick them.
+_MAX_FORM = 65_536
 _FORM = b"application/x-www-form-urlencoded"
 
 

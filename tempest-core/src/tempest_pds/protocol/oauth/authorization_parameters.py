@@ -44,6 +44,8 @@ Display = Literal["page", "popup", "touch", "wap"]
 RESPONSE_MODES: Final = ("query", "fragment", "form_post")
 PROMPTS: Final = ("none", "login", "consent", "select_account", "create")
 DISPLAYS: Final = ("page", "popup", "touch", "wap")
+MAX_STATE_LENGTH: Final = 8_192
+"""It comes back in an address, and few servers read longer ones."""
 REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 MAX_SCOPE_LENGTH: Final = 10_000
 """What is granted stands in each access token, which is refused by its length where it has much more to say."""
@@ -51,6 +53,9 @@ MAX_SCOPE_LENGTH: Final = 10_000
 # A SHA-256 in base64url, which names a key (RFC 7638).
 _DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+_MAX_LOCALES: Final = 16
+# What RFC 5646, section 4.4.1, has room for.
+_MAX_LOCALE_LENGTH: Final = 35
 _UNSUPPORTED: Final = ("claims", "id_token_hint", "nonce", "authorization_details", "registration")
 
 Fields = Mapping[str, object]
@@ -166,7 +171,10 @@ def reply_address(fields: Fields, client: ClientMetadata) -> ReplyAddress:
         if not client.admits_redirect(redirect_uri):
             raise InvalidRequest(f"redirect_uri {text[:200]!r} is not in the client's metadata")
     response_mode = _choice(fields, "response_mode", RESPONSE_MODES) or "query"
-    return ReplyAddress(redirect_uri, cast("ResponseMode", response_mode), _text(fields, "state"))
+    state = _text(fields, "state")
+    if state is not None and len(state) > MAX_STATE_LENGTH:
+        raise InvalidRequest(f"state must not have more than {MAX_STATE_LENGTH} characters")
+    return ReplyAddress(redirect_uri, cast("ResponseMode", response_mode), state)
 
 
 def check_parameters(fields: Fields, client: ClientMetadata, *, trusted: bool = False) -> AuthorizationParameters:
@@ -253,7 +261,8 @@ def _is_account_did(did: Did) -> bool:
 
 def _ui_locales(fields: Fields) -> tuple[str, ...]:
     """Read the languages that a person prefers; one that is no language is passed over, since nothing hangs on it."""
-    return tuple(tag for tag in (_text(fields, "ui_locales") or "").split(" ") if _LOCALE.fullmatch(tag))
+    tags = (_text(fields, "ui_locales") or "").split(" ")[:_MAX_LOCALES]
+    return tuple(tag for tag in tags if len(tag) <= _MAX_LOCALE_LENGTH and _LOCALE.fullmatch(tag))
 
 
 def _max_age(fields: Fields) -> int | None:

@@ -2,7 +2,8 @@
 
 A code is for one use. Whatever is wrong with an attempt, other than the client's authentication or its DPoP proof,
 which come before, ends the code: who holds a stolen one has one guess. A second use of a code that has led to a session
-ends that session, as nobody can say which of the two was the thief (RFC 6749, section 4.1.2).
+ends that session, as nobody can say which of the two was the thief (RFC 6749, section 4.1.2). It also signs the account
+out of the browser that the code went through, as the reference does: somebody may have been listening there.
 
 The code is taken and the session begun in one transaction, after everything that has to be waited for: of two who come
 at the same time, the second finds the session of the first, and ends it.
@@ -11,6 +12,7 @@ at the same time, the second finds the session of the first, and ends it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from tempest_pds.protocol.oauth.errors import InvalidGrant, InvalidRequest, OAuthError
@@ -29,6 +31,8 @@ from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
 from tempest_pds.stores.account.oauth_sessions import OAuthSession
 
+MAX_SESSIONS: Final = 200
+"""Of an account, whose owner is shown all of them: more than apps on all of somebody's devices have."""
 CHALLENGE_SECONDS: Final = 24 * 60 * 60
 """How long a PKCE challenge may not serve again; the reference's figure."""
 
@@ -64,7 +68,7 @@ class CodeGrant:
         code_hash = hash_code(code)
         request = self._store.oauth_requests.by_code(code_hash)
         if request is None:
-            await self._writer.run(self._store.oauth_sessions.delete_by_code, code_hash)
+            await self._writer.run(self._store_replay, code_hash)
             raise InvalidGrant("Invalid code")
         try:
             challenge = await self._check(request, fields, client, client_auth, dpop_thumbprint)
@@ -135,7 +139,7 @@ class CodeGrant:
         now = self._clock()
         with self._store.transaction():
             if not self._store.oauth_requests.delete(request.id_hash):
-                self._store.oauth_sessions.delete_by_code(session.code_hash)
+                self._store_replay(session.code_hash)
                 return False
             account = self._store.accounts.get(session.did)
             if account is None or is_blocked(account):
@@ -144,5 +148,17 @@ class CodeGrant:
                 challenge.value, now=now, expires_at=now + CHALLENGE_SECONDS * SECOND
             ):
                 raise InvalidGrant("Code challenge already used")
-            self._store.oauth_sessions.add(session)
+            browser = self._store.browsers.with_secret(request.browser or b"")
+            self._store.oauth_sessions.add(replace(session, browser_id=None if browser is None else browser.id))
+            self._store.oauth_sessions.delete_surplus(session, MAX_SESSIONS)
             return True
+
+    def _store_replay(self, code_hash: bytes) -> None:
+        """End the session that a code has led to, if it has, and the sign-in that it was granted by."""
+        with self._store.transaction():
+            session = self._store.oauth_sessions.by_code(code_hash)
+            if session is None:
+                return
+            self._store.oauth_sessions.delete(session.id)
+            if session.browser_id is not None:
+                self._store.browsers.remove_account(session.browser_id, session.did)

@@ -26,8 +26,9 @@ from tempest_pds.services.outside_questions import OutsideQuestions
 FRESH_SECONDS: Final = 5 * 60.0
 RETRY_SECONDS: Final = 60.0
 MAX_SETS: Final = 32
-"""Sets that one request may name."""
+"""Values of `include:` that one request may have, which may name the same set."""
 MAX_SET_BYTES: Final = 64 * 1024
+"""Of one published set, and of all that a request names: each step of it, and each call later, goes through them."""
 MAX_OUTSIDE: Final = 32
 _MAX_OUTAGES: Final = 512
 
@@ -62,27 +63,31 @@ class PermissionSets:
 
         Raises:
             PermissionSetUnavailable: one cannot be had now.
-            InvalidScope: one is not published, or what is published is not a permission set; or they are too many.
+            InvalidScope: one is not published, or what is published is not a permission set; or they are too many or
+                too large.
             NotEnoughResources: too many are being looked up.
         """
-        nsids = list(dict.fromkeys(include.nsid for include in scopes.includes))
-        if len(nsids) > MAX_SETS:
+        includes = scopes.includes
+        if len(includes) > MAX_SETS:
             raise InvalidScope(f"more than {MAX_SETS} permission sets")
-        found = await asyncio.gather(*map(self._find, nsids))
-        return dict(zip(nsids, found, strict=True))
+        nsids = list(dict.fromkeys(include.nsid for include in includes))
+        sources = dict(zip(nsids, await asyncio.gather(*map(self._source, nsids)), strict=True))
+        _check_size(sum(_size(sources[include.nsid]) for include in includes))
+        found = {nsid: _read(nsid, source) for nsid, source in sources.items()}
+        # Each permission that leaves it to the request names the audience that stands there.
+        _check_size(sum(len(found[include.nsid].permissions) * len(include.audience or "") for include in includes))
+        return found
 
     async def expand(self, scopes: ScopeSet) -> ScopeSet:
         """Give the scopes with every `include:` replaced by what it stands for; raises as `find` does."""
         return scopes.expanded(await self.find(scopes))
 
-    async def _find(self, nsid: str) -> PermissionSet:
+    async def _source(self, nsid: str) -> Document | PublishedLexicon:
         document = self._added(nsid)
+        if document is not None:
+            return document
         try:
-            if document is None:
-                document = _document(await self._published(Nsid.parse(nsid)))
-            return PermissionSet.parse(nsid, document)
-        except InvalidPermissionSet as error:
-            raise InvalidScope(f"not a permission set: {nsid}") from error
+            return await self._published(Nsid.parse(nsid))
         except (NotFound, InvalidSyntax) as error:
             raise InvalidScope(f"the permission set {nsid} is not published") from error
         except RemoteError as error:
@@ -112,7 +117,18 @@ class PermissionSets:
         self._outages[nsid] = self._clock() + RETRY_SECONDS
 
 
-def _document(lexicon: PublishedLexicon) -> Document:
-    if len(lexicon.block) > MAX_SET_BYTES:
-        raise InvalidPermissionSet("it is too large")
-    return lexicon.document
+def _size(source: Document | PublishedLexicon) -> int:
+    """Give the bytes of what a stranger has published."""
+    return len(source.block) if isinstance(source, PublishedLexicon) else 0
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_SET_BYTES:
+        raise InvalidScope("permission sets that are too large")
+
+
+def _read(nsid: str, source: Document | PublishedLexicon) -> PermissionSet:
+    try:
+        return PermissionSet.parse(nsid, source.document if isinstance(source, PublishedLexicon) else source)
+    except InvalidPermissionSet as error:
+        raise InvalidScope(f"not a permission set: {nsid}") from error

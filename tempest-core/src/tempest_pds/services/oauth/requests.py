@@ -57,6 +57,8 @@ IDLE_SECONDS: Final = 5 * 60
 """How long a request waits for the browser's next step; the reference's figure, for a pushed one too."""
 TOTAL_SECONDS: Final = 60 * 60
 """How long it lives at most, however often it is worked on."""
+KNOWN_SECONDS: Final = 10 * 60
+"""For how long after its end a request is kept, so that its client can be told of that."""
 CODE_SECONDS: Final = 5 * 60
 """How long a code waits to be exchanged; the reference's figure. RFC 6749 wants at most ten minutes."""
 CODE_PREFIX: Final = "cod-"
@@ -310,7 +312,7 @@ class AuthorizationRequests:
 
     def _store_forgetting(self, now: int) -> None:
         with self._store.transaction():
-            self._store.oauth_requests.delete_expired(now)
+            self._store.oauth_requests.delete_expired(now - KNOWN_SECONDS * _SECOND)
             self._store.oauth_challenges.delete_expired(now)
 
 

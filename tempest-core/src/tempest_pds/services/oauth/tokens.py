@@ -66,8 +66,9 @@ class OAuthTokens:
         self._refreshes = refreshes
         self._access_tokens = access_tokens
         self._refresh_tokens = refresh_tokens
-        # Many sessions have the same few permissions, and each request asks for those of its session.
-        self._permissions = lru_cache(2048)(ScopeSet.parse)
+        # Many sessions have the same few permissions, and each request asks for those of its session. One that has many
+        # takes half a megabyte.
+        self._permissions = lru_cache(256)(ScopeSet.parse)
 
     async def exchange(
         self, fields: Mapping[str, object], client: Client, client_auth: ClientAuth, *, dpop_thumbprint: str

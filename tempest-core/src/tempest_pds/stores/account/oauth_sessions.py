@@ -16,15 +16,20 @@ from tempest_pds.stores.statement import Row, Statement, delete_where, insert_in
 _T = OAUTH_SESSION.c
 _INSERT: Final = insert_into(OAUTH_SESSION)
 _BY_ID: Final = select_where(OAUTH_SESSION, _T.id)
+_BY_CODE: Final = select_where(OAUTH_SESSION, _T.code_hash)
 _BY_DID: Final = Statement(
     select(OAUTH_SESSION).where(_T.did == bindparam("did")).order_by(_T.used_at.desc(), _T.id), "did"
 )
-_UNCHANGING: Final = frozenset({"id", "did", "client_id", "dpop_jkt", "code_hash", "created_at", "client_ip"})
+_NAMED: Final = Statement(
+    select(_T.id, _T.client_id).where(_T.did == bindparam("did")).order_by(_T.used_at, _T.id), "did"
+)
+_UNCHANGING: Final = frozenset(
+    {"id", "did", "client_id", "dpop_jkt", "code_hash", "created_at", "client_ip", "browser_id"}
+)
 _REFRESHED: Final = tuple(column.name for column in OAUTH_SESSION.columns if column.name not in _UNCHANGING)
 _REFRESH: Final = update_where(OAUTH_SESSION, _REFRESHED, _T.id)
 _NOTE_USE: Final = update_where(OAUTH_SESSION, ("used_at",), _T.id)
 _DELETE: Final = delete_where(OAUTH_SESSION, _T.id)
-_DELETE_BY_CODE: Final = delete_where(OAUTH_SESSION, _T.code_hash)
 _DELETE_OWN: Final = delete_where(OAUTH_SESSION, _T.id, _T.did)
 _DELETE_BY_CLIENT: Final = delete_where(OAUTH_SESSION, _T.did, _T.client_id)
 _DELETE_BY_DID: Final = delete_where(OAUTH_SESSION, _T.did)
@@ -47,6 +52,7 @@ class OAuthSession:
         refreshed_at: when that token was made.
         idle_after: when the session ends unless it is refreshed.
         ends_at: when it ends whatever happens.
+        browser_id: the browser in which its owner granted it; None when nobody was signed in there any more.
     """
 
     id: str
@@ -65,6 +71,7 @@ class OAuthSession:
     client_ip: str | None
     idle_after: int
     ends_at: int
+    browser_id: str | None = None
 
 
 class OAuthSessions:
@@ -81,6 +88,11 @@ class OAuthSessions:
     def get(self, session_id: str) -> OAuthSession | None:
         """Find a session, over or not."""
         row = self._database.one(_BY_ID, (session_id,))
+        return None if row is None else _session(row)
+
+    def by_code(self, code_hash: bytes) -> OAuthSession | None:
+        """Find the session that a code began."""
+        row = self._database.one(_BY_CODE, (code_hash,))
         return None if row is None else _session(row)
 
     def of_account(self, did: str) -> list[OAuthSession]:
@@ -102,11 +114,6 @@ class OAuthSessions:
         with self._database.transaction() as transaction:
             return transaction.run(_DELETE, (session_id,)) > 0
 
-    def delete_by_code(self, code_hash: bytes) -> bool:
-        """End the session that a code began."""
-        with self._database.transaction() as transaction:
-            return transaction.run(_DELETE_BY_CODE, (code_hash,)) > 0
-
     def delete_of(self, did: str, session_id: str) -> bool:
         """End a session if it is one of this account."""
         with self._database.transaction() as transaction:
@@ -116,6 +123,14 @@ class OAuthSessions:
         """End the sessions of an account with one client; return how many that were."""
         with self._database.transaction() as transaction:
             return transaction.run(_DELETE_BY_CLIENT, (did, client_id))
+
+    def delete_surplus(self, session: OAuthSession, keep: int) -> None:
+        """End what an account has beyond `keep` sessions, this one apart: of its client first, the last used last."""
+        with self._database.transaction():
+            others = [row for row in self._database.all(_NAMED, (session.did,)) if row[0] != session.id]
+            others.sort(key=lambda row: row[1] != session.client_id)
+            for session_id, _ in others[: max(0, len(others) + 1 - keep)]:
+                self.delete(session_id)
 
     def delete_all(self, did: str) -> int:
         """End every session of an account; return how many that were."""
@@ -146,4 +161,5 @@ def _session(row: Row) -> OAuthSession:
         client_ip=row[13],
         idle_after=row[14],
         ends_at=row[15],
+        browser_id=row[16],
     )

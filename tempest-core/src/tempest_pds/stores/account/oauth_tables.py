@@ -50,6 +50,7 @@ OAUTH_SESSION: Final = Table(
     Column("client_ip", Text),
     Column("idle_after", Integer, nullable=False),
     Column("ends_at", Integer, nullable=False),
+    Column("browser_id", Text),
     Index("oauth_session_by_code", "code_hash", unique=True),
     Index("oauth_session_by_did", "did"),
     Index("oauth_session_by_idleness", "idle_after"),

@@ -1,8 +1,8 @@
 """The pages for people, below /account and /oauth/authorize: which page a path leads to, and whose forms are taken.
 
-A browser is known by one cookie of 256 random bits, set by the first page that is looked at, by no answer to a form. It
-is `Lax`, as apps on other sites send people to /oauth/authorize. A form is taken when the browser says that it was
-submitted on this site, and when it carries the token that fits the cookie.
+A browser is known by one cookie of 256 random bits, set by the first page that is looked at, and by no answer to a
+form. It is `Lax`, as apps on other sites send people to /oauth/authorize. A form is taken when the browser says that it
+was submitted on this site, and when it carries the token that fits the cookie.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ from tempest_pds.protocol.oauth.scope_set import Meaning, Scope, ScopeSet, Stati
 
 _TITLE_LENGTH: Final = 100
 _DETAIL_LENGTH: Final = 300
+_COMPARED: Final = 100
 
 _WRITES: Final = {
     ("create", "update", "delete"): "Create, change and delete {things}",
@@ -53,7 +54,8 @@ def describe(scopes: ScopeSet, texts: Texts, permission_sets: Mapping[str, Permi
     Args:
         permission_sets: those that `include:` values name, by NSID. One that is not there is said to be unknown.
     """
-    return _Description(scopes, texts, permission_sets or {}).entries()
+    description = _Description(scopes, texts, permission_sets or {})
+    return description.marked(description.entries())
 
 
 class _Description:
@@ -67,9 +69,26 @@ class _Description:
         by_thing: dict[object, list[Scope]] = {}
         for scope in self._scopes:
             by_thing.setdefault(_thing(scope.meaning), []).append(scope)
-        entries = [replace(self._entry(alike), is_covered=self._is_covered(alike)) for alike in by_thing.values()]
         order = {group: number for number, group in enumerate(self._groups())}
-        return sorted(entries, key=lambda entry: order[entry.group])
+        return sorted(map(self._entry, by_thing.values()), key=lambda entry: order[entry.group])
+
+    def marked(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Mark the entries that are covered, where they are so few that a person could weigh them."""
+        if len(entries) > _COMPARED:
+            return list(entries)
+        by_spelling = {scope.spelling: scope for scope in self._scopes}
+        meant = {scope.normal: self._permissions(scope) for scope in self._scopes}
+        return [
+            replace(entry, is_covered=_is_covered([by_spelling[value] for value in entry.values], meant))
+            for entry in entries
+        ]
+
+    def _permissions(self, scope: Scope) -> tuple[Scope, ...]:
+        """Give what a value stands for by itself; nothing for a set that is not known."""
+        if not isinstance(scope.meaning, IncludeScope):
+            return (scope,)
+        known = self._sets.get(scope.meaning.nsid)
+        return () if known is None else tuple(Scope(str(p), p) for p in known.granted_by(scope.meaning))
 
     def _groups(self) -> Iterator[str]:
         say = self._say
@@ -308,7 +327,7 @@ class _Description:
 
     def _contained(self, known: PermissionSet, include: IncludeScope) -> list[Entry]:
         granted = ScopeSet([Scope.parse("atproto"), *(Scope(str(p), p) for p in known.granted_by(include))])
-        return [entry for entry in describe(granted, self._say) if not entry.fixed]
+        return [entry for entry in _Description(granted, self._say, {}).entries() if not entry.fixed]
 
     def _in_language(self, translated: Mapping[str, str], default: str | None) -> str | None:
         by_language = {tag.lower(): text for tag, text in translated.items()}
@@ -320,19 +339,14 @@ class _Description:
             return "".join(items)
         return self._say("{items} and {last}", items=", ".join(items[:-1]), last=items[-1])
 
-    def _is_covered(self, alike: Sequence[Scope]) -> bool:
-        """Tell whether refusing these values would change nothing, because of the others."""
-        mine = {scope.normal for scope in alike}
-        if StaticScope.ATPROTO in mine:
-            return False
-        known = [
-            scope
-            for scope in self._scopes
-            if scope.normal not in mine
-            and not (isinstance(scope.meaning, IncludeScope) and scope.meaning.nsid not in self._sets)
-        ]
-        others = ScopeSet(known).expanded(self._sets)
-        return all(_allows_all(others, scope.meaning) for scope in alike)
+
+def _is_covered(alike: Sequence[Scope], meant: Mapping[str, Sequence[Scope]]) -> bool:
+    """Tell whether refusing these values would change nothing, because of what the others stand for."""
+    mine = {scope.normal for scope in alike}
+    if StaticScope.ATPROTO in mine or any(isinstance(scope.meaning, IncludeScope) for scope in alike):
+        return False
+    others = ScopeSet(scope for normal, scopes in meant.items() if normal not in mine for scope in scopes)
+    return all(_allows_all(others, scope.meaning) for scope in alike)
 
 
 def _capital(title: str) -> str:

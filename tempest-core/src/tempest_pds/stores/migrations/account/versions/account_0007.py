@@ -1,0 +1,13 @@
+"""Note in which browser an app was let in."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "account_0007"
+down_revision = "account_0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("oauth_session", sa.Column("browser_id", sa.Text()))
