@@ -18,6 +18,7 @@ from tempest_pds.http.pages.people import visit as visits
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.oauth.sessions import OAuthSessionView
+from tempest_pds.services.security_event_kinds import EventKind, told_of_app
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -367,6 +368,30 @@ async def test_an_app_is_listed_with_what_it_may_do_and_its_access_is_taken_away
         assert words in inside.page.words
     await inside.follow(await inside.submit(path(user, "apps", "revoke")))
     assert revoked == [(user.did, "https://app.example/client.json")]
+
+
+async def test_what_an_app_calls_itself_is_shown_without_what_turns_the_writing_round(
+    inside: Browser, server: WholeServer, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "App\u202e\u2066 of\n" + "x" * 300
+    view = OAuthSessionView(
+        id="session",
+        client_id="https://app.example/client.json",
+        client_name=name,
+        scopes=ScopeSet.parse("atproto"),
+        created_at=1,
+        used_at=1,
+        client_ip=None,
+    )
+    monkeypatch.setattr(server.services.oauth.sessions, "list_for", lambda did: [view])
+    await server.services.security_events.note(
+        Did(user.did), EventKind.APP_AUTHORIZED, **told_of_app(view.client_id, name)
+    )
+    for page in ("apps", "security"):
+        await inside.get(path(user, page))
+        assert "App of xxx" in inside.page.text
+        assert not {"\u202e", "\u2066"} & set(inside.page.text)
+        assert "x" * 250 not in inside.page.text
 
 
 async def test_what_has_happened_is_told(inside: Browser, user: User) -> None:

@@ -92,6 +92,17 @@ async def test_a_silent_request_is_told_what_is_in_its_way(
     assert granted(server, answer) == (alice.did, SCOPE)
 
 
+async def test_an_app_that_signs_its_person_in_again_and_again_is_told_of_once_a_day(
+    server: WholeServer, app: str, alice: User
+) -> None:
+    browser = await signed_in(server, alice)
+    await allowed(server, app, browser)
+    for _ in range(2):
+        assert "code" in await silently(browser, app)
+    events = server.services.security_events.list_for(Did(alice.did))
+    assert [event.detail["client_id"] for event in events if event.kind == "app_authorized"].count(app) == 1
+
+
 async def test_whoever_was_asked_before_is_passed_on_when_the_app_knows_them(
     server: WholeServer, app: str, alice: User
 ) -> None:

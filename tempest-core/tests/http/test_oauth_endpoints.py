@@ -289,6 +289,12 @@ async def test_a_request_that_must_not_be_made_is_refused(there: Provider, chang
     assert verdict(await there.client().push(**changes)) == (400, error)
 
 
+async def test_a_client_whose_name_cannot_be_written_is_told_so_before_anybody_is_asked(there: Provider) -> None:
+    unwritten = "https://unwritten.example.net/client.json"
+    there.hosts.publish(unwritten, client_document(unwritten, client_name="half of a \ud800 pair"))
+    assert verdict(await there.client(unwritten).push()) == (400, "invalid_client_metadata")
+
+
 async def test_a_key_can_be_named_instead_of_proven(there: Provider) -> None:
     client = there.client()
     request = await client.open(dpop=False, dpop_jkt=client.key.thumbprint)

@@ -232,3 +232,38 @@ async def test_one_account_has_no_more_than_its_share_of_calls_on_their_way(
             answers = await asyncio.gather(*(mallory.get(ANYTHING, headers=named) for _ in range(60)))
         assert {verdict(answer) for answer in answers} == {(502, "UpstreamFailure")}
         assert tarpit.most_open == 24
+
+
+async def test_apps_whose_documents_never_come_keep_no_identity_waiting(
+    tmp_path: Path, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def here(host: str, port: int) -> list[tuple[str, int]]:
+        return [("127.0.0.1", port)]
+
+    monkeypatch.setattr("tempest_pds.remote.safe_fetch.look_up_addresses", here)
+    for name in ("_LOOK_UPS", "_APPS"):
+        monkeypatch.setattr(f"tempest_pds.composition.network.{name}", 3)
+
+    async def document(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"id": f"did:web:localhost%3A{other.port}"})
+
+    app = web.Application()
+    app.router.add_get("/.well-known/did.json", document)
+    async with (
+        rude_server(says_nothing) as tarpit,
+        TestServer(app) as other,
+        whole_server(tmp_path, **settings(directory), TEMPEST_SSRF_PROTECTION="false") as server,
+    ):
+        pushes = [
+            asyncio.create_task(
+                server.http.post("/oauth/par", data={"client_id": f"https://{name}.example.net:{tarpit.port}/app.json"})
+            )
+            for name in "abc"
+        ]
+        async with asyncio.timeout(20):
+            await tarpit.visited(3)
+        answer = await server.anybody("com.atproto.identity.resolveDid", did=f"did:web:localhost%3A{other.port}")
+        assert answer.status_code == 200
+        for push in pushes:
+            push.cancel()
+        await asyncio.gather(*pushes, return_exceptions=True)

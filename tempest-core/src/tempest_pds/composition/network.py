@@ -24,6 +24,7 @@ from tempest_pds.settings import Settings
 # strangers run may keep every request waiting until its time is up, and a client may leave every answer unread.
 _PASSED_ON, _PASSED_ON_PER_SITE, _PASSED_ON_PER_CALLER = 256, 64, 24
 _LOOK_UPS, _LOOK_UPS_PER_SITE = 256, 16
+_APPS, _APPS_PER_SITE = 256, 16
 _CONFIGURED, _CONFIGURED_PER_SITE, _CONFIGURED_PER_CALLER = 384, 256, 48
 
 _log = structlog.get_logger()
@@ -37,11 +38,13 @@ class Network:
         strangers: for addresses that anybody may have chosen: public ones only.
         configured: for services that the operator named; they may be on the same machine.
         look_ups: for the short questions of the resolvers, apart from what is passed on for clients.
+        apps: for what OAuth clients publish.
         documents: of the DIDs that this server itself is the source of.
     """
 
     strangers: SafeFetch
     look_ups: SafeFetch
+    apps: SafeFetch
     configured: SafeFetch
     names: NameServers
     plc: Plc
@@ -61,6 +64,8 @@ def open_network(settings: Settings, data: OpenedData, stack: AsyncExitStack) ->
     strangers = _for_strangers(settings, stack, Slots(_PASSED_ON, _PASSED_ON_PER_SITE, _PASSED_ON_PER_CALLER))
     # Apart from what is passed on: look-ups are short, and nobody's slow service may hold them up.
     look_ups = _for_strangers(settings, stack, Slots(_LOOK_UPS, _LOOK_UPS_PER_SITE))
+    # Whoever names an app, and anybody may, can have its document come as slowly as one may: identities do not wait.
+    apps = _for_strangers(settings, stack, Slots(_APPS, _APPS_PER_SITE))
     configured = SafeFetch(allow_private=True, slots=Slots(_CONFIGURED, _CONFIGURED_PER_SITE, _CONFIGURED_PER_CALLER))
     stack.push_async_callback(configured.close)
     plc = _plc(settings, data, configured)
@@ -72,7 +77,7 @@ def open_network(settings: Settings, data: OpenedData, stack: AsyncExitStack) ->
     names = NameServers()
     handles = HandleResolver(look_ups, look_up_txt=names.texts)
     stack.push_async_callback(handles.close)
-    return Network(strangers, look_ups, configured, names, plc, dids, handles, rules, documents)
+    return Network(strangers, look_ups, apps, configured, names, plc, dids, handles, rules, documents)
 
 
 def _for_strangers(settings: Settings, stack: AsyncExitStack, slots: Slots) -> SafeFetch:

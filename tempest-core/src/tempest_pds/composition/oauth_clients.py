@@ -28,7 +28,7 @@ class OAuthClients:
 
 def make_oauth_clients(settings: Settings, data: OpenedData, network: Network, stack: AsyncExitStack) -> OAuthClients:
     """Make them; the stack closes what they open. Raises OAuthKeysBroken."""
-    documents = ClientDocuments(network.look_ups)
+    documents = ClientDocuments(network.apps)
     stack.push_async_callback(documents.close)
     clients = Clients(documents, trusted=settings.oauth_trusted_clients)
     return OAuthClients(

@@ -71,6 +71,10 @@ class SecurityEvents:
         """Note an event. An account that has been deleted meanwhile is no error."""
         await self._writer.run(self.add, did, kind, Origin(client_ip=client_ip, user_agent=user_agent), **detail)
 
+    async def note_once_a_day(self, did: Did, kind: EventKind, origin: Origin, **detail: str) -> None:
+        """Note an event as `add_once_a_day` does. An account that has been deleted meanwhile is no error."""
+        await self._writer.run(self.add_once_a_day, did, kind, origin, **detail)
+
     def list_for(self, did: Did, limit: int = 100) -> list[SecurityEvent]:
         """List the events of an account, the newest first."""
         return [

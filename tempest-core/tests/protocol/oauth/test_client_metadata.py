@@ -115,6 +115,8 @@ def test_more_than_one_redirect_uri_leaves_no_default() -> None:
         ("require_auth_time", "yes"),
         ("request_object_signing_alg", 1),
         ("client_name", None),
+        ("client_name", "x" * 1001),
+        ("client_name", "half of a \ud800 pair"),
         ("client_uri", "https://example.com/"),
         ("client_uri", "https://app.example.com:8443/"),
         ("client_uri", "https://app.example.com/oau"),

@@ -51,6 +51,7 @@ _TEXTS: Final = (
     "authorization_signed_response_alg",
     "authorization_encrypted_response_alg",
 )
+MAX_NAME_LENGTH: Final = 1_000
 _EMAIL: Final = re.compile(
     r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+.-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,}"
 )
@@ -137,7 +138,7 @@ def read_client_metadata(client_id: DiscoverableClientId, document: object) -> C
         request_object_signing_alg=_text(document, "request_object_signing_alg"),
         jwks_uri=jwks_uri,
         jwks=jwks,
-        client_name=_text(document, "client_name"),
+        client_name=_name(document),
         client_uri=_client_uri(document, client_id),
         logo_uri=_link(document, "logo_uri"),
         policy_uri=_link(document, "policy_uri"),
@@ -264,6 +265,13 @@ def _client_uri(document: Document, client_id: DiscoverableClientId) -> str | No
     return text
 
 
+def _name(document: Document) -> str | None:
+    name = _text(document, "client_name")
+    if name is not None and len(name) > MAX_NAME_LENGTH:
+        raise InvalidClientMetadata(f"client_name must not have more than {MAX_NAME_LENGTH} characters")
+    return name
+
+
 def _contacts(document: Document) -> tuple[str, ...]:
     found = _texts(document, "contacts", ())
     if not all(_EMAIL.fullmatch(contact) for contact in found):
@@ -287,6 +295,11 @@ def _text(document: Document, name: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise InvalidClientMetadata(f"{name} must be a string")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        # Half of a surrogate pair is JSON, and a text that can be written nowhere.
+        raise InvalidClientMetadata(f"{name} must be Unicode") from error
     return value
 
 

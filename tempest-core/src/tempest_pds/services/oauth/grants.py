@@ -41,11 +41,11 @@ class AppGrants:
         response = await self._requests.grant(
             request, visitor.browser, account.did, scopes, client_ip=visitor.client_ip
         )
-        await self._events.note(
+        # An app may sign its person in with each page that is looked at.
+        await self._events.note_once_a_day(
             account.did,
             EventKind.APP_AUTHORIZED,
-            client_ip=visitor.client_ip,
-            user_agent=visitor.user_agent,
+            visitor,
             **told_of_app(client.client_id, client.metadata.client_name),
         )
         tell_app_authorized(self._hooks, grant)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from blacksheep import Response
 
+from tempest_pds.http.pages.people.authorize.app_view import app_name
 from tempest_pds.http.pages.people.authorize.entries import Entry
 from tempest_pds.http.pages.people.authorize.wording import describe
 from tempest_pds.http.pages.people.own_paths import account_path
@@ -37,7 +38,7 @@ async def list_apps(visit: Visit) -> Response:
     apps: dict[str, _App] = {}
     for session in visit.services.oauth.sessions.list_for(account.did):
         app = apps.setdefault(
-            session.client_id, _App(session.client_id, session.client_name, _host(session.client_id), [])
+            session.client_id, _App(session.client_id, app_name(session.client_name), _host(session.client_id), [])
         )
         app.sessions.append((session, describe(session.scopes, visit.texts)))
     return visit.page("people/apps.html", account=account, apps=list(apps.values()))

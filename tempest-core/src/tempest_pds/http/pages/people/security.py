@@ -7,11 +7,14 @@ from typing import Final
 
 from blacksheep import Response
 
+from tempest_pds.http.pages.people.authorize.entries import printable
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
 from tempest_pds.http.pages.people.user_agents import describe_browser
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.services.security_event_kinds import FACTS, TEXTS, VALUES
 from tempest_pds.services.security_events import SecurityEvent
+
+_FACT_LENGTH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ def _in_words(visit: Visit, event: SecurityEvent) -> _Event:
         if name in event.detail:
             value = event.detail[name]
             words = VALUES.get(name, {}).get(value)
-            facts.append((texts(label), value if words is None else texts(words)))
+            # Some are a stranger's own words: the name of an app.
+            facts.append((texts(label), printable(value, _FACT_LENGTH) if words is None else texts(words)))
     if event.user_agent is not None:
         facts.append((texts("With"), describe_browser(event.user_agent, texts)))
     if event.client_ip is not None:

@@ -42,7 +42,7 @@ class AppView:
         url = redirect.url
         target = None if url is None or redirect.is_loopback else url.host
         return cls(
-            name=printable(metadata.client_name, _NAME_LENGTH) or None,
+            name=app_name(metadata.client_name),
             host=host,
             client_id=request.client.client_id,
             is_ours=request.client.is_trusted,
@@ -50,6 +50,11 @@ class AppView:
             policy=_link(metadata.policy_uri),
             terms=_link(metadata.tos_uri),
         )
+
+
+def app_name(text: str | None) -> str | None:
+    """Return what an app calls itself, as a person may be shown it; None for no name."""
+    return printable(text, _NAME_LENGTH) or None
 
 
 def _link(address: str | None) -> str | None:
