@@ -135,6 +135,14 @@ async def test_what_a_client_under_development_was_allowed_is_not_remembered(
         assert (granted(Did(alice.did), client_id) is not None) is remembered
 
 
+async def test_a_client_does_not_hear_which_address_a_person_comes_from(
+    server: WholeServer, alice: User, app: str
+) -> None:
+    browser = await opened(server, app, await signed_in(server, alice))
+    headers = (await browser.submit(CONSENT, decision="allow")).headers
+    assert (headers["referrer-policy"], headers["cache-control"]) == ("no-referrer", "no-store")
+
+
 async def test_what_was_unticked_is_asked_for_again(server: WholeServer, app: str, alice: User) -> None:
     browser = await signed_in(server, alice)
     await opened(server, app, browser)
