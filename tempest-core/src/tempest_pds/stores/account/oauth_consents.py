@@ -25,6 +25,7 @@ _PUT: Final = Statement(
 )
 _GET: Final = select_where(OAUTH_CONSENT, _T.did, _T.client_id)
 _DELETE: Final = delete_where(OAUTH_CONSENT, _T.did, _T.client_id)
+_DELETE_BY_DID: Final = delete_where(OAUTH_CONSENT, _T.did)
 
 
 class OAuthConsents:
@@ -47,3 +48,8 @@ class OAuthConsents:
         """Forget what was allowed."""
         with self._database.transaction() as transaction:
             return transaction.run(_DELETE, (did, client_id)) > 0
+
+    def delete_all(self, did: str) -> int:
+        """Forget all that an account has allowed; return how many clients that were."""
+        with self._database.transaction() as transaction:
+            return transaction.run(_DELETE_BY_DID, (did,))
