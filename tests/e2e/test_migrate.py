@@ -151,7 +151,7 @@ def stopper(child: "subprocess.Popen[str]") -> Hook:
         if not stopped.is_set():
             stopped.set()
             child.send_signal(signal.SIGINT if exchange.nsid == INTERRUPTED_AT else signal.SIGKILL)
-            child.wait(30)
+        child.wait(30)
         raise Dropped
 
     return stop

@@ -81,7 +81,13 @@ FAULTS = """(() => {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tempest]:
-    with Tempest(tmp_path_factory.mktemp("people") / "data") as server:
+    said = {
+        "TEMPEST_SERVICE_NAME": "A harbour with a rather long name, for a narrow screen",
+        "TEMPEST_CONTACT_EMAIL": "help@example.com",
+        "TEMPEST_TERMS_OF_SERVICE_URL": "https://example.com/terms",
+        "TEMPEST_PRIVACY_POLICY_URL": "https://example.com/privacy",
+    }
+    with Tempest(tmp_path_factory.mktemp("people") / "data", **said) as server:
         yield server
 
 

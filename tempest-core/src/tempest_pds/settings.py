@@ -66,14 +66,26 @@ class Settings:
         section=_SERVICE,
         default_text="`did:web:` and the hostname",
     )
+    service_name: str = setting(
+        "TEMPEST_SERVICE_NAME",
+        "What the pages for people call this server at their head, 60 characters at most.",
+        section=_SERVICE,
+        default_text="the hostname",
+    )
     contact_email: str | None = setting(
-        "TEMPEST_CONTACT_EMAIL", "Shown by describeServer.", section=_SERVICE, default=None
+        "TEMPEST_CONTACT_EMAIL",
+        "Shown by describeServer, and at the foot of the pages for people.",
+        section=_SERVICE,
+        default=None,
     )
     privacy_policy_url: str | None = setting(
-        "TEMPEST_PRIVACY_POLICY_URL", "Shown by describeServer.", section=_SERVICE, default=None
+        "TEMPEST_PRIVACY_POLICY_URL",
+        "Shown by describeServer, at the foot of the pages for people, and to whoever opens an account.",
+        section=_SERVICE,
+        default=None,
     )
     terms_of_service_url: str | None = setting(
-        "TEMPEST_TERMS_OF_SERVICE_URL", "Shown by describeServer.", section=_SERVICE, default=None
+        "TEMPEST_TERMS_OF_SERVICE_URL", "Shown likewise.", section=_SERVICE, default=None
     )
 
     secret_key_base: str | None = setting(

@@ -45,6 +45,7 @@ LEXICONS = Lexicons()
 SERVER = ServerInfo(
     version="1.2.3",
     hostname="pds.example.com",
+    name="pds.example.com",
     public_url="https://pds.example.com",
     did="did:web:pds.example.com",
     handle_domains=(".pds.example.com",),

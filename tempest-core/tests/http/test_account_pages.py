@@ -104,9 +104,10 @@ async def press(browser: Browser, page: str, action: str, **fields: str) -> http
 async def test_an_account_is_opened_on_a_page_and_is_signed_in_there(server: WholeServer) -> None:
     browser, name = Browser(server.http), new_name()
     await browser.get(SIGN_UP)
+    # In the form, and at the foot as on every page.
     assert [given["href"] for given in browser.page.all("a") if "example.com" in given["href"]] == [
         "https://example.com/terms"
-    ]
+    ] * 2
     answer = await browser.submit(SIGN_UP, name=name, email=f"{name}@example.com", password=PASSWORD)
     assert answer.status_code == 303
     await browser.follow(answer)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from authorizing import CHOOSE, CONSENT, SCOPE, SIGN_IN, answer_of, asked, granted, opened, signed_in
+from authorizing import CHOOSE, CONSENT, SCOPE, SIGN_IN, answer_of, asked, granted, loopback, opened, signed_in
 from browser import Browser
 from tests.support.app_hosts import AppHosts, app_hosts, client_document, confidential
 from whole_server import PASSWORD, User, WholeServer, whole_server
@@ -150,6 +150,23 @@ async def test_whoever_was_asked_before_is_asked_again_when_the_app_wants_it(
     for more in ({"prompt": "consent"}, {"scope": f"{SCOPE} identity:*"}):
         await opened(server, app, browser, login_hint="alice.test", **more)
         assert browser.answer.request.url.path == CONSENT
+
+
+async def test_what_a_client_under_development_was_allowed_is_not_remembered(
+    server: WholeServer, alice: User, app: str
+) -> None:
+    browser, granted = await signed_in(server, alice), server.services.oauth.consents.granted
+    for client_id, remembered in ((loopback(), False), (app, True)):
+        await allowed(server, client_id, browser)
+        assert (granted(Did(alice.did), client_id) is not None) is remembered
+
+
+async def test_a_client_does_not_hear_which_address_a_person_comes_from(
+    server: WholeServer, alice: User, app: str
+) -> None:
+    browser = await opened(server, app, await signed_in(server, alice))
+    headers = (await browser.submit(CONSENT, decision="allow")).headers
+    assert (headers["referrer-policy"], headers["cache-control"]) == ("no-referrer", "no-store")
 
 
 async def test_what_was_unticked_is_asked_for_again(server: WholeServer, app: str, alice: User) -> None:

@@ -8,6 +8,7 @@ def page(**more: str | bool) -> str:
     facts = {
         "version": "1.2.3",
         "hostname": "pds.example.com",
+        "name": "pds.example.com",
         "public_url": "https://pds.example.com",
         "did": "did:web:pds.example.com",
         "handle_domains": (".pds.example.com", ".example.org"),

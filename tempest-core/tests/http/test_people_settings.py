@@ -36,6 +36,37 @@ async def test_an_invite_code_is_asked_for_where_one_is_needed(tmp_path: Path) -
         assert answer.status_code == 303
 
 
+async def test_pages_say_whose_server_it_is_and_lead_to_what_its_operator_has_published(tmp_path: Path) -> None:
+    said = {
+        "TEMPEST_SERVICE_NAME": "Harbour <& Co>",
+        "TEMPEST_CONTACT_EMAIL": "help@example.com",
+        "TEMPEST_PRIVACY_POLICY_URL": "https://example.com/privacy",
+        "TEMPEST_TERMS_OF_SERVICE_URL": "javascript:alert(1)",
+    }
+    async with whole_server(tmp_path, **said) as server:
+        browser = Browser(server.http)
+        await browser.get(SIGN_IN)
+        page = browser.page
+        assert "<strong>Harbour &lt;&amp; Co&gt;</strong>" in page.text
+        links = [a["href"] for a in page.all("a") if ":" in a["href"]]
+        assert links == ["https://example.com/privacy", "mailto:help@example.com"]
+        await browser.get(SIGN_UP)
+        links = [a["href"] for a in browser.page.all("a") if a["href"].startswith("https:")]
+        assert links == ["https://example.com/privacy"] * 2
+        assert "By opening an account you agree to:" in browser.page.words
+        # Where the account will be is said by a name that nobody can choose.
+        assert "on this server, localhost." in browser.page.words
+
+
+async def test_a_server_that_says_nothing_of_itself_is_called_by_its_hostname(tmp_path: Path) -> None:
+    async with whole_server(tmp_path) as server:
+        browser = Browser(server.http)
+        await browser.get(SIGN_UP)
+        assert "<strong>localhost</strong>" in browser.page.text
+        assert [a["href"] for a in browser.page.all("a") if ":" in a["href"]] == []
+        assert "agree to" not in browser.page.words
+
+
 async def test_a_form_is_good_after_the_server_was_restarted(tmp_path: Path) -> None:
     async with whole_server(tmp_path) as server:
         user = await server.sign_up("alice")

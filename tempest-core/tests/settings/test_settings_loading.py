@@ -78,6 +78,8 @@ def test_a_public_server_refuses_to_start_without(name: str) -> None:
         ("TEMPEST_CRAWLERS", "none,https://bsky.network"),
         ("TEMPEST_CRAWLERS", "https://bsky.network https://other.example"),
         ("PORT", "65536"),
+        ("TEMPEST_SERVICE_NAME", "a name of two\nlines"),
+        ("TEMPEST_SERVICE_NAME", "a" * 61),
         ("PORT", "http"),
         ("TEMPEST_RATE_LIMITS_ENABLED", "perhaps"),
         ("TEMPEST_DURABILITY", "forever"),

@@ -93,6 +93,7 @@ def server_info(settings: Settings) -> ServerInfo:
     return ServerInfo(
         version=software_version(),
         hostname=settings.hostname,
+        name=settings.service_name,
         public_url=settings.public_url,
         did=settings.service_did,
         handle_domains=settings.handle_domains,

@@ -125,7 +125,7 @@ class Authenticator:
             # Only a service token proves anything here, the administrator's neither.
             raise AuthenticationRequired("Invalid authorization header")
         if scheme == "basic":
-            return await self._administrator(access, call, _basic_password(token))
+            return await self._administrator(access, call, basic_password(token))
         if scheme == "dpop":
             return self._app(access, call, token)
         if access.refresh:
@@ -236,7 +236,8 @@ def _parse(header: bytes) -> tuple[str, str]:
     return scheme, token
 
 
-def _basic_password(token: str) -> str | None:
+def basic_password(token: str) -> str | None:
+    """Read the administrator's token from what follows `Basic`; None when it is not for `admin`."""
     try:
         name, colon, password = base64.b64decode(token, validate=True).decode("utf-8").partition(":")
     except (binascii.Error, ValueError):

@@ -64,6 +64,7 @@ class ServerInfo:
 
     version: str
     hostname: str
+    name: str
     public_url: str
     did: str
     handle_domains: tuple[str, ...]

@@ -29,7 +29,7 @@ from tempest_pds.services.oauth.code_grant import CodeGrant
 from tempest_pds.services.oauth.lifetimes import SECOND
 from tempest_pds.services.oauth.refresh_grant import GRACE_SECONDS, RefreshGrant
 from tempest_pds.services.oauth.refresh_tokens import RefreshTokens
-from tempest_pds.services.oauth.requests import CODE_SECONDS, hash_code
+from tempest_pds.services.oauth.requests import CODE_SECONDS, hash_secret
 from tempest_pds.services.oauth.stored_parameters import write_parameters
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
@@ -149,7 +149,7 @@ class SessionMachine(RuleBasedStateMachine):
         )
         self.store.oauth_requests.add(
             OAuthRequest(
-                id_hash=hash_code(f"request {self.made}"),
+                id_hash=hash_secret(f"request {self.made}"),
                 client_id=client().client_id,
                 client_auth=PUBLIC.to_json(),
                 parameters=write_parameters(parameters),
@@ -157,7 +157,7 @@ class SessionMachine(RuleBasedStateMachine):
                 expires_at=code.expires_at,
                 did=ALICE,
                 scope="atproto",
-                code_hash=hash_code(code.text),
+                code_hash=hash_secret(code.text),
             )
         )
         return code

@@ -9,8 +9,6 @@ Every answer brings a nonce, and may be kept by nobody. CORS is the edge's.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -19,7 +17,7 @@ import structlog
 from blacksheep import Content, Request, Response
 
 from tempest_pds.http.answers import JSON
-from tempest_pds.http.auth import Authenticator
+from tempest_pds.http.auth import Authenticator, basic_password
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Services
 from tempest_pds.http.errors import ClientGone, Header, XrpcError
@@ -154,8 +152,4 @@ def _admin_token(headers: dict[bytes, bytes]) -> str | None:
     scheme, _, value = headers[b"authorization"].decode("latin-1").partition(" ")
     if scheme.lower() == "bearer":
         return value
-    try:
-        name, _, token = base64.b64decode(value, validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
-        return None
-    return token if scheme.lower() == "basic" and name == "admin" else None
+    return basic_password(value) if scheme.lower() == "basic" else None

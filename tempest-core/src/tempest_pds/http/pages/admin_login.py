@@ -29,7 +29,10 @@ HOME: Final = "/admin"
 # The hostname for which the server may make up secrets, and keeps them in files.
 _TRIAL: Final = "localhost"
 # Of a query, what our own links have: whatever else stands in an address is not to be written into a page.
-_SAFE_NEXT: Final = re.compile(r"/admin(?:/[A-Za-z0-9:._~%-]+)*(?:\?(?:&?(?:q|after)=[A-Za-z0-9:._~%+-]*)*)?")
+# No part begins with a dot, however it is written: browsers take `%2e%2e` for the way up.
+_SAFE_NEXT: Final = re.compile(
+    r"/admin(?:/(?!\.|%2[Ee])[A-Za-z0-9:._~%-]+)*(?:\?(?:&?(?:q|after)=[A-Za-z0-9:._~%+-]*)*)?"
+)
 _MAX_NEXT: Final = 500
 
 

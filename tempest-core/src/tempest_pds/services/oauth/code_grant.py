@@ -25,7 +25,7 @@ from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.lifetimes import SECOND, lifetimes_of
 from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.refresh_tokens import new_session_id
-from tempest_pds.services.oauth.requests import hash_code
+from tempest_pds.services.oauth.requests import hash_secret
 from tempest_pds.services.oauth.stored_parameters import read_parameters
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
@@ -65,7 +65,7 @@ class CodeGrant:
         code = fields.get("code")
         if not isinstance(code, str) or not code:
             raise InvalidRequest("code is required")
-        code_hash = hash_code(code)
+        code_hash = hash_secret(code)
         request = self._store.oauth_requests.by_code(code_hash)
         if request is None:
             await self._writer.run(self._store_replay, code_hash)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from tempest_pds.services.oauth.clients import Client
+from tempest_pds.services.oauth.signing_keys import MAX_TOKEN_SECONDS
 
 SECOND: Final = 1_000_000
-ACCESS_SECONDS: Final = 60 * 60
+ACCESS_SECONDS: Final = MAX_TOKEN_SECONDS
 _DAY: Final = 86_400 * SECOND
 
 

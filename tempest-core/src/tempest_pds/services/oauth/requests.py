@@ -212,7 +212,7 @@ class AuthorizationRequests:
         request_id = secrets.token_urlsafe(_ID_BYTES)
         now = self._clock()
         request = OAuthRequest(
-            id_hash=_hash(request_id),
+            id_hash=hash_secret(request_id),
             client_id=parameters.client_id,
             client_auth=client_auth.to_json(),
             parameters=write_parameters(parameters),
@@ -250,7 +250,7 @@ class AuthorizationRequests:
 
     def _store_work(self, request_id: str, browser: bytes, client_id: str | None) -> tuple[OAuthRequest, bool]:
         """Bind a request to a browser and give it more time, or delete it when it has expired, which is told."""
-        id_hash, now = _hash(request_id), self._clock()
+        id_hash, now = hash_secret(request_id), self._clock()
         requests = self._store.oauth_requests
         with self._store.transaction():
             found = self._unanswered(request_id)
@@ -271,7 +271,7 @@ class AuthorizationRequests:
         self, request: OpenRequest, browser: bytes, did: Did, scopes: ScopeSet, code: str, client_ip: str | None
     ) -> str | None:
         """Grant a request; or end it, and say why it cannot be granted."""
-        id_hash, now = _hash(request.id), self._clock()
+        id_hash, now = hash_secret(request.id), self._clock()
         with self._store.transaction():
             found = self._unanswered(request.id)
             _check_browser(found.browser or b"", browser)
@@ -280,7 +280,12 @@ class AuthorizationRequests:
                 self._store.oauth_requests.delete(id_hash)
                 return refusal
             self._store.oauth_requests.grant(
-                id_hash, did, str(scopes), hash_code(code), client_ip=client_ip, expires_at=now + CODE_SECONDS * _SECOND
+                id_hash,
+                did,
+                str(scopes),
+                hash_secret(code),
+                client_ip=client_ip,
+                expires_at=now + CODE_SECONDS * _SECOND,
             )
             if request.client.metadata.is_confidential or request.client.is_trusted:
                 # Anybody can say to be another client: what one was allowed says nothing of the next.
@@ -300,10 +305,10 @@ class AuthorizationRequests:
     def _store_refusal(self, request_id: str) -> None:
         with self._store.transaction():
             self._unanswered(request_id)
-            self._store.oauth_requests.delete(_hash(request_id))
+            self._store.oauth_requests.delete(hash_secret(request_id))
 
     def _unanswered(self, request_id: str) -> OAuthRequest:
-        found = self._store.oauth_requests.get(_hash(request_id))
+        found = self._store.oauth_requests.get(hash_secret(request_id))
         if found is None:
             raise InvalidRequest("Unknown request_uri")
         if found.code_hash is not None:
@@ -316,12 +321,8 @@ class AuthorizationRequests:
             self._store.oauth_challenges.delete_expired(now)
 
 
-def hash_code(code: str) -> bytes:
-    """Return what is kept of a code: it is random enough that nobody finds it by its hash."""
-    return _hash(code)
-
-
-def _hash(secret: str) -> bytes:
+def hash_secret(secret: str) -> bytes:
+    """Return what is kept of a code or of a request's id: they are too random to be found by their hashes."""
     return sha256(secret.encode(errors="surrogatepass")).digest()
 
 

@@ -110,10 +110,6 @@ class OAuthSessions:
             tell_app_revoked(self._hooks, account, client_id)
         return ended
 
-    async def revoke_all(self, did: Did) -> int:
-        """End all sessions of an account; return how many that were."""
-        return await self._writer.run(self._store.oauth_sessions.delete_all, did)
-
     async def forget_over(self) -> None:
         """Sweep out sessions past their time."""
         await self._writer.run(self._store.oauth_sessions.delete_over, self._clock())

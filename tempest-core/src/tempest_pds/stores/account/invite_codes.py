@@ -20,7 +20,6 @@ _INSERT = insert_into(INVITE_CODE)
 _INSERT_USE = insert_into(INVITE_USE)
 _BY_CODE = select_where(INVITE_CODE, _C.code)
 _COUNT_USES = Statement(select(func.count()).select_from(INVITE_USE).where(_U.code == bindparam("code")), "code")
-_USED_BY = select_where(INVITE_USE, _U.used_by)
 _COUNT_FOR = Statement(
     select(func.count()).select_from(INVITE_CODE).where(_C.for_account == bindparam("for_account")), "for_account"
 )

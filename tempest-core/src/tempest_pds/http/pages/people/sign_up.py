@@ -70,14 +70,6 @@ def sign_up_fields(visit: Visit, *, next: str, errors: Mapping[str, str] | None 
     return {
         "given": {name: form.get(name, "")[:320] for name in ("name", "domain", "email", "invite_code")},
         "domains": server.handle_domains,
-        "links": [
-            (label, url)
-            for label, url in (
-                (visit.texts("Terms"), server.terms_of_service_url),
-                (visit.texts("Privacy policy"), server.privacy_policy_url),
-            )
-            if url is not None and url.startswith(("https://", "http://"))
-        ],
         "errors": errors or {},
         "next": own_path(next, ""),
     }
