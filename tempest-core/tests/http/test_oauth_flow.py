@@ -358,7 +358,7 @@ async def test_the_owner_ends_sessions(there: Provider, alice: User) -> None:
     assert await sessions.revoke_client(did, CONFIDENTIAL) >= 1
     assert there.server.services.oauth.consents.granted(did, CONFIDENTIAL) is None
     assert (client.is_good(two["access_token"]), client.is_good(other["access_token"])) == (False, True)
-    assert await sessions.revoke_client(did, CONFIDENTIAL) >= 1
+    assert await sessions.revoke_client(did, PUBLIC) >= 1
     assert not client.is_good(other["access_token"])
     assert {view.client_id for view in sessions.list_for(did)} & {PUBLIC, CONFIDENTIAL} == set()
 
