@@ -33,7 +33,7 @@ class _App:
 
 @people_page("GET", "/account/*/apps")
 async def list_apps(visit: Visit) -> Response:
-    """List the apps that may act for the account, the last used first; those that may come back for it, at the end."""
+    """List the apps that may act for the account, the last used first."""
     account = visit.account().account
     apps: dict[str, _App] = {}
     for session in visit.services.oauth.sessions.list_for(account.did):
@@ -41,6 +41,7 @@ async def list_apps(visit: Visit) -> Response:
             session.client_id, _App(session.client_id, app_name(session.client_name), _host(session.client_id), [])
         )
         app.sessions.append((session, describe(session.scopes, visit.texts)))
+    # Those that have no session now, and may come back for one.
     for client_id in visit.services.oauth.consents.clients(account.did):
         apps.setdefault(client_id, _App(client_id, None, _host(client_id), []))
     return visit.page("people/apps.html", account=account, apps=list(apps.values()))
