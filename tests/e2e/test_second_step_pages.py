@@ -11,6 +11,7 @@ import pytest
 from pyotp import TOTP
 from tests.support.account import sign_up
 from tests.support.chromium import Chromium
+from tests.support.page_faults import FAULTS
 from tests.support.second_step import Person
 from tests.support.server import Tempest
 
@@ -34,11 +35,11 @@ def person(server: Tempest, browser: Chromium) -> Iterator[Person]:
 
 
 def picture(browser: Chromium, name: str) -> None:
-    """Keep what a page looks like, where somebody wants to see it."""
+    """See that a page fits and can be used, and keep what it looks like, where somebody wants to see it."""
     folder = os.environ.get("TEMPEST_TEST_PICTURES")
     for width, scheme in ((320, "dark"), (1000, "light")):
         browser.show_as(width, scheme)
-        assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} at {width}"
+        assert browser.evaluate(FAULTS) == [], f"{name} at {width}"
         if folder:
             Path(folder, f"{name}-{width}.png").write_bytes(browser.screenshot())
 

@@ -9,15 +9,14 @@ from unittest import mock
 
 import pytest
 import pytest_asyncio
-from oauth_flow import CONFIDENTIAL, ISSUER, OTHER_BROWSER, PUBLIC, SCOPE, Provider, provider, verdict
-from tests.support.app_hosts import client_document
+from oauth_flow import CONFIDENTIAL, ISSUER, PUBLIC, SCOPE, Provider, provider, verdict
+from tests.support.app_hosts import client_document, confidential
 from tests.support.oauth_raw import SigningKey
 from whole_server import User
 
 from tempest_pds.protocol.crypto.jwt import decode_unverified
 from tempest_pds.protocol.oauth.authorization_parameters import MAX_SCOPE_LENGTH
 from tempest_pds.protocol.oauth.client_metadata import ClientMetadata
-from tempest_pds.protocol.oauth.errors import InvalidRequest
 from tempest_pds.protocol.syntax.did import Did
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -136,104 +135,9 @@ async def test_json_is_taken_as_forms_are(there: Provider, alice: User) -> None:
 
 async def test_a_client_without_the_refresh_grant_gets_no_refresh_token(there: Provider, alice: User) -> None:
     short = "https://short.example.net/client.json"
-    there.hosts.publish(short, {**_document(short), "grant_types": ["authorization_code"]})
+    there.hosts.publish(short, {**client_document(short), "grant_types": ["authorization_code"]})
     tokens = await there.client(short).sign_in(alice)
     assert "refresh_token" not in tokens
-
-
-# Codes
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"redirect_uri": "https://app.example.net/elsewhere"},
-        {"redirect_uri": None},
-        {"code_verifier": "x" * 43},
-        {"code_verifier": "short"},
-        {"code_verifier": None},
-    ],
-)
-async def test_whoever_guesses_wrong_once_has_spoilt_the_code(
-    there: Provider, alice: User, changes: dict[str, Any]
-) -> None:
-    client = there.client()
-    code = await client.code(alice)
-    assert verdict(await client.exchange(code, **changes)) == (400, "invalid_grant")
-    assert verdict(await client.exchange(code)) == (400, "invalid_grant")
-
-
-async def test_a_code_is_its_clients_alone(there: Provider, alice: User) -> None:
-    client, other = there.client(), there.client(CONFIDENTIAL)
-    code = await client.code(alice)
-    other.key, other.verifier = client.key, client.verifier
-    stolen = await other.exchange(code, redirect_uri=client.redirect_uri)
-    assert verdict(stolen) == (400, "invalid_grant")
-    assert verdict(await client.exchange(code)) == (400, "invalid_grant")
-
-
-async def test_a_code_is_bound_to_the_key_that_pushed_its_request(there: Provider, alice: User) -> None:
-    client = there.client()
-    code = await client.code(alice)
-    client.key = SigningKey()
-    assert verdict(await client.exchange(code)) == (400, "invalid_grant")
-
-
-async def test_without_a_proof_at_first_any_key_will_do_later(there: Provider, alice: User) -> None:
-    client = there.client()
-    code = await client.code(alice, dpop=False)
-    client.key = SigningKey()
-    assert verdict(await client.exchange(code)) == (200, "")
-
-
-async def test_a_code_that_comes_again_ends_what_it_began(there: Provider, alice: User) -> None:
-    client = there.client()
-    code = await client.code(alice)
-    tokens = (await client.exchange(code)).json()
-    assert client.is_good(tokens["access_token"])
-    assert verdict(await client.exchange(code)) == (400, "invalid_grant")
-    assert not client.is_good(tokens["access_token"])
-    assert verdict(await client.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
-
-
-async def test_of_two_who_exchange_a_code_at_once_neither_keeps_a_session(there: Provider, alice: User) -> None:
-    client = there.client()
-    code = await client.code(alice)
-    answers = await asyncio.gather(client.exchange(code), client.exchange(code))
-    assert sorted(answer.status_code for answer in answers) == [200, 400]
-    (good,) = [answer.json() for answer in answers if answer.status_code == 200]
-    assert not client.is_good(good["access_token"])
-
-
-async def test_a_challenge_serves_for_one_code(there: Provider, alice: User) -> None:
-    client = there.client()
-    await client.sign_in(alice)
-    assert verdict(await client.exchange(await client.code(alice))) == (400, "invalid_grant")
-
-
-@pytest.mark.parametrize("code", ["", "cod-nothing", "x" * 10_000])
-async def test_a_code_that_is_none_is_refused(there: Provider, code: str) -> None:
-    expected = "invalid_grant" if code else "invalid_request"
-    assert verdict(await there.client().exchange(code)) == (400, expected)
-
-
-async def test_a_challenge_for_a_nonce_uses_nothing_up(there: Provider, alice: User) -> None:
-    """The code is still good, and so is the client's assertion, which official clients send once more as it is."""
-    client = there.client(CONFIDENTIAL)
-    code = await client.code(alice)
-    client.nonce = "of another server"
-    fields = {
-        **client.credentials(),
-        "grant_type": "authorization_code",
-        "code": code,
-        "redirect_uri": client.redirect_uri,
-        "code_verifier": client.verifier,
-    }
-    first = await there.server.http.post("/oauth/token", data=fields, headers={"DPoP": client.proof("/oauth/token")})
-    assert verdict(first) == (400, "use_dpop_nonce")
-    client.nonce = first.headers["dpop-nonce"]
-    second = await there.server.http.post("/oauth/token", data=fields, headers={"DPoP": client.proof("/oauth/token")})
-    assert verdict(second) == (200, "")
 
 
 # Refresh tokens
@@ -273,7 +177,7 @@ async def test_a_refresh_token_in_other_hands_ends_the_session(there: Provider, 
 async def test_a_session_is_bound_to_the_key_of_its_client(there: Provider, alice: User) -> None:
     backend = "https://changing.example.net/client.json"
     keys = [SigningKey("one"), SigningKey("two")]
-    document = _confidential(backend, keys)
+    document = confidential(backend, [key.jwk for key in keys])
     there.hosts.publish(backend, document)
     client = there.client(backend)
     client.assertion_key = keys[0]
@@ -290,14 +194,14 @@ async def test_a_refresh_token_that_is_none_is_refused(there: Provider, token: s
 
 async def test_a_refresh_cannot_give_more_than_the_document_still_asks_for(there: Provider, alice: User) -> None:
     shrinking = "https://shrinking.example.net/client.json"
-    there.hosts.publish(shrinking, _document(shrinking))
+    there.hosts.publish(shrinking, client_document(shrinking))
     client = there.client(shrinking)
     tokens = await client.sign_in(alice)
-    there.hosts.publish(shrinking, {**_document(shrinking), "scope": "atproto"})
+    there.hosts.publish(shrinking, {**client_document(shrinking), "scope": "atproto"})
     await there.server.services.oauth.clients.get(shrinking, max_age=0)
     answer = await client.refresh(tokens["refresh_token"])
     assert answer.json()["scope"] == "atproto"
-    there.hosts.publish(shrinking, _document(shrinking))
+    there.hosts.publish(shrinking, client_document(shrinking))
     await there.server.services.oauth.clients.get(shrinking, max_age=0)
     assert (await client.refresh(answer.json()["refresh_token"])).json()["scope"] == "atproto"
     grant = there.server.services.oauth.tokens.verify_access(tokens["access_token"])
@@ -449,88 +353,6 @@ async def test_the_administrator_asks_about_any_token_and_a_public_client_about_
         "/oauth/introspect", data={"token": tokens["access_token"]}, auth=("admin", there.server.admin_token)
     )
     assert basic.json()["active"] is True
-
-
-# Requests in browsers
-
-
-async def test_a_request_belongs_to_the_first_browser_that_opens_it(there: Provider, alice: User) -> None:
-    client = there.client()
-    uri = await client.request_uri()
-    asked = {"client_id": PUBLIC, "request_uri": uri}
-    request = await client.requests.open(asked, client.browser)
-    for attempt in (
-        client.requests.open(asked, OTHER_BROWSER),
-        client.requests.resume(request.id, OTHER_BROWSER),
-        client.requests.grant(request, OTHER_BROWSER, Did(alice.did), request.scopes, client_ip=None),
-    ):
-        with pytest.raises(InvalidRequest, match="another browser"):
-            await attempt
-    assert (await client.requests.resume(request.id, client.browser)).id == request.id
-    await client.requests.hand_over(client.browser, OTHER_BROWSER)
-    assert (await client.requests.resume(request.id, OTHER_BROWSER)).id == request.id
-
-
-async def test_a_request_that_was_not_opened_cannot_be_gone_on_with(there: Provider) -> None:
-    client = there.client()
-    uri = await client.request_uri()
-    with pytest.raises(InvalidRequest, match="not initiated"):
-        await client.requests.resume(uri.rpartition(":")[2], client.browser)
-
-
-async def test_a_request_is_opened_in_the_name_of_who_pushed_it(there: Provider) -> None:
-    client = there.client()
-    uri = await client.request_uri()
-    with pytest.raises(InvalidRequest, match="another client"):
-        await client.requests.open({"client_id": CONFIDENTIAL, "request_uri": uri}, client.browser)
-    await client.requests.open({"client_id": PUBLIC, "request_uri": uri}, client.browser)
-
-
-@pytest.mark.parametrize("first", ["grant", "refuse"])
-@pytest.mark.parametrize("second", ["grant", "refuse", "open", "resume"])
-async def test_a_request_has_one_answer(there: Provider, alice: User, first: str, second: str) -> None:
-    client = there.client()
-    uri = await client.request_uri()
-    asked = {"client_id": PUBLIC, "request_uri": uri}
-    request = await client.requests.open(asked, client.browser)
-    answers = {
-        "grant": lambda: client.agree(request, alice),
-        "refuse": lambda: client.requests.refuse(request, "access_denied", "The owner refused"),
-        "open": lambda: client.requests.open(asked, client.browser),
-        "resume": lambda: client.requests.resume(request.id, client.browser),
-    }
-    response = await answers[first]()
-    with pytest.raises(InvalidRequest):
-        await answers[second]()
-    if first == "grant":
-        assert (await client.exchange(response.values["code"])).status_code == 200
-    else:
-        assert response.values == {
-            "iss": ISSUER,
-            "state": "a state",
-            "error": "access_denied",
-            "error_description": "The owner refused",
-        }
-
-
-async def test_more_than_was_asked_for_cannot_be_granted(there: Provider, alice: User) -> None:
-    client = there.client()
-    request = await client.open(scope="atproto")
-    wider = (await there.client().open()).scopes
-    with pytest.raises(Exception, match="more was granted"):
-        await client.requests.grant(request, client.browser, Did(alice.did), wider, client_ip=None)
-
-
-def _document(client_id: str) -> dict[str, Any]:
-    from tests.support.app_hosts import client_document
-
-    return client_document(client_id)
-
-
-def _confidential(client_id: str, keys: list[SigningKey]) -> dict[str, Any]:
-    from tests.support.app_hosts import confidential
-
-    return confidential(client_id, [key.jwk for key in keys])
 
 
 def _again(client: Any) -> str:

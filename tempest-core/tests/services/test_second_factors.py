@@ -1,4 +1,4 @@
-"""Second factors: enrolled, asked for at every door, each answer good once, and guesses at them counted."""
+"""Second factors: asked for at every door, each answer good once, and guesses at them counted."""
 
 from __future__ import annotations
 
@@ -7,72 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from account_world import PASSWORD, World, access, refresh_credentials
+from account_world import PASSWORD, World
+from factor_owner import BROWSER, OTHER, Owner
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from pyotp import TOTP
-from tests.support.soft_passkey import SoftPasskey
 
-from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.services.credentials import Credentials, Kind
 from tempest_pds.services.errors import (
     AuthenticationRequired,
     AuthFactorTokenRequired,
     Forbidden,
-    InvalidRequest,
     InvalidToken,
     TooManyTries,
 )
-from tempest_pds.services.second_factor.passkeys import PasskeyCeremonies
-from tempest_pds.services.second_factor.step_up import StepUp
 from tempest_pds.services.sign_in import FactorAnswer, FactorKind, FactorNeeded, Visitor
 
-BROWSER = Visitor(client_ip="192.0.2.1", user_agent="a browser", browser=b"b" * 32)
-OTHER = Visitor(client_ip="192.0.2.1", user_agent="a browser", browser=b"o" * 32)
 RFC_SECRET = b"12345678901234567890"
-
-
-class Owner:
-    """Somebody with an account, and with whatever of factors a test gives him."""
-
-    def __init__(self, world: World, did: Did) -> None:
-        self.world = world
-        self.did = did
-        self.app: TOTP | None = None
-        self.codes: list[str] = []
-
-    async def add_app(self) -> None:
-        new = await self.world.enrolment.begin_app(self.did, BROWSER)
-        self.app = TOTP(new.secret)
-        self.codes += await self.world.enrolment.confirm_app(self.did, self.code(), BROWSER)
-        self.world.clock.now += 30
-
-    async def add_passkey(self, **options: Any) -> SoftPasskey:
-        passkey = SoftPasskey("http://localhost:4000", "localhost", **options)
-        begun = self.world.enrolment.begin_passkey(self.did, BROWSER)
-        answer = passkey.register(begun.options)
-        self.codes += await self.world.enrolment.add_passkey(self.did, begun.ticket, "My key", answer, BROWSER)
-        return passkey
-
-    def code(self, steps_off: int = 0) -> str:
-        assert self.app is not None
-        return self.app.at(int(self.world.clock.now) + 30 * steps_off)
-
-    def wrong_code(self) -> str:
-        near = {self.code(off) for off in (-2, -1, 0, 1, 2)}
-        return next(code for code in ("000000", "111111", "222222", "333333", "444444", "555555") if code not in near)
-
-    async def log_in(self, code: str | None = None, password: str = PASSWORD) -> Any:
-        return await self.world.sessions.create("alice.test", password, code=code)
-
-    async def ask(self, visitor: Visitor = BROWSER) -> FactorNeeded:
-        with pytest.raises(FactorNeeded) as caught:
-            await self.world.sign_in.with_password("alice.test", PASSWORD, visitor)
-        return caught.value
-
-    async def answer(self, needed: FactorNeeded, visitor: Visitor = BROWSER, **answer: str) -> Any:
-        return await self.world.sign_in.with_factor(needed.ticket, FactorAnswer(**answer), visitor)
 
 
 @pytest.fixture
@@ -364,203 +315,3 @@ async def test_pages_take_no_app_passwords(owner: Owner) -> None:
         await owner.world.sign_in.with_password("alice.test", made.password, BROWSER)
     with pytest.raises(AuthenticationRequired):
         await owner.world.sign_in.confirm(owner.did, made.password, BROWSER)
-
-
-# Passkeys
-
-
-async def test_a_passkey_signs_in_and_brings_recovery_codes_for_the_api(owner: Owner) -> None:
-    passkey = await owner.add_passkey()
-    assert len(owner.codes) == 10
-    needed = await owner.ask()
-    assert needed.kinds == {FactorKind.PASSKEY, FactorKind.RECOVERY_CODE}
-    assert needed.passkey_request is not None
-    account = await owner.answer(needed, passkey=passkey.sign(needed.passkey_request))
-    assert account.did == owner.did
-    with pytest.raises(AuthFactorTokenRequired, match="recovery codes"):
-        await owner.log_in()
-    assert (await owner.log_in(owner.codes[0])).tokens is not None
-
-
-@pytest.mark.parametrize("counts_from", [None, 1])
-async def test_what_a_passkey_has_signed_is_good_once(owner: Owner, counts_from: int | None) -> None:
-    passkey = await owner.add_passkey(counts_from=counts_from)
-    needed = await owner.ask()
-    assert needed.passkey_request is not None
-    signed = passkey.sign(needed.passkey_request)
-    owner.world.clock.now += 1
-    await owner.answer(needed, passkey=signed)
-    with pytest.raises(AuthenticationRequired):
-        await owner.answer(needed, passkey=signed)
-    # Nor does what was signed for one ticket do for another.
-    with pytest.raises(AuthenticationRequired):
-        await owner.answer(await owner.ask(), passkey=signed)
-
-
-@pytest.mark.parametrize(
-    "wrong", ["origin", "kind", "challenge", "nobody there", "another passkey", "another site", "a copy", "no JSON"]
-)
-async def test_a_passkey_that_answers_wrong_signs_nobody_in(owner: Owner, wrong: str) -> None:
-    passkey = await owner.add_passkey()
-    needed = await owner.ask()
-    request = needed.passkey_request
-    assert request is not None
-    if wrong == "origin":
-        answer = passkey.sign(request, origin="https://localhost:4000")
-    elif wrong == "kind":
-        answer = passkey.sign(request, type="webauthn.create")
-    elif wrong == "challenge":
-        answer = passkey.sign(request, challenge="A" * 43)
-    elif wrong == "nobody there":
-        answer = passkey.sign(request, present=False)
-    elif wrong == "another passkey":
-        answer = SoftPasskey("http://localhost:4000", "localhost").sign(request)
-    elif wrong == "another site":
-        passkey.rp_id = "example.com"
-        answer = passkey.sign(request)
-    elif wrong == "a copy":
-        assert passkey.count is not None
-        passkey.count -= 1
-        answer = passkey.sign(request)
-    else:
-        answer = "[]"
-    with pytest.raises(AuthenticationRequired):
-        await owner.answer(needed, passkey=answer)
-
-
-async def test_a_passkey_of_another_account_opens_nothing(owner: Owner) -> None:
-    bob = Owner(owner.world, (await owner.world.create("bob")).account.did)
-    of_bob = await bob.add_passkey()
-    await owner.add_passkey()
-    needed = await owner.ask()
-    assert needed.passkey_request is not None
-    with pytest.raises(AuthenticationRequired):
-        await owner.answer(needed, passkey=of_bob.sign(needed.passkey_request))
-
-
-async def test_a_passkey_is_not_added_for_another_browser_account_or_challenge(owner: Owner) -> None:
-    world, passkey = owner.world, SoftPasskey("http://localhost:4000", "localhost")
-    bob = (await world.create("bob")).account.did
-    begun = world.enrolment.begin_passkey(owner.did, BROWSER)
-    answer = passkey.register(begun.options)
-    with pytest.raises(AuthenticationRequired):
-        await world.enrolment.add_passkey(owner.did, begun.ticket, "", answer, OTHER)
-    with pytest.raises(AuthenticationRequired):
-        await world.enrolment.add_passkey(bob, begun.ticket, "", answer, BROWSER)
-    another = world.enrolment.begin_passkey(owner.did, BROWSER)
-    with pytest.raises(InvalidRequest):
-        await world.enrolment.add_passkey(owner.did, another.ticket, "", answer, BROWSER)
-    await world.enrolment.add_passkey(owner.did, begun.ticket, "", answer, BROWSER)
-    with pytest.raises(InvalidRequest, match="already"):
-        await world.enrolment.add_passkey(owner.did, begun.ticket, "", answer, BROWSER)
-
-
-async def test_a_server_at_an_address_without_a_name_has_no_passkeys() -> None:
-    assert not PasskeyCeremonies("http://192.0.2.1:4000").is_possible
-    assert not PasskeyCeremonies("http://[2001:db8::1]:4000").is_possible
-    assert PasskeyCeremonies("https://pds.example.com").is_possible
-
-
-# Coming and going
-
-
-async def test_recovery_codes_go_with_the_last_factor(owner: Owner) -> None:
-    await owner.add_app()
-    passkey = await owner.add_passkey()
-    assert len(owner.codes) == 10, "the second factor brings no further codes"
-    await owner.world.enrolment.remove_app(owner.did, BROWSER)
-    assert owner.world.enrolment.of(owner.did).codes_left == 10
-    await owner.world.enrolment.remove_passkey(owner.did, passkey.id, BROWSER)
-    assert owner.world.enrolment.of(owner.did).codes_left == 0
-    assert (await owner.log_in()).tokens is not None
-    with pytest.raises(InvalidRequest):
-        await owner.world.enrolment.renew_codes(owner.did, BROWSER)
-
-
-async def test_nobody_changes_the_passkeys_of_another(owner: Owner) -> None:
-    bob = (await owner.world.create("bob")).account.did
-    passkey = await owner.add_passkey()
-    await owner.world.enrolment.remove_passkey(bob, passkey.id, BROWSER)
-    with pytest.raises(InvalidRequest):
-        await owner.world.enrolment.rename_passkey(bob, passkey.id, "mine")
-    [row] = owner.world.enrolment.of(owner.did).passkeys
-    assert row.name == "My key"
-
-
-async def test_an_operator_takes_all_of_it_away(owner: Owner) -> None:
-    await owner.add_app()
-    await owner.add_passkey()
-    assert await owner.world.enrolment.turn_off(owner.did)
-    assert (await owner.log_in()).tokens is not None
-    assert not await owner.world.enrolment.turn_off(owner.did)
-
-
-async def test_what_happens_to_factors_is_noted_for_the_owner(owner: Owner) -> None:
-    await owner.add_app()
-    await owner.log_in(owner.codes[0])
-    await owner.world.enrolment.remove_app(owner.did, BROWSER)
-    noted = [(event.kind, dict(event.detail)) for event in reversed(owner.world.events.list_for(owner.did))]
-    assert noted[-4:] == [
-        ("second_factor_added", {"factor": "totp"}),
-        ("recovery_code_used", {"left": "9"}),
-        ("signed_in", {"door": "api", "factor": "recovery_code"}),
-        ("second_factor_removed", {"factor": "totp"}),
-    ]
-
-
-async def test_what_happens_to_factors_is_mailed_to_the_owner(owner: Owner) -> None:
-    await owner.add_app()
-    passkey = await owner.add_passkey()
-    await owner.world.enrolment.remove_passkey(owner.did, passkey.id, BROWSER)
-    await owner.world.enrolment.remove_passkey(owner.did, passkey.id, BROWSER)
-    await owner.world.enrolment.turn_off(owner.did)
-    assert [mail.subject for mail in owner.world.outbox.mails if "step" in mail.subject] == [
-        "A second step was added to signing in to @alice.test",
-        "A second step was added to signing in to @alice.test",
-        "A second step was removed from signing in to @alice.test",
-        "localhost removed the second step of @alice.test",
-    ]
-
-
-# Sessions that were opened with a factor
-
-
-async def test_a_session_opened_with_a_factor_may_do_more_for_ten_minutes_and_so_may_its_successors(
-    owner: Owner,
-) -> None:
-    world, step_up = owner.world, StepUp(owner.world.factors, owner.world.clock)
-    before = await owner.log_in()
-    step_up.check(access(world, before))
-    await owner.add_app()
-    with pytest.raises(AuthFactorTokenRequired, match="sign in again"):
-        step_up.check(access(world, before))
-    session = await owner.log_in(owner.code())
-    step_up.check(access(world, session))
-    world.clock.now += 599
-    refreshed = await world.sessions.refresh(refresh_credentials(world, session))
-    step_up.check(access(world, refreshed))
-    world.clock.now += 1
-    for late in (session, refreshed, await world.sessions.refresh(refresh_credentials(world, refreshed))):
-        with pytest.raises(AuthFactorTokenRequired):
-            step_up.check(access(world, late))
-
-
-async def test_an_app_that_was_let_in_may_change_the_identity_for_ten_minutes_unless_that_was_without_the_factor(
-    owner: Owner,
-) -> None:
-    world, step_up = owner.world, StepUp(owner.world.factors, owner.world.clock)
-
-    def app() -> Credentials:
-        return Credentials(did=owner.did, scope=None, kind=Kind.OAUTH, factor_at=world.clock.now)
-
-    before = app()
-    step_up.check(before)
-    world.clock.now += 1
-    await owner.add_app()
-    with pytest.raises(AuthFactorTokenRequired, match="connect the app anew"):
-        step_up.check(before)
-    after = app()
-    step_up.check(after)
-    world.clock.now += 600
-    with pytest.raises(AuthFactorTokenRequired):
-        step_up.check(after)

@@ -20,7 +20,7 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import ExpiredToken, InvalidRequest, InvalidToken, MethodNotImplemented
 from tempest_pds.services.mail_texts import MailTexts
-from tempest_pds.services.timestamps import now_us
+from tempest_pds.services.timestamps import SECOND, now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.account.email_tokens import (
@@ -32,9 +32,8 @@ from tempest_pds.stores.account.email_tokens import (
 from tempest_pds_plugins.mailer import Mail
 
 MOST_GUESSES: Final = 10
-_SECOND: Final = 1_000_000
 # For so long after its time a code is told to be expired, and not to be none.
-_REMEMBERED_US: Final = 3600 * _SECOND
+_REMEMBERED_US: Final = 3600 * SECOND
 NOBODY: Final = Account(
     did=Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"), handle=None, created_at=0, email="nobody@localhost.invalid"
 )
@@ -124,7 +123,7 @@ class EmailCodes:
         for account in [*accounts, *[NOBODY] * count][:count]:
             code = new_code()
             drafts.append(_Draft(account, code, self._texts.code(account, purpose, code, now + LIFETIME_US)))
-        await self._writer.run(self._store_drafts, drafts, purpose, now, now - again_after_seconds * _SECOND)
+        await self._writer.run(self._store_drafts, drafts, purpose, now, now - again_after_seconds * SECOND)
         self._outbox.stir()
 
     def check(self, did: Did, purpose: EmailTokenPurpose, code: str) -> None:
@@ -202,7 +201,7 @@ class EmailCodes:
 
     def _put(self, draft: _Draft, purpose: EmailTokenPurpose, now: int) -> None:
         self._store.email_tokens.put(draft.account.did, purpose, draft.code, now)
-        self._outbox.add(draft.mail, LIFETIME_US / _SECOND)
+        self._outbox.add(draft.mail, LIFETIME_US / SECOND)
 
     def _sweep(self) -> None:
         tokens = self._store.email_tokens

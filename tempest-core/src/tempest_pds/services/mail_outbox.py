@@ -27,6 +27,7 @@ import structlog
 
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import NotEnoughResources
+from tempest_pds.services.timestamps import SECOND
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.mail_outbox import WaitingMail
 from tempest_pds_plugins.errors import MailPostponed, MailRefused, MailUnavailable
@@ -36,7 +37,6 @@ LIFETIME_SECONDS: Final = 24 * 3600.0
 _AT_ONCE: Final = 4
 _MOST_WAITING: Final = 10_000
 _GRACE_SECONDS: Final = 2.0
-_SECOND: Final = 1_000_000
 _ADDRESS: Final = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
 
 _log = structlog.get_logger("tempest_pds.mail")
@@ -146,7 +146,7 @@ class MailOutbox:
         if self._rows.standing()[0] >= _MOST_WAITING:
             raise NotEnoughResources("Too many mails are waiting to be sent")
         now = self._now()
-        self._rows.add(replace(mail, id=uuid4().hex), now, now + int(lifetime_seconds * _SECOND))
+        self._rows.add(replace(mail, id=uuid4().hex), now, now + int(lifetime_seconds * SECOND))
 
     def stir(self) -> None:
         """Look at once for mails that were added."""
@@ -156,10 +156,10 @@ class MailOutbox:
         """Tell how many mails wait, and what is wrong with the mail server, if anything."""
         waiting, oldest = self._rows.standing()
         since, error = self._failing or (None, None)
-        return MailStanding(waiting, None if oldest is None else oldest / _SECOND, since, error, self._given_up)
+        return MailStanding(waiting, None if oldest is None else oldest / SECOND, since, error, self._given_up)
 
     def _now(self) -> int:
-        return int(self._clock() * _SECOND)
+        return int(self._clock() * SECOND)
 
     async def _run(self) -> None:
         made_due = False
@@ -189,7 +189,7 @@ class MailOutbox:
             if len(self._sending) == _AT_ONCE:
                 return None
             if waiting.next_attempt_at > now:
-                return (waiting.next_attempt_at - now) / _SECOND
+                return (waiting.next_attempt_at - now) / SECOND
             task = asyncio.create_task(self._attempt(waiting))
             self._sending[waiting.mail.id] = task
             task.add_done_callback(lambda _, mail_id=waiting.mail.id: self._ended(mail_id))  # type: ignore[misc]
@@ -241,7 +241,7 @@ class MailOutbox:
 
     async def _postpone(self, waiting: WaitingMail, error: str) -> None:
         now, attempts = self._clock(), waiting.attempts + 1
-        next_attempt_at = int((now + self._pace.pause(attempts, self._spread())) * _SECOND)
+        next_attempt_at = int((now + self._pace.pause(attempts, self._spread())) * SECOND)
         if next_attempt_at >= waiting.expires_at:
             await self._give_up(waiting, error)
             return

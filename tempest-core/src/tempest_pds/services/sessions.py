@@ -24,11 +24,11 @@ from tempest_pds.services.second_factor.visitor import Visitor
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sign_in import Entry, SignIn, described
+from tempest_pds.services.timestamps import SECOND
 from tempest_pds.services.tokens import REFRESH_SECONDS, RefreshClaims, TokenPair, Tokens, new_refresh_id
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 
-_SECOND: Final = 1_000_000
 _DOCUMENT_SECONDS: Final = 3.0
 _NOBODY_KNOWN: Final = Visitor(surface="api")
 _log = structlog.get_logger("tempest_pds.sessions")
@@ -192,11 +192,11 @@ class Sessions:
     def _rotate(self, did: Did, token_id: str) -> TokenPair | None:
         now = self._now()
         found = self._store.refresh_tokens.rotate(
-            token_id, new_refresh_id(), now=now, next_expires_at=now + REFRESH_SECONDS * _SECOND
+            token_id, new_refresh_id(), now=now, next_expires_at=now + REFRESH_SECONDS * SECOND
         )
         if found is None or found.did != did:
             return None
-        claims = RefreshClaims(found.id, found.created_at // _SECOND, found.expires_at // _SECOND)
+        claims = RefreshClaims(found.id, found.created_at // SECOND, found.expires_at // SECOND)
         return self._tokens.issue(did, Scope(found.scope), claims, factor_at=_seconds(found.factor_at))
 
     def _add(
@@ -212,15 +212,15 @@ class Sessions:
             refresh.identifier,
             did,
             scope,
-            now=refresh.issued_at * _SECOND,
-            expires_at=refresh.expires_at * _SECOND,
+            now=refresh.issued_at * SECOND,
+            expires_at=refresh.expires_at * SECOND,
             app_password_name=app_password_name,
             factor_at=factor_at,
         )
 
     def _now(self) -> int:
-        return int(self._clock()) * _SECOND
+        return int(self._clock()) * SECOND
 
 
 def _seconds(micros: int | None) -> int | None:
-    return None if micros is None else micros // _SECOND
+    return None if micros is None else micros // SECOND

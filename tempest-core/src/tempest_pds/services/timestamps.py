@@ -1,8 +1,11 @@
 """Times as the stores keep them, microseconds since 1970, and as answers give them."""
 
 import time
+from typing import Final
 
 from tempest_pds.protocol.syntax.datetime import Datetime
+
+SECOND: Final = 1_000_000
 
 
 def now_us() -> int:

@@ -18,11 +18,11 @@ from tempest_pds.protocol.errors import InvalidSyntax, ProtocolError
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.credentials import Credentials, Kind, Scope
 from tempest_pds.services.errors import ExpiredToken, InvalidToken
+from tempest_pds.services.timestamps import SECOND
 
 ACCESS_SECONDS = 2 * 60 * 60
 REFRESH_SECONDS = 90 * 24 * 60 * 60
 _CACHE_SIZE = 4096
-_SECOND = 1_000_000
 _ACCESS_SCOPES = frozenset(Scope) - {Scope.REFRESH}
 
 
@@ -85,7 +85,7 @@ class Tokens:
             "iat": now,
             "exp": now + ACCESS_SECONDS,
             # A new password ends what was made in its second too, which whoever refreshes all the time would keep.
-            "made_at": int(moment * _SECOND),
+            "made_at": int(moment * SECOND),
         }
         if factor_at is not None:
             access["factor_at"] = factor_at
@@ -124,7 +124,7 @@ class Tokens:
         if not _is_number(issued_at) or not all(at is None or _is_number(at) for at in (made_at, factor_at)):
             raise InvalidToken("Malformed token")
         if made_at is not None:
-            issued_at = made_at / _SECOND
+            issued_at = made_at / SECOND
         credentials = Credentials(_subject(claims), scope, Kind.ACCESS, issued_at=issued_at, factor_at=factor_at)
         self._verified[token] = (float(claims["exp"]), credentials)
         if len(self._verified) > _CACHE_SIZE:

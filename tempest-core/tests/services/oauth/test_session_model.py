@@ -26,11 +26,11 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.oauth.client_authentication import ClientAuth
 from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.code_grant import CodeGrant
-from tempest_pds.services.oauth.lifetimes import SECOND
 from tempest_pds.services.oauth.refresh_grant import GRACE_SECONDS, RefreshGrant
 from tempest_pds.services.oauth.refresh_tokens import RefreshTokens
 from tempest_pds.services.oauth.requests import CODE_SECONDS, hash_secret
 from tempest_pds.services.oauth.stored_parameters import write_parameters
+from tempest_pds.services.timestamps import SECOND
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.account.oauth_requests import OAuthRequest

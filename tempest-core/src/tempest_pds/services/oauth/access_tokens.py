@@ -17,8 +17,9 @@ from typing import Any, Final
 from tempest_pds.protocol.crypto.jwt import decode_unverified
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.errors import ExpiredToken, InvalidToken
-from tempest_pds.services.oauth.lifetimes import ACCESS_SECONDS, SECOND
+from tempest_pds.services.oauth.lifetimes import ACCESS_SECONDS
 from tempest_pds.services.oauth.signing_keys import SigningKeys
+from tempest_pds.services.timestamps import SECOND
 from tempest_pds.stores.account.oauth_sessions import OAuthSession
 
 TYPE: Final = "at+jwt"

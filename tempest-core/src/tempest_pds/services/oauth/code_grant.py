@@ -22,11 +22,12 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth, ClientAuthentication
 from tempest_pds.services.oauth.clients import Client
-from tempest_pds.services.oauth.lifetimes import SECOND, lifetimes_of
+from tempest_pds.services.oauth.lifetimes import lifetimes_of
 from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.refresh_tokens import new_session_id
 from tempest_pds.services.oauth.requests import hash_secret
 from tempest_pds.services.oauth.stored_parameters import read_parameters
+from tempest_pds.services.timestamps import SECOND
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
 from tempest_pds.stores.account.oauth_sessions import OAuthSession

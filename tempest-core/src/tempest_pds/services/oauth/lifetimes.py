@@ -7,8 +7,8 @@ from typing import Final
 
 from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.signing_keys import MAX_TOKEN_SECONDS
+from tempest_pds.services.timestamps import SECOND
 
-SECOND: Final = 1_000_000
 ACCESS_SECONDS: Final = MAX_TOKEN_SECONDS
 _DAY: Final = 86_400 * SECOND
 

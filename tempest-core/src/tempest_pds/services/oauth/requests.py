@@ -50,6 +50,7 @@ from tempest_pds.services.oauth.clients import Client, Clients
 from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.request_objects import RequestObjects
 from tempest_pds.services.oauth.stored_parameters import read_parameters, write_parameters
+from tempest_pds.services.timestamps import SECOND
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
 
@@ -63,7 +64,6 @@ CODE_SECONDS: Final = 5 * 60
 """How long a code waits to be exchanged; the reference's figure. RFC 6749 wants at most ten minutes."""
 CODE_PREFIX: Final = "cod-"
 
-_SECOND: Final = 1_000_000
 _ID_BYTES: Final = 32
 
 
@@ -217,7 +217,7 @@ class AuthorizationRequests:
             client_auth=client_auth.to_json(),
             parameters=write_parameters(parameters),
             created_at=now,
-            expires_at=now + IDLE_SECONDS * _SECOND,
+            expires_at=now + IDLE_SECONDS * SECOND,
             browser=browser,
         )
         await self._writer.run(self._store.oauth_requests.add, request)
@@ -263,7 +263,7 @@ class AuthorizationRequests:
             if found.expires_at <= now:
                 requests.delete(id_hash)
                 return found, True
-            expires_at = min(now + IDLE_SECONDS * _SECOND, found.created_at + TOTAL_SECONDS * _SECOND)
+            expires_at = min(now + IDLE_SECONDS * SECOND, found.created_at + TOTAL_SECONDS * SECOND)
             requests.work_on(id_hash, browser, expires_at)
             return replace(found, browser=browser, expires_at=expires_at), False
 
@@ -285,7 +285,7 @@ class AuthorizationRequests:
                 str(scopes),
                 hash_secret(code),
                 client_ip=client_ip,
-                expires_at=now + CODE_SECONDS * _SECOND,
+                expires_at=now + CODE_SECONDS * SECOND,
             )
             if request.client.metadata.is_confidential or request.client.is_trusted:
                 # Anybody can say to be another client: what one was allowed says nothing of the next.
@@ -317,7 +317,7 @@ class AuthorizationRequests:
 
     def _store_forgetting(self, now: int) -> None:
         with self._store.transaction():
-            self._store.oauth_requests.delete_expired(now - KNOWN_SECONDS * _SECOND)
+            self._store.oauth_requests.delete_expired(now - KNOWN_SECONDS * SECOND)
             self._store.oauth_challenges.delete_expired(now)
 
 

@@ -16,10 +16,10 @@ from tempest_pds.services.oauth.access_tokens import AccessTokens
 from tempest_pds.services.oauth.client_authentication import ClientAuth
 from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.code_grant import CodeGrant
-from tempest_pds.services.oauth.lifetimes import SECOND
 from tempest_pds.services.oauth.refresh_grant import RefreshGrant
 from tempest_pds.services.oauth.refresh_tokens import RefreshTokens
 from tempest_pds.services.oauth.sessions import OAuthSessions
+from tempest_pds.services.timestamps import SECOND
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_sessions import OAuthSession
 

@@ -19,7 +19,7 @@ from tempest_pds.services.second_factor.tickets import Tickets, TicketUse
 from tempest_pds.services.second_factor.visitor import Visitor
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
-from tempest_pds.services.timestamps import now_us
+from tempest_pds.services.timestamps import SECOND, now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.account.passkeys import Passkey, PasskeyExists
@@ -27,9 +27,8 @@ from tempest_pds_plugins.mailer import Mail
 
 MOST_PASSKEYS: Final = 20
 LONGEST_NAME: Final = 64
-_SECOND: Final = 1_000_000
 # So long a secret that no app has confirmed is shown again in its browser, so that a page may be reloaded.
-_SHOWN_US: Final = 3600 * _SECOND
+_SHOWN_US: Final = 3600 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +241,7 @@ class Enrolment:
             if found is None or found.confirmed_at is not None:
                 raise InvalidRequest("There is no authenticator app to confirm. Start again.")
             secret = totp.secret_for(found.secret, browser)
-            step = totp.matching_step(secret, code, now / _SECOND, None)
+            step = totp.matching_step(secret, code, now / SECOND, None)
             if step is None:
                 raise InvalidToken("That code is not right. Look at the app again, and at the clock of your phone.")
             self._store.totp_secrets.put(did, secret, found.created_at)

@@ -27,14 +27,13 @@ from tempest_pds.services.second_factor.since import factor_since
 from tempest_pds.services.second_factor.visitor import Visitor
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
-from tempest_pds.services.timestamps import now_us
+from tempest_pds.services.timestamps import SECOND, now_us
 from tempest_pds.stores.account.account_store import AccountStore
 
 if TYPE_CHECKING:
     from tempest_pds.services.second_factor.passkeys import PasskeyCeremonies
     from tempest_pds.services.second_factor.tickets import Ticket
 
-_SECOND: Final = 1_000_000
 _LONGEST: Final = 100
 
 
@@ -142,7 +141,7 @@ class SecondFactors:
             secret = self._store.totp_secrets.get(did)
             if secret is None or secret.confirmed_at is None:
                 return False
-            step = totp.matching_step(secret.secret, code, now / _SECOND, secret.last_step)
+            step = totp.matching_step(secret.secret, code, now / SECOND, secret.last_step)
             if step is not None:
                 self._store.totp_secrets.use(did, confirmed_at=secret.confirmed_at, step=step)
         return step is not None
