@@ -103,6 +103,32 @@ async def test_an_app_that_signs_its_person_in_again_and_again_is_told_of_once_a
     assert [event.detail["client_id"] for event in events if event.kind == "app_authorized"].count(app) == 1
 
 
+async def test_an_app_that_may_come_back_unseen_is_listed_and_can_be_kept_from_it(
+    server: WholeServer, hosts: AppHosts, app: str
+) -> None:
+    grace = await server.sign_up("grace")
+    browser = await signed_in(server, grace)
+    await allowed(server, app, browser)
+    # It would be asked about anew in any case.
+    await allowed(server, publish(hosts, "anybody"), browser)
+    apps = f"/account/{grace.did}/apps"
+    await browser.get(apps)
+    assert "It may sign in again without asking you." in browser.page.words
+    assert "anybody.example.net" not in browser.page.words
+    await browser.follow(await browser.submit(f"{apps}/revoke"))
+    assert "app.example.net" not in browser.page.words
+    assert (await silently(browser, app))["error"] == "consent_required"
+
+
+async def test_with_a_new_password_every_app_has_to_be_allowed_anew(server: WholeServer, app: str) -> None:
+    frank = await server.sign_up("frank")
+    browser = await signed_in(server, frank)
+    await allowed(server, app, browser)
+    assert "code" in await silently(browser, app)
+    await server.administer("com.atproto.admin.updateAccountPassword", {"did": frank.did, "password": PASSWORD})
+    assert (await silently(await signed_in(server, frank), app))["error"] == "consent_required"
+
+
 async def test_whoever_was_asked_before_is_passed_on_when_the_app_knows_them(
     server: WholeServer, app: str, alice: User
 ) -> None:

@@ -251,18 +251,18 @@ async def test_a_confidential_client_revokes_as_itself_only(there: Provider, ali
 async def test_the_owner_ends_sessions(there: Provider, alice: User) -> None:
     sessions = there.server.services.oauth.sessions
     did = Did(alice.did)
-    client = there.client()
-    one, two = await client.sign_in(alice), await there.client().sign_in(alice)
-    other = await there.client(CONFIDENTIAL).sign_in(alice)
+    client = there.client(CONFIDENTIAL)
+    one, two = await client.sign_in(alice), await there.client(CONFIDENTIAL).sign_in(alice)
+    other = await there.client().sign_in(alice)
     sid = decode_unverified(one["access_token"]).claims["sid"]
     assert not await sessions.revoke(Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"), sid)
     assert await sessions.revoke(did, sid)
     assert (client.is_good(one["access_token"]), client.is_good(two["access_token"])) == (False, True)
-    assert there.server.services.oauth.consents.granted(did, PUBLIC) is not None
-    assert await sessions.revoke_client(did, PUBLIC) >= 1
-    assert there.server.services.oauth.consents.granted(did, PUBLIC) is None
-    assert (client.is_good(two["access_token"]), client.is_good(other["access_token"])) == (False, True)
+    assert there.server.services.oauth.consents.granted(did, CONFIDENTIAL) is not None
     assert await sessions.revoke_client(did, CONFIDENTIAL) >= 1
+    assert there.server.services.oauth.consents.granted(did, CONFIDENTIAL) is None
+    assert (client.is_good(two["access_token"]), client.is_good(other["access_token"])) == (False, True)
+    assert await sessions.revoke_client(did, PUBLIC) >= 1
     assert not client.is_good(other["access_token"])
     assert {view.client_id for view in sessions.list_for(did)} & {PUBLIC, CONFIDENTIAL} == set()
 

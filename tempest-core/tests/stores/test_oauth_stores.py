@@ -169,7 +169,11 @@ def test_what_ends_the_sessions_of_an_account_ends_all_kinds(store: AccountStore
     store.oauth_requests.add(REQUEST)
     store.oauth_requests.grant(b"id", ALICE, "atproto", b"code", client_ip=None, expires_at=100)
     store.refresh_tokens.add("token", ALICE, "scope", now=1, expires_at=100)
+    for did in (ALICE, BOB):
+        store.oauth_consents.put(did, APP, "atproto", 1)
     store.end_sessions(ALICE)
+    assert store.oauth_consents.scope(ALICE, APP) is None
+    assert store.oauth_consents.scope(BOB, APP) == "atproto"
     assert store.oauth_sessions.of_account(ALICE) == []
     assert store.oauth_requests.by_code(b"code") is None
     assert store.refresh_tokens.get("token") is None

@@ -20,3 +20,7 @@ class Consents:
         """Tell what an account has allowed a client last; None when it was never asked, or has taken it back."""
         scope = self._store.oauth_consents.scope(did, client_id)
         return None if scope is None else ScopeSet.parse(scope)
+
+    def clients(self, did: Did) -> list[str]:
+        """Tell the clients that an account has allowed something, which they may come back for without asking."""
+        return self._store.oauth_consents.clients(did)

@@ -287,8 +287,8 @@ class AuthorizationRequests:
                 client_ip=client_ip,
                 expires_at=now + CODE_SECONDS * SECOND,
             )
-            if not request.client.metadata.is_loopback:
-                # Anybody can say to be a client under development: what one was allowed says nothing of the next.
+            if request.client.metadata.is_confidential or request.client.is_trusted:
+                # Anybody can say to be another client: what one was allowed says nothing of the next.
                 self._store.oauth_consents.put(did, found.client_id, str(scopes), now)
             return None
 

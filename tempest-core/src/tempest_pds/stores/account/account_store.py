@@ -61,11 +61,15 @@ class AccountStore:
         return self.database.transaction()
 
     def end_sessions(self, did: str) -> None:
-        """End every session of an account, whatever kind, and what would become one."""
+        """End every session of an account, whatever kind, and what would become one.
+
+        An app that was allowed something would become one without asking: by whoever had the account until now.
+        """
         with self.database.transaction():
             self.refresh_tokens.revoke_all(did)
             self.oauth_requests.delete_all(did)
             self.oauth_sessions.delete_all(did)
+            self.oauth_consents.delete_all(did)
             self.browsers.remove_everywhere(did)
 
     def checkpoint(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 
 from tempest_pds.stores.account.oauth_tables import OAUTH_CONSENT
@@ -24,7 +24,11 @@ _PUT: Final = Statement(
     "given_at",
 )
 _GET: Final = select_where(OAUTH_CONSENT, _T.did, _T.client_id)
+_CLIENTS: Final = Statement(
+    select(_T.client_id).where(_T.did == bindparam("did")).order_by(_T.given_at.desc(), _T.client_id), "did"
+)
 _DELETE: Final = delete_where(OAUTH_CONSENT, _T.did, _T.client_id)
+_DELETE_BY_DID: Final = delete_where(OAUTH_CONSENT, _T.did)
 
 
 class OAuthConsents:
@@ -43,7 +47,16 @@ class OAuthConsents:
         row = self._database.one(_GET, (did, client_id))
         return None if row is None else str(row[2])
 
+    def clients(self, did: str) -> list[str]:
+        """Return the ids of the clients that an account has allowed something, the last first."""
+        return [str(client_id) for (client_id,) in self._database.all(_CLIENTS, (did,))]
+
     def delete(self, did: str, client_id: str) -> bool:
         """Forget what was allowed."""
         with self._database.transaction() as transaction:
             return transaction.run(_DELETE, (did, client_id)) > 0
+
+    def delete_all(self, did: str) -> int:
+        """Forget all that an account has allowed; return how many clients that were."""
+        with self._database.transaction() as transaction:
+            return transaction.run(_DELETE_BY_DID, (did,))

@@ -19,7 +19,7 @@ from tempest_pds.services.oauth.sessions import OAuthSessionView
 
 @dataclass(frozen=True, slots=True)
 class _App:
-    """One client with its sessions, the last used first.
+    """One client with its sessions, the last used first; it may have none, and be let in again unseen.
 
     Attributes:
         host: where it is at home; None for an app in development, on the owner's own machine.
@@ -41,6 +41,9 @@ async def list_apps(visit: Visit) -> Response:
             session.client_id, _App(session.client_id, app_name(session.client_name), _host(session.client_id), [])
         )
         app.sessions.append((session, describe(session.scopes, visit.texts)))
+    # Those that have no session now, and may come back for one.
+    for client_id in visit.services.oauth.consents.clients(account.did):
+        apps.setdefault(client_id, _App(client_id, None, _host(client_id), []))
     return visit.page("people/apps.html", account=account, apps=list(apps.values()))
 
 
