@@ -296,10 +296,16 @@ async def test_the_browser_of_another_account_is_not_signed_out_of_it(
 
 async def test_the_session_of_an_app_with_a_password_is_ended(inside: Browser, server: WholeServer, user: User) -> None:
     made = (await user.post("com.atproto.server.createAppPassword", {"name": "on my phone"})).json()
-    tokens = (await log_in(server, user, made["password"])).json()
+    given = {"identifier": user.did, "password": made["password"]}
+    agent = {"User-Agent": "Skeets/1.74.1 CFNetwork/1474 Darwin/23.0.0"}
+    answer = await server.http.post("/xrpc/com.atproto.server.createSession", json=given, headers=agent)
+    user.token = answer.json()["refreshJwt"]
+    tokens = (await user.post("com.atproto.server.refreshSession")).json()
     devices = path(user, "devices")
     await inside.get(devices)
     assert "With the app password “on my phone”" in inside.page.words
+    assert "Skeets/1.74.1" in inside.page.words, "the program that signed in, renewed or not"
+    assert inside.page.words.count("Signed in from: 127.0.0.1") == 2
     sessions = server.services.api_sessions.list_for(Did(user.did))
     [wanted] = [session.id for session in sessions if session.app_password == "on my phone"]
     [form] = [form for form in inside.page.forms if form.fields.get("session") == wanted]

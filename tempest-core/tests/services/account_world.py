@@ -27,6 +27,7 @@ from tempest_pds.services.identity_resolution import IdentityResolution
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.open_repos import OpenRepos
+from tempest_pds.services.origin import Origin
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.second_factor.enrolment import Enrolment
 from tempest_pds.services.second_factor.guesses import Guesses
@@ -241,7 +242,7 @@ class World:
 
     async def create(self, name: str = "alice", requester: Did | None = None, **changed: Any) -> Session:
         given = {"handle": f"{name}.test", "email": f"{name}@example.com", "password": PASSWORD} | changed
-        return await self.accounts.create(NewAccount.from_input(given), requester, "192.0.2.1")
+        return await self.accounts.create(NewAccount.from_input(given), requester, Origin(client_ip="192.0.2.1"))
 
     async def close(self) -> None:
         await self.notices.close()

@@ -102,9 +102,9 @@ class Accounts:
         self._events = events
         self._now = now
 
-    async def create(self, new: NewAccount, requester: Did | None, client_ip: str | None = None) -> Session:
+    async def create(self, new: NewAccount, requester: Did | None, origin: Origin = NOWHERE) -> Session:
         """Make an account and log it in; see `SignUp.create`."""
-        return await self._sign_up.create(new, requester, client_ip)
+        return await self._sign_up.create(new, requester, origin)
 
     def find(self, did: Did) -> Account | None:
         """Find an account; None when it is not here."""

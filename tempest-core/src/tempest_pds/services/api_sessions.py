@@ -20,11 +20,15 @@ class ApiSession:
 
     Attributes:
         app_password: the name of the app password that opened it; None for the account's own password.
+        client_ip: where it was opened from.
+        user_agent: what opened it, in its own words.
     """
 
     id: str
     app_password: str | None
     refreshed_at: int
+    client_ip: str | None
+    user_agent: str | None
 
 
 class ApiSessions:
@@ -46,7 +50,13 @@ class ApiSessions:
         """List an account's sessions, the last refreshed first."""
         now = self._now()
         found = [
-            ApiSession(id=token.id, app_password=token.app_password_name, refreshed_at=token.created_at)
+            ApiSession(
+                id=token.id,
+                app_password=token.app_password_name,
+                refreshed_at=token.created_at,
+                client_ip=token.client_ip,
+                user_agent=token.user_agent,
+            )
             for token in self._store.refresh_tokens.sessions(did)
             if token.expires_at > now
         ]

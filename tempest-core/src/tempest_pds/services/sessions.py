@@ -20,6 +20,7 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.credentials import Credentials, Scope
 from tempest_pds.services.errors import AuthenticationRequired, ExpiredToken, InvalidRequest
 from tempest_pds.services.hosting import account_takedown, is_blocked
+from tempest_pds.services.origin import Origin
 from tempest_pds.services.second_factor.visitor import Visitor
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
@@ -30,6 +31,7 @@ from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 
 _DOCUMENT_SECONDS: Final = 3.0
+_MAX_USER_AGENT: Final = 256
 _NOBODY_KNOWN: Final = Visitor(surface="api")
 _log = structlog.get_logger("tempest_pds.sessions")
 
@@ -161,10 +163,10 @@ class Sessions:
             raise InvalidRequest(f"Could not find user info for account: {did}")
         return Session(account, await self.document(did))
 
-    def open_first(self, did: Did) -> TokenPair:
+    def open_first(self, did: Did, origin: Origin) -> TokenPair:
         """Open the first session of an account that is being created, in the transaction that creates it."""
         tokens = self._tokens.issue(did, Scope.ACCESS)
-        self._add(did, Scope.ACCESS, tokens, None)
+        self._add(did, Scope.ACCESS, tokens, origin)
         return tokens
 
     async def document(self, did: Did) -> dict[str, Any] | None:
@@ -182,7 +184,7 @@ class Sessions:
             if not self._sign_in.still_opens(entry):
                 raise AuthenticationRequired("Invalid identifier or password")
             name = None if app_password is None else app_password.name
-            self._add(did, entry.scope, tokens, name, factor_at=entry.factor_at)
+            self._add(did, entry.scope, tokens, visitor, app_password_name=name, factor_at=entry.factor_at)
             if name is None:
                 self._events.add(did, EventKind.SIGNED_IN, visitor, **described(entry, visitor.surface))
             else:
@@ -204,10 +206,12 @@ class Sessions:
         did: Did,
         scope: Scope,
         tokens: TokenPair,
-        app_password_name: str | None,
+        origin: Origin,
+        *,
+        app_password_name: str | None = None,
         factor_at: int | None = None,
     ) -> None:
-        refresh = tokens.refresh
+        refresh, agent = tokens.refresh, origin.user_agent
         self._store.refresh_tokens.add(
             refresh.identifier,
             did,
@@ -216,6 +220,8 @@ class Sessions:
             expires_at=refresh.expires_at * SECOND,
             app_password_name=app_password_name,
             factor_at=factor_at,
+            client_ip=origin.client_ip,
+            user_agent=None if agent is None else agent[:_MAX_USER_AGENT],
         )
 
     def _now(self) -> int:

@@ -45,7 +45,7 @@ from tempest_pds.services.errors import (
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.new_repositories import FirstCommit, create_repository
-from tempest_pds.services.origin import Origin
+from tempest_pds.services.origin import NOWHERE, Origin
 from tempest_pds.services.password_rules import MIN_PASSWORD_LENGTH, check_new_password
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.security_event_kinds import EventKind
@@ -172,7 +172,7 @@ class SignUp:
         self._now = now
         self._claimed: set[Did] = set()
 
-    async def create(self, new: NewAccount, requester: Did | None, client_ip: str | None = None) -> Session:
+    async def create(self, new: NewAccount, requester: Did | None, origin: Origin = NOWHERE) -> Session:
         """Make an account and log it in.
 
         Args:
@@ -184,9 +184,9 @@ class SignUp:
             AuthenticationRequired: the DID that was brought along is not proven.
             RemoteError: the PLC directory could not be asked.
         """
-        applicant = await self._check(new, requester, client_ip)
+        applicant = await self._check(new, requester, origin.client_ip)
         with self._identities.claim_handle(applicant.handle), self._claim(applicant):
-            return await self._create(applicant, Origin(client_ip=client_ip))
+            return await self._create(applicant, origin)
 
     def is_taken(self, handle: Handle) -> bool:
         """Tell whether an account keeps a new one from having this handle."""
@@ -329,7 +329,7 @@ class SignUp:
                     add_account(store, did, None)
                     add_first_commit(store, first)
                     add_sync(store, did, first.rev, first.commit, first.commit_block)
-                return self._sessions.open_first(did)
+                return self._sessions.open_first(did, origin)
         except HandleTaken as error:
             raise HandleNotAvailable(f"Handle already taken: {account.handle}") from error
         except AccountExists as error:

@@ -42,7 +42,7 @@ _PASSWORDS_PER_DAY: Final = replace(LOGINS_PER_DAY, key=_by_did)
 async def create_account(call: Call) -> Answer:
     """Make an account, with a new DID or with one that its owner brings along."""
     requester = None if call.credentials is None else call.credentials.did
-    session = await call.services.accounts.create(NewAccount.from_input(call.input), requester, call.client_ip)
+    session = await call.services.accounts.create(NewAccount.from_input(call.input), requester, call.origin)
     answer = session_view(session)
     return {name: answer[name] for name in ("handle", "did", "didDoc", "accessJwt", "refreshJwt") if name in answer}
 

@@ -47,6 +47,8 @@ class RefreshToken:
         app_password_name: the app password it was made with; None for the account's own.
         next_id: its successor; None until it is used.
         factor_at: when the session was opened with a second factor; None when it was opened without one.
+        client_ip: where the session was opened from.
+        user_agent: what opened it, in its own words.
     """
 
     id: str
@@ -58,6 +60,8 @@ class RefreshToken:
     app_password_name: str | None = None
     next_id: str | None = None
     factor_at: int | None = None
+    client_ip: str | None = None
+    user_agent: str | None = None
 
 
 class RefreshTokens:
@@ -76,6 +80,8 @@ class RefreshTokens:
         expires_at: int,
         app_password_name: str | None = None,
         factor_at: int | None = None,
+        client_ip: str | None = None,
+        user_agent: str | None = None,
     ) -> RefreshToken:
         """Begin a session with its first token."""
         token = RefreshToken(
@@ -87,6 +93,8 @@ class RefreshTokens:
             expires_at=expires_at,
             app_password_name=app_password_name,
             factor_at=factor_at,
+            client_ip=client_ip,
+            user_agent=user_agent,
         )
         self._insert(token)
         return token
@@ -160,4 +168,6 @@ def _token(row: Row) -> RefreshToken:
         expires_at=row[6],
         next_id=row[7],
         factor_at=row[8],
+        client_ip=row[9],
+        user_agent=row[10],
     )

@@ -51,6 +51,8 @@ REFRESH_TOKEN: Final = Table(
     Column("expires_at", Integer, nullable=False),
     Column("next_id", Text),
     Column("factor_at", Integer),
+    Column("client_ip", Text),
+    Column("user_agent", Text),
     Index("refresh_token_by_did", "did"),
     Index("refresh_token_by_session", "session_id"),
     Index("refresh_token_by_expiry", "expires_at"),

@@ -8,7 +8,7 @@ from blacksheep import Response
 
 from tempest_pds.http.pages.people.own_paths import HOME, account_path
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
-from tempest_pds.http.pages.people.user_agents import describe_browser
+from tempest_pds.http.pages.people.user_agents import describe_client
 from tempest_pds.http.pages.people.visit import Visit
 
 _SIGNED_OUT: Final = "Signed out there."
@@ -23,10 +23,13 @@ async def list_devices(visit: Visit) -> Response:
         "people/devices.html",
         account=account,
         browsers=[
-            (browser, describe_browser(browser.user_agent, visit.texts))
+            (browser, describe_client(browser.user_agent, visit.texts))
             for browser in services.browsers.list_for(account.did, visit.secret)
         ],
-        sessions=services.api_sessions.list_for(account.did),
+        sessions=[
+            (session, describe_client(session.user_agent, visit.texts))
+            for session in services.api_sessions.list_for(account.did)
+        ],
     )
 
 

@@ -9,7 +9,7 @@ from blacksheep import Response
 
 from tempest_pds.http.pages.people.authorize.entries import printable
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
-from tempest_pds.http.pages.people.user_agents import describe_browser
+from tempest_pds.http.pages.people.user_agents import describe_client
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.services.security_event_kinds import FACTS, TEXTS, VALUES
 from tempest_pds.services.security_events import SecurityEvent
@@ -45,7 +45,7 @@ def _in_words(visit: Visit, event: SecurityEvent) -> _Event:
             # Some are a stranger's own words: the name of an app.
             facts.append((texts(label), printable(value, _FACT_LENGTH) if words is None else texts(words)))
     if event.user_agent is not None:
-        facts.append((texts("With"), describe_browser(event.user_agent, texts)))
+        facts.append((texts("With"), describe_client(event.user_agent, texts)))
     if event.client_ip is not None:
         facts.append((texts("Address"), event.client_ip))
     return _Event(texts(titles.get(event.kind, event.kind)), event.happened_at, facts)

@@ -56,7 +56,7 @@ async def make_account(visit: Visit) -> Account:
         password=form.get("password", ""),
         invite_code=form.get("invite_code", "").strip() or None,
     )
-    session = await visit.services.accounts.create(new, None, visit.client_ip)
+    session = await visit.services.accounts.create(new, None, visit.visitor)
     if session.tokens is not None:
         # It is for a client of the API, and there is none.
         identifier = session.tokens.refresh.identifier
