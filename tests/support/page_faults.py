@@ -33,6 +33,12 @@ FAULTS = """(() => {
     if (e.matches('input[type=text], input[type=email], input[type=password]') && !e.getAttribute('autocomplete'))
       faults.push(`nothing for a password manager: ${e.outerHTML.slice(0, 80)}`);
   }
+  for (const e of document.querySelectorAll('button:not(.link), a.button, select, input:not([type=hidden])')) {
+    if (!shown(e) || ['checkbox', 'radio'].includes(e.type)) continue;
+    const [a, b] = [luminance(colour(getComputedStyle(e).borderTopColor).slice(0, 3)), luminance(ground(e.parentElement))];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < 3) faults.push(`border ${contrast.toFixed(2)}: ${e.outerHTML.slice(0, 80)}`);
+  }
   for (const name of ['aria-describedby', 'aria-labelledby'])
     for (const e of document.querySelectorAll(`[${name}]`))
       for (const id of e.getAttribute(name).split(' '))

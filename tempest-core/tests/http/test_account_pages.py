@@ -142,6 +142,27 @@ async def test_what_is_wrong_is_said_at_its_field_and_nothing_else_is_lost(
     assert (kept["name"], kept["email"], kept["password"]) == (given["name"], given["email"], "")
 
 
+async def test_all_that_is_wrong_is_said_at_once(server: WholeServer, user: User) -> None:
+    browser = Browser(server.http)
+    await browser.get(SIGN_UP)
+    taken = user.handle.removesuffix(".test")
+    await browser.submit(SIGN_UP, name=taken, email="nobody", password="short")
+    wrong = [tag["name"] for tag in browser.page.all("input") if "aria-invalid" in tag]
+    assert wrong == ["name", "email", "password"]
+    assert "This name is taken." in browser.page.words
+
+
+async def test_a_password_manager_files_a_new_account_under_its_name_and_that_signs_in(server: WholeServer) -> None:
+    browser, name = Browser(server.http), new_name()
+    await browser.get(SIGN_UP)
+    [field] = [tag for tag in browser.page.all("input") if tag.get("autocomplete") == "username"]
+    assert field["name"] == "name"
+    await browser.submit(SIGN_UP, name=name, email=f"{name}@example.com", password=PASSWORD)
+    browser = Browser(server.http)
+    await browser.get(SIGN_IN)
+    assert (await browser.submit(SIGN_IN, identifier=f" @{name} ", password=PASSWORD)).status_code == 303
+
+
 async def test_a_handle_that_is_taken_is_refused(server: WholeServer, user: User) -> None:
     browser = Browser(server.http)
     await browser.get(SIGN_UP)
@@ -232,13 +253,37 @@ async def test_what_harms_asks_for_the_password_again_after_a_while(
     assert (await inside.get(path(user))).status_code == 200, "nothing has happened meanwhile"
 
 
+@pytest.mark.parametrize("page", ["password", "handle", "deactivate", "delete"])
+async def test_a_page_with_such_a_form_asks_before_it_is_filled_in(
+    inside: Browser, user: User, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    # Less is left than filling in may take.
+    monkeypatch.setattr(visits, "RECENT_US", visits._FILLING_IN_US)
+    answer = await inside.get(path(user, page))
+    assert answer.headers["location"].startswith(path(user, "confirm"))
+
+
+@pytest.mark.parametrize(("page", "action"), [("email", "email/change"), ("app-passwords", "app-passwords")])
+async def test_a_page_that_says_more_asks_for_the_password_where_its_form_would_stand(
+    inside: Browser, user: User, monkeypatch: pytest.MonkeyPatch, page: str, action: str
+) -> None:
+    monkeypatch.setattr(visits, "RECENT_US", visits._FILLING_IN_US)
+    assert (await inside.get(path(user, page))).status_code == 200
+    assert path(user, action) not in [form.action for form in inside.page.forms]
+    monkeypatch.undo()
+    [link] = [given["href"] for given in inside.page.all("a") if "/confirm?" in given["href"]]
+    await inside.get(link)
+    await inside.follow(await inside.submit(path(user, "confirm"), password=PASSWORD))
+    assert path(user, action) in [form.action for form in inside.page.forms]
+
+
 async def test_the_account_is_switched_off_and_on(inside: Browser, server: WholeServer, user: User) -> None:
     off, on = path(user, "deactivate"), path(user, "activate")
     await inside.follow(await press(inside, off, off))
-    assert "Your account is switched off" in inside.page.words
+    assert "Your account is deactivated" in inside.page.words
     assert (await server.anybody("com.atproto.sync.getRepoStatus", did=user.did)).json()["status"] == "deactivated"
     await inside.follow(await inside.submit(on))
-    assert "Your account is switched on." in inside.page.words
+    assert "Your account is active again." in inside.page.words
     assert (await server.anybody("com.atproto.sync.getRepoStatus", did=user.did)).json()["active"] is True
 
 
@@ -255,6 +300,8 @@ async def test_the_account_is_deleted_with_code_password_and_tick(
     ):
         await inside.get(page)
         assert (await inside.submit(page, None, **wrong)).status_code in {400, 403}
+        kept = inside.page.form(page).fields
+        assert (kept["code"], kept.get("sure"), kept["password"]) == (wrong["code"], wrong.get("sure"), "")
     await inside.get(page)
     answer = await inside.submit(page, code=code, password=PASSWORD, sure="yes")
     assert answer.headers["location"] == "/account"
@@ -339,8 +386,10 @@ async def test_an_app_password_is_shown_once_is_good_and_is_taken_back(
     await press(inside, page, page, name="Skeets & co", privileged="yes")
     [shown] = re.findall(r"[a-z2-7]{4}(?:-[a-z2-7]{4}){3}", inside.page.words)
     assert (await log_in(server, user, shown)).status_code == 200
+    assert "/account/language" not in [form.action for form in inside.page.forms], "that would not bring it back"
     await inside.get(page)
     assert shown not in inside.page.words
+    assert "/account/language" in [form.action for form in inside.page.forms]
     assert "May read and write private messages" in inside.page.words
     await press(inside, page, page, name="Skeets & co")
     assert "You have an app password of that name." in inside.page.words
@@ -370,7 +419,7 @@ async def test_an_app_is_listed_with_what_it_may_do_and_its_access_is_taken_away
     monkeypatch.setattr(sessions, "list_for", lambda did: [view])
     monkeypatch.setattr(sessions, "revoke_client", revoke_client)
     await inside.get(path(user, "apps"))
-    for words in ("<An App>", "app.example", "Do nearly everything that you can do", "2023-11-14 22:15 UTC"):
+    for words in ("<An App>", "app.example", "Do nearly everything that you can do", "14 November 2023, 22:15 UTC"):
         assert words in inside.page.words
     await inside.follow(await inside.submit(path(user, "apps", "revoke")))
     assert revoked == [(user.did, "https://app.example/client.json")]

@@ -365,6 +365,48 @@ async def test_a_page_that_is_not_there_is_not_found(server: WholeServer, path: 
     assert (await server.http.get(path)).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/account/x/y/z", "/account/language"])
+async def test_who_looked_for_what_is_not_there_is_not_sent_to_it_again(browser: Browser, path: str) -> None:
+    await browser.get(path)
+    assert [given["href"] for given in browser.page.all("a") if not given["href"].startswith("#")] == ["/account"]
+
+
+async def test_a_form_that_went_wrong_leads_back_to_the_page_that_it_stands_on(browser: Browser, alice: User) -> None:
+    await sign_in(browser, alice)
+    own = f"/account/{alice.did}"
+    pages = {
+        f"{own}/email/change": f"{own}/email",
+        f"{own}/password": f"{own}/password",
+        f"{own}/devices/end-sessions": f"{own}/devices",
+        f"{own}/activate": own,
+        "/account/sign-in/factor": SIGN_IN,
+        "/account/language": "/account",
+    }
+    for path, page in pages.items():
+        await browser.post(path, {})
+        assert page in [given["href"] for given in browser.page.all("a")], path
+        assert browser.page.form("/account/language").fields["next"] == page
+
+
+async def test_the_menu_says_where_one_is_and_the_way_past_it_leads_to_the_content(
+    browser: Browser, alice: User
+) -> None:
+    await sign_in(browser, alice)
+    own = f"/account/{alice.did}"
+    for page, tab, current in [
+        ("", "", "page"),
+        ("/handle", "", "true"),
+        ("/delete", "", "true"),
+        ("/apps", "/apps", "page"),
+        ("/second-factor", "/security", "true"),
+    ]:
+        await browser.get(own + page)
+        marked = [(given["href"], given["aria-current"]) for given in browser.page.all("a") if "aria-current" in given]
+        assert marked == [(own + tab, current)], page
+    order = re.findall(r'class="skip"|<nav|id="main"|<h1', browser.answer.text)
+    assert order == ['class="skip"', "<nav", 'id="main"', "<h1"]
+
+
 async def test_what_cannot_be_read_is_refused_by_a_page(browser: Browser) -> None:
     answer = await browser.get(f"{SIGN_IN}?next=%ff")
     assert (answer.status_code, answer.headers["content-type"]) == (400, "text/html; charset=utf-8")

@@ -29,6 +29,7 @@ TABLES = {
     "tempest_pds.http.pages.people.authorize.known_names": ("RECORDS", "METHODS", "SERVICES", "FILES"),
     "tempest_pds.http.pages.people.authorize.problems": ("PROBLEMS",),
     "tempest_pds.http.pages.people.authorize.wording": ("_WRITES",),
+    "tempest_pds.http.pages.people.languages": ("MOMENT", "MONTHS"),
     "tempest_pds.http.pages.people.problems": ("_TEXTS",),
     "tempest_pds.http.pages.people.refusals": ("FORM_TOO_OLD", "NO_SUCH_PAGE", "NOT_THIS_WAY", "TOO_MANY_ATTEMPTS"),
     "tempest_pds.http.pages.people.site": ("_MESSAGES", "_OTHERWISE"),
@@ -174,6 +175,18 @@ def test_the_person_s_choice_goes_before_the_client_s_and_that_before_the_browse
 
 def test_a_text_that_no_catalogue_has_is_said_in_english() -> None:
     assert Texts("de")("Nobody ever says {what}.", what="this") == "Nobody ever says this."
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "1 March 2024, 09:05 UTC"), ("de", "1. März 2024, 09:05 UTC"), ("fr", "1 mars 2024 à 09:05 UTC")],
+)
+def test_a_time_is_written_as_its_reader_would(language: str, words: str) -> None:
+    assert Texts(language).moment(1_709_283_959_999_999) == words
+
+
+def test_no_line_ends_before_a_colon() -> None:
+    assert Texts("fr")("Since:") == "Depuis\N{NO-BREAK SPACE}:"
 
 
 def test_markup_in_a_value_is_kept_and_all_else_is_escaped() -> None:

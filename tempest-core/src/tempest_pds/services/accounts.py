@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tempest_pds.protocol.data_model.cid import CID
-from tempest_pds.protocol.errors import InvalidSyntax
+from tempest_pds.protocol.errors import InvalidSyntax, TempestError
 from tempest_pds.protocol.syntax.datetime import normalise_datetime
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.errors import RemoteError
@@ -105,6 +105,10 @@ class Accounts:
     async def create(self, new: NewAccount, requester: Did | None, origin: Origin = NOWHERE) -> Session:
         """Make an account and log it in; see `SignUp.create`."""
         return await self._sign_up.create(new, requester, origin)
+
+    async def sign_up_mistakes(self, new: NewAccount) -> list[TempestError]:
+        """List all that is wrong with a wish for an account; see `SignUp.mistakes`."""
+        return await self._sign_up.mistakes(new)
 
     def find(self, did: Did) -> Account | None:
         """Find an account; None when it is not here."""

@@ -55,10 +55,10 @@ TEXTS: Final[Mapping[EventKind, str]] = {
     EventKind.PASSWORD_CHANGED: "The password was changed",
     EventKind.PASSWORD_RESET: "A new password was set with a code from a mail",
     EventKind.PASSWORD_SET: "Whoever runs this server set a new password",
-    EventKind.EMAIL_CHANGED: "The email address was changed",
-    EventKind.EMAIL_CONFIRMED: "The email address was confirmed",
-    EventKind.EMAIL_GIVEN_AGAIN: "Somebody gave the email address of this account for another one here",
-    EventKind.EMAIL_SET: "Whoever runs this server set another email address",
+    EventKind.EMAIL_CHANGED: "The e-mail address was changed",
+    EventKind.EMAIL_CONFIRMED: "The e-mail address was confirmed",
+    EventKind.EMAIL_GIVEN_AGAIN: "Somebody gave the e-mail address of this account for another one here",
+    EventKind.EMAIL_SET: "Whoever runs this server set another e-mail address",
     EventKind.HANDLE_CHANGED: "The handle was changed",
     EventKind.HANDLE_LOST: "The handle went to another account, which its domain names now",
     EventKind.SECOND_FACTOR_ADDED: "A second step was added to signing in",
@@ -73,7 +73,7 @@ TEXTS: Final[Mapping[EventKind, str]] = {
     EventKind.PLC_OPERATION_SIGNED: "A change of the account's identity was signed",
     EventKind.PLC_OPERATION: "The account's identity was changed in the PLC directory",
     EventKind.DEACTIVATED: "The account was deactivated",
-    EventKind.ACTIVATED: "The account was activated",
+    EventKind.ACTIVATED: "The account was activated again",
     EventKind.DELETION_ASKED: "Somebody asked for the code that deletes the account",
 }
 

@@ -188,6 +188,20 @@ class SignUp:
         with self._identities.claim_handle(applicant.handle), self._claim(applicant):
             return await self._create(applicant, origin)
 
+    async def mistakes(self, new: NewAccount) -> list[TempestError]:
+        """List all that is wrong with what somebody has filled in who wants a new account, where `create` tells one."""
+        found: list[TempestError] = []
+        for check in (self._check_password, self._check_invite_code, self._check_email):
+            try:
+                check(new)
+            except TempestError as error:
+                found.append(error)
+        try:
+            self._check_free(await self._identities.check_handle(new.handle, None), None)
+        except TempestError as error:
+            found.append(error)
+        return found
+
     def is_taken(self, handle: Handle) -> bool:
         """Tell whether an account keeps a new one from having this handle."""
         named_by = self._named_by(handle)
@@ -198,19 +212,14 @@ class SignUp:
         return did_web_for(handle) if self._rules.did_method == "web" else None
 
     async def _check(self, new: NewAccount, requester: Did | None, client_ip: str | None) -> _Applicant:
-        password = check_new_password(new.password, self._rules.min_password_length)
+        password = self._check_password(new)
         if self._rules.invite_required and not new.invite_code:
             raise InvalidInviteCode("No invite code provided")
-        if not new.email:
-            raise InvalidRequest("Email is required")
-        email = self._rules.emails.parse(new.email)
+        email = self._check_email(new)
         did = _parse_own_did(new.did, requester)
         handle = await self._identities.check_handle(new.handle, did)
-        if new.invite_code:
-            self._invites.check(new.invite_code)
-        named_by = self._named_by(handle) if did is None else None
-        if self._store.accounts.by_handle(handle) or (named_by and self._store.accounts.get(named_by)):
-            raise HandleNotAvailable(f"Handle already taken: {handle}")
+        self._check_invite_code(new)
+        named_by = self._check_free(handle, did)
         if did is not None and self._store.accounts.get(did) is not None:
             raise AlreadyExists("Repo already exists")
         coming = did or named_by
@@ -233,6 +242,27 @@ class SignUp:
             invite_code=new.invite_code or None,
             recovery_key=_parse_recovery_key(new.recovery_key),
         )
+
+    def _check_password(self, new: NewAccount) -> str:
+        return check_new_password(new.password, self._rules.min_password_length)
+
+    def _check_email(self, new: NewAccount) -> str:
+        if not new.email:
+            raise InvalidRequest("Email is required")
+        return self._rules.emails.parse(new.email)
+
+    def _check_invite_code(self, new: NewAccount) -> None:
+        if new.invite_code:
+            self._invites.check(new.invite_code)
+        elif self._rules.invite_required:
+            raise InvalidInviteCode("No invite code provided")
+
+    def _check_free(self, handle: Handle, did: Did | None) -> Did | None:
+        """Give the DID that a new account gets by its handle, unless another has the one or the other."""
+        named_by = self._named_by(handle) if did is None else None
+        if self._store.accounts.by_handle(handle) or (named_by and self._store.accounts.get(named_by)):
+            raise HandleNotAvailable(f"Handle already taken: {handle}")
+        return named_by
 
     @contextmanager
     def _claim(self, applicant: _Applicant) -> Iterator[None]:

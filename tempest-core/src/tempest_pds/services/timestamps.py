@@ -16,3 +16,8 @@ def now_us() -> int:
 def to_datetime(micros: int) -> str:
     """Write a time in the form that the protocol prefers, with milliseconds."""
     return Datetime.from_millis(micros // 1000)
+
+
+def from_datetime(text: str) -> int:
+    """Read a time that `to_datetime` wrote."""
+    return Datetime.parse(text).millis * 1000

@@ -53,6 +53,11 @@ def moment(iso: str) -> str:
     return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M")
 
 
+def iso_moment(micros: int) -> str:
+    """Write microseconds since 1970 to the minute, for programs that read the page."""
+    return datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
 def spans(text: str) -> list[str]:
     """Divide a line at what stands between backticks: every second piece, from the second on, is code."""
     return _CODE.split(text)
@@ -99,5 +104,5 @@ def rows(part: Mapping[str, Any]) -> list[Row]:
     return laid_out
 
 
-FORMATTERS: Final[tuple[Callable[..., Any], ...]] = (size, number, duration, moment, share, spans, rows)
+FORMATTERS: Final[tuple[Callable[..., Any], ...]] = (size, number, duration, moment, iso_moment, share, spans, rows)
 """What templates may use as filters, under their own names."""

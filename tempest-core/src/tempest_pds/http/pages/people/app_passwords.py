@@ -14,6 +14,7 @@ from tempest_pds.http.rate_limits import HOUR, Limit
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.services.app_passwords import AppPasswordView
 from tempest_pds.services.errors import DuplicateCreate
+from tempest_pds.services.timestamps import from_datetime
 
 CREATIONS: Final = Limit("app-password", 30, HOUR)
 
@@ -60,9 +61,13 @@ def _page(
         "people/app_passwords.html",
         status=status,
         account=account,
-        passwords=visit.services.app_passwords.list_for(account.did),
+        passwords=[
+            (view, from_datetime(view.created_at)) for view in visit.services.app_passwords.list_for(account.did)
+        ],
+        confirmation=None if visit.has_time_for_a_form else visit.confirmation_path(),
         made=made,
         name="" if made else visit.form.get("name", "")[:256],
+        privileged=made is None and visit.form.get("privileged") == "yes",
         errors=errors or {},
     )
 

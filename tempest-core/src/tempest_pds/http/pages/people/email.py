@@ -62,7 +62,7 @@ async def send_change_code(visit: Visit) -> Response:
 @people_page("POST", "/account/*/email/change")
 async def change_email(visit: Visit) -> Response:
     """Give the account another address: who reads its mail can set another password."""
-    account = visit.require_recent(account_path(visit.did, "email")).account
+    account = visit.require_recent().account
     visit.count(UPDATES, key=account.did)
     code = visit.form.get("code", "").strip() or None
     try:
@@ -87,6 +87,7 @@ def _page(visit: Visit, errors: dict[str, str] | None = None, status: int = 200)
         status=status,
         account=visit.account().account,
         email=visit.form.get("email", "")[:320],
+        confirmation=None if visit.has_time_for_a_form else visit.confirmation_path(),
         errors=errors or {},
     )
 

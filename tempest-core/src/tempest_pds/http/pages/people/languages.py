@@ -26,8 +26,25 @@ LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "de": "Deutsch", "fr": "
 """Each language by its tag, in its own name. The keys are what the server's metadata says as `ui_locales_supported`."""
 
 DEFAULT: Final = "en"
+MOMENT: Final = "{day} {month} {year}, {time} UTC"
+MONTHS: Final[Mapping[int, str]] = {
+    1: "January",
+    2: "February",
+    3: "March",
+    4: "April",
+    5: "May",
+    6: "June",
+    7: "July",
+    8: "August",
+    9: "September",
+    10: "October",
+    11: "November",
+    12: "December",
+}
 _PACKAGE: Final = "tempest_pds.http.pages.people"
 _MAX_HEADER: Final = 200
+# French has a space there, at which no line may end.
+_BEFORE_A_SIGN: Final = re.compile(r" (?=[:;!?\u00bb])|(?<=\u00ab) ")
 _QUALITY: Final = re.compile(r"\s*([A-Za-z]{1,8})(?:-[A-Za-z0-9-]*)?\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?))?\s*")
 
 
@@ -48,8 +65,9 @@ class Texts:
         return translated.format(**values)
 
     def moment(self, microseconds: int) -> str:
-        """Write a time to the minute, as everybody can read it."""
-        return datetime.fromtimestamp(microseconds // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        """Write a time to the minute: `14 November 2023, 22:15 UTC`."""
+        at = datetime.fromtimestamp(microseconds // 1_000_000, UTC)
+        return self(MOMENT, day=at.day, month=self(MONTHS[at.month]), year=at.year, time=f"{at:%H:%M}")
 
 
 @cache
@@ -60,7 +78,7 @@ def catalogue(language: str) -> Mapping[str, str]:
         for part in sorted(files(_PACKAGE).joinpath("texts", language).iterdir(), key=lambda part: part.name):
             if part.name.endswith(".json"):
                 words.update(json.loads(part.read_text(encoding="utf-8")))
-    return words
+    return {text: _BEFORE_A_SIGN.sub("\N{NO-BREAK SPACE}", said) for text, said in words.items()}
 
 
 def best_language(chosen: str | None, ui_locales: str | None, accept_language: str | None) -> str:

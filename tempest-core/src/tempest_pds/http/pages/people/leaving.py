@@ -1,4 +1,4 @@
-"""Switching an account off and on again, and deleting it."""
+"""Deactivating an account, activating it again, and deleting it."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from tempest_pds.services.errors import AuthenticationRequired
 
 @people_page("GET", "/account/*/deactivate")
 async def show_deactivation(visit: Visit) -> Response:
-    """Say what switching off does."""
-    return visit.page("people/deactivate.html", account=visit.account().account, errors={})
+    """Say what deactivating does."""
+    return visit.page("people/deactivate.html", account=visit.ask_first().account, errors={})
 
 
 @people_page("POST", "/account/*/deactivate")
 async def deactivate(visit: Visit) -> Response:
-    """Switch the account off."""
+    """Deactivate the account."""
     did = visit.require_recent().account.did
     visit.count(DEACTIVATIONS, key=did)
     await visit.services.accounts.deactivate(did, origin=visit.visitor)
-    return visit.redirect(account_path(did), notice="Your account is switched off. You can switch it on here.")
+    return visit.redirect(account_path(did), notice="Your account is deactivated. You can activate it again here.")
 
 
 @people_page("POST", "/account/*/activate")
 async def activate(visit: Visit) -> Response:
-    """Switch the account on."""
+    """Activate the account."""
     account = visit.account().account
     visit.count(ACTIVATIONS, key=account.did)
     try:
@@ -48,12 +48,13 @@ async def activate(visit: Visit) -> Response:
         if problem is None:
             raise
         return visit.page("people/deactivate.html", status=400, account=account, errors=problem)
-    return visit.redirect(account_path(account.did), notice="Your account is switched on.")
+    return visit.redirect(account_path(account.did), notice="Your account is active again.")
 
 
 @people_page("GET", "/account/*/delete")
 async def show_deletion(visit: Visit) -> Response:
     """Say what deleting does, and ask for what it takes."""
+    visit.ask_first()
     return _deletion_page(visit)
 
 
@@ -99,7 +100,14 @@ def _refused(visit: Visit, error: TempestError) -> Response:
 
 
 def _deletion_page(visit: Visit, errors: dict[str, str] | None = None, status: int = 200) -> Response:
-    return visit.page("people/delete.html", status=status, account=visit.account().account, errors=errors or {})
+    return visit.page(
+        "people/delete.html",
+        status=status,
+        account=visit.account().account,
+        code=visit.form.get("code", "")[:100],
+        sure=visit.form.get("sure") == "yes",
+        errors=errors or {},
+    )
 
 
 PAGES: Final[tuple[PeoplePage, ...]] = (

@@ -19,7 +19,7 @@ CHANGES: Final = Limit("password-change", 10, HOUR)
 @people_page("GET", "/account/*/password")
 async def show_password(visit: Visit) -> Response:
     """Ask for the new password."""
-    return visit.page("people/password.html", account=visit.require_recent().account, errors={})
+    return visit.page("people/password.html", account=visit.ask_first().account, errors={})
 
 
 @people_page("POST", "/account/*/password")

@@ -23,7 +23,7 @@ async def show_profile(visit: Visit) -> Response:
 @people_page("GET", "/account/*/handle")
 async def show_handle(visit: Visit) -> Response:
     """Ask for another handle."""
-    visit.require_recent()
+    visit.ask_first()
     return _handle_page(visit)
 
 
@@ -33,7 +33,7 @@ async def change_handle(visit: Visit) -> Response:
 
     Anybody may take the name that is given up, and be taken for whom it was.
     """
-    did = visit.require_recent(account_path(visit.did, "handle")).account.did
+    did = visit.require_recent().account.did
     visit.count(UPDATES_PER_DAY, UPDATES, key=did)
     form, domains = visit.form, visit.services.server.handle_domains
     if form.get("kind") == "own":

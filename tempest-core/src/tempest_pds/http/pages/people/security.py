@@ -13,6 +13,7 @@ from tempest_pds.http.pages.people.user_agents import describe_client
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.services.security_event_kinds import FACTS, TEXTS, VALUES
 from tempest_pds.services.security_events import SecurityEvent
+from tempest_pds.services.timestamps import from_datetime
 
 _FACT_LENGTH: Final = 200
 
@@ -41,6 +42,9 @@ def _in_words(visit: Visit, event: SecurityEvent) -> _Event:
     for name, label in FACTS.items():
         if name in event.detail:
             value = event.detail[name]
+            if name == "delete_after":
+                facts.append((texts(label), texts.moment(from_datetime(value))))
+                continue
             words = VALUES.get(name, {}).get(value)
             # Some are a stranger's own words: the name of an app.
             facts.append((texts(label), printable(value, _FACT_LENGTH) if words is None else texts(words)))

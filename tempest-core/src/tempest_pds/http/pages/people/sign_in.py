@@ -38,8 +38,9 @@ async def sign_in(visit: Visit) -> Response:
     """Check name and password."""
     identifier = visit.form.get("identifier", "")
     try:
-        count_sign_in(visit, identifier)
-        account = await visit.services.sign_in.with_password(identifier, visit.form.get("password", ""), visit.visitor)
+        name = full_name(visit, identifier)
+        count_sign_in(visit, name)
+        account = await visit.services.sign_in.with_password(name, visit.form.get("password", ""), visit.visitor)
     except FactorNeeded as needed:
         return ask_for_factor(visit, needed, action=_FACTOR, hidden=_carried(visit))
     except (AuthenticationRequired, Forbidden) as error:
@@ -64,6 +65,12 @@ async def give_factor(visit: Visit) -> Response:
             return _form(visit, wanted=visit.form.get("next", ""), message=message, status=403)
         return ask_for_factor(visit, needed, action=_FACTOR, hidden=_carried(visit), message=message, status=403)
     return await _enter(visit, account)
+
+
+def full_name(visit: Visit, identifier: str) -> str:
+    """Add this server's domain to a name without any, as the form for a new account asks for one."""
+    name, domains = identifier.strip().removeprefix("@"), visit.services.server.handle_domains
+    return identifier if not domains or not name.replace("-", "").isalnum() else f"{name}{domains[0]}"
 
 
 def count_sign_in(visit: Visit, identifier: str) -> None:

@@ -32,7 +32,7 @@ async def sign_up(visit: Visit) -> Response:
     try:
         account = await make_account(visit)
     except TempestError as error:
-        problem = problem_with(visit, error)
+        problem = await sign_up_problems(visit, error)
         if problem is None:
             raise
         fields = sign_up_fields(visit, next=visit.form.get("next", ""), errors=problem)
@@ -45,23 +45,36 @@ async def sign_up(visit: Visit) -> Response:
 async def make_account(visit: Visit) -> Account:
     """Make an account of what the form of `sign_up_fields` brought; raises what `Accounts.create` does, and Refusal."""
     visit.count(SIGN_UPS)
-    form, server = visit.form, visit.services.server
-    domain = form.get("domain", "")
-    if domain not in server.handle_domains:
-        domain = server.handle_domains[0] if server.handle_domains else ""
-    name = form.get("name", "").strip().removeprefix("@").lower().removesuffix(domain)
-    new = NewAccount(
-        handle=f"{name}{domain}",
-        email=form.get("email", "").strip(),
-        password=form.get("password", ""),
-        invite_code=form.get("invite_code", "").strip() or None,
-    )
-    session = await visit.services.accounts.create(new, None, visit.visitor)
+    session = await visit.services.accounts.create(_new_account(visit), None, visit.visitor)
     if session.tokens is not None:
         # It is for a client of the API, and there is none.
         identifier = session.tokens.refresh.identifier
         await visit.services.sessions.delete(Credentials(session.account.did, Scope.REFRESH, Kind.REFRESH, identifier))
     return session.account
+
+
+async def sign_up_problems(visit: Visit, error: TempestError) -> dict[str, str] | None:
+    """Say, by field, all that is wrong with a form that `make_account` has refused; None for what is no refusal."""
+    problems = problem_with(visit, error)
+    if problems is None:
+        return None
+    for mistake in await visit.services.accounts.sign_up_mistakes(_new_account(visit)):
+        problems = (problem_with(visit, mistake) or {}) | problems
+    return problems
+
+
+def _new_account(visit: Visit) -> NewAccount:
+    form, server = visit.form, visit.services.server
+    domain = form.get("domain", "")
+    if domain not in server.handle_domains:
+        domain = server.handle_domains[0] if server.handle_domains else ""
+    name = form.get("name", "").strip().removeprefix("@").lower().removesuffix(domain)
+    return NewAccount(
+        handle=f"{name}{domain}",
+        email=form.get("email", "").strip(),
+        password=form.get("password", ""),
+        invite_code=form.get("invite_code", "").strip() or None,
+    )
 
 
 def sign_up_fields(visit: Visit, *, next: str, errors: Mapping[str, str] | None = None) -> dict[str, Any]:  # noqa: A002 - the form's own name

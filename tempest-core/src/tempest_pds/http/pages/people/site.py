@@ -106,6 +106,7 @@ class PeopleSite:
             visit.count(GLOBAL)
             await self._recognise(visit, exchange)
             if page.http_method == "POST":
+                visit.here = self._in_front(visit.here)
                 visit.form = await self._read_form(visit, exchange)
             return await page.handler(visit)
         except ClientGone:
@@ -118,7 +119,13 @@ class PeopleSite:
                 _log.error("unexpected error", target=exchange.target, exc_info=error)
             visit.headers.extend(answer.headers)
             message = answer.message if isinstance(error, Refusal) else _MESSAGES.get(answer.status, _OTHERWISE)
-            return visit.page("people/problem.html", status=answer.status, message=visit.texts(message))
+            return visit.page(
+                "people/problem.html",
+                status=answer.status,
+                message=visit.texts(message),
+                # What is not there would be found no better.
+                way_back=None if answer.status in {404, 405} else visit.here,
+            )
 
     def _stranger(self, exchange: Exchange) -> Visit:
         """Make the visit of somebody who is not recognised yet; this cannot fail."""
@@ -166,15 +173,27 @@ class PeopleSite:
             raise Refusal(403, FORM_TOO_OLD)
         return form
 
+    def _in_front(self, here: str) -> str:
+        """Give the page whose form leads to a path: this one, or the next above that can be looked at."""
+        segments = here.partition("?")[0].split("/")
+        for length in range(len(segments), 1, -1):
+            if any(page.http_method == "GET" for page in self._at(segments[:length])[1]):
+                return here if length == len(segments) else "/".join(segments[:length])
+        return here
+
+    def _at(self, segments: list[str]) -> tuple[list[str], list[PeoplePage]]:
+        """Give the pattern that fits a path best, and its pages."""
+        fitting = [(page, pattern) for page, pattern in self._pages if _fits(pattern, segments)]
+        pattern = fitting[0][1] if fitting else []
+        return pattern, [page for page, other in fitting if other == pattern]
+
     def _find(self, exchange: Exchange) -> tuple[PeoplePage, list[str]]:
         """Find a page and what stands for each `*` in its path; raise Refusal."""
         verb = "GET" if exchange.scope["method"] == "HEAD" else exchange.scope["method"]
         segments = exchange.scope["raw_path"].decode("latin-1").split("/")
-        fitting = [(page, pattern) for page, pattern in self._pages if _fits(pattern, segments)]
-        if not fitting:
+        pattern, pages = self._at(segments)
+        if not pages:
             raise Refusal(404, NO_SUCH_PAGE)
-        pattern = fitting[0][1]
-        pages = [page for page, other in fitting if other == pattern]
         for page in pages:
             if page.http_method == verb:
                 pairs = zip(pattern, segments, strict=True)

@@ -28,6 +28,8 @@ from tempest_pds.stores.account.accounts import Account
 RECENT_US: Final = RECENT_SECONDS * 1_000_000
 """How long after giving password and second factor a person may do what needs them afresh."""
 
+_FILLING_IN_US: Final = RECENT_US // 2
+
 _COOKIE_SECONDS: Final = 7 * 86_400
 _NOTICE_SECONDS: Final = 60
 _LANGUAGE_SECONDS: Final = 365 * 86_400
@@ -125,11 +127,33 @@ class Visit:
             back: the page to come back to, when it is not the one of this request.
         """
         signed_in = self.account()
-        did = signed_in.account.did
-        if now_us() - signed_in.confirmed_at < RECENT_US and not signed_in.lacks_factor:
+        if self._is_recent(RECENT_US):
             return signed_in
-        wanted = own_path(back or self.here, account_path(did))
-        raise GoElsewhere(with_query(account_path(did, "confirm"), {"next": wanted}))
+        raise GoElsewhere(self.confirmation_path(back))
+
+    def ask_first(self) -> SignedIn:
+        """Give the account to a page with a form that needs password and second factor afresh.
+
+        Asking when the form has been filled in would lose what was typed: who has little time left is asked now.
+        """
+        signed_in = self.account()
+        if self.has_time_for_a_form:
+            return signed_in
+        raise GoElsewhere(self.confirmation_path())
+
+    @property
+    def has_time_for_a_form(self) -> bool:
+        """Whether a form that needs password and second factor afresh can be filled in before they are too old."""
+        return self._is_recent(RECENT_US - _FILLING_IN_US)
+
+    def confirmation_path(self, back: str | None = None) -> str:
+        """Write the path of the page that asks for password and second factor, and leads back to this one."""
+        did = self.did
+        return with_query(account_path(did, "confirm"), {"next": own_path(back or self.here, account_path(did))})
+
+    def _is_recent(self, age: int) -> bool:
+        signed_in = self.account()
+        return now_us() - signed_in.confirmed_at < age and not signed_in.lacks_factor
 
     async def sign_in(self, account: Account, *, remember: bool) -> Self:
         """Sign an account in; the visit goes on with another cookie, which whatever is answered from now on brings.

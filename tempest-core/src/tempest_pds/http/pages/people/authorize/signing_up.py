@@ -9,8 +9,7 @@ from blacksheep import Response
 from tempest_pds.http.pages.people.authorize.flow import authorize_page, show
 from tempest_pds.http.pages.people.authorize.signing_in import enter
 from tempest_pds.http.pages.people.authorize.steps import Step
-from tempest_pds.http.pages.people.problems import problem_with
-from tempest_pds.http.pages.people.sign_up import make_account, sign_up_fields
+from tempest_pds.http.pages.people.sign_up import make_account, sign_up_fields, sign_up_problems
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.services.oauth.requests import OpenRequest
@@ -28,7 +27,7 @@ async def sign_up(visit: Visit, request: OpenRequest) -> Response:
     try:
         account = await make_account(visit)
     except TempestError as error:
-        problem = problem_with(visit, error)
+        problem = await sign_up_problems(visit, error)
         if problem is None:
             raise
         return _form(visit, request, problem)
