@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import httpx
@@ -18,14 +19,14 @@ from tests.support.server import Tempest
 def test_a_new_secret_key_base_ends_sessions_of_the_api_and_with_new_oauth_keys_every_app(
     node: Node, plc: PlcDirectory, tmp_path: Path
 ) -> None:
-    server = Tempest(tmp_path / "data", plc.url, SECRET_KEY_BASE="6b1f" * 16)
+    server = Tempest(tmp_path / "data", plc.url, SECRET_KEY_BASE=secrets.token_hex(32))
     with server:
         alice = sign_up(server, "alice")
         visitor = person(server, alice)
         with OAuthApp(node, tmp_path / "app", server.url, plc.url) as app:
             assert app.callback(visitor.approve(app.authorize(alice.handle))) == alice.did
             server.stop()
-            server.env["SECRET_KEY_BASE"] = "a94e" * 16
+            server.env["SECRET_KEY_BASE"] = secrets.token_hex(32)
             server.start()
             with pytest.raises(CallRefused):
                 alice.query("com.atproto.server.getSession")

@@ -45,7 +45,7 @@ class PlcLedgerPages:
         return unquote_to_bytes(raw_path[:32]).startswith(_PREFIX)
 
     async def handle(self, request: Request) -> Response:
-        """Answer a request for such a path."""
+        """Tell what a PLC directory tells of a DID, with /data and /log below, where a ledger stands in for one."""
         if request.scope["method"] not in {"GET", "HEAD"}:
             return error_response(
                 ErrorAnswer(405, "InvalidRequest", "Method Not Allowed", ((b"allow", b"GET, HEAD, OPTIONS"),)), []
