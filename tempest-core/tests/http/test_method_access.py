@@ -83,6 +83,10 @@ class Callers:
         await self.server.take_down(bob)
         await self._log_in("session after a takedown", bob, PASSWORD, allowTakendown=True)
 
+        given = {"identifier": self.alice.did, "password": PASSWORD}
+        session = await self.server.http.post(f"/xrpc/{SERVER}.createSession", json=given)
+        self.tokens["refresh token"] = session.json()["refreshJwt"]
+
     async def _log_in(self, name: str, user: User, password: str, **more: bool) -> None:
         given = {"identifier": user.did, "password": password, **more}
         answer = await self.server.http.post(f"/xrpc/{SERVER}.createSession", json=given)
@@ -94,6 +98,10 @@ class Callers:
         if token is not None:
             headers = headers | {"authorization": f"Bearer {token}"}
         return verdict(await self.server.http.request(method, path, headers=headers, **more))
+
+    async def ask_as_administrator(self, nsid: str) -> Verdict:
+        method, path, more = request(nsid)
+        return verdict(await self.server.http.request(method, path, auth=("admin", self.server.admin_token), **more))
 
     async def ask_as_app(self, nsid: str, scope: str) -> Verdict:
         method, path, more = request(nsid)
@@ -115,7 +123,7 @@ def for_nobody(access: Access) -> Verdict:
     return 401, "AuthenticationRequired" if access.admin else "AuthMissing"
 
 
-def for_session(access: Access, scope: Scope) -> Verdict:
+def for_session(access: Access, scope: Scope | None) -> Verdict:
     if access == NONE:
         return 200, None
     if access.scopes is not None:
@@ -136,10 +144,27 @@ def for_service(access: Access) -> Verdict:
     return 401, "UntrustedIss" if access.moderator else "AuthenticationRequired"
 
 
+def for_refresh(access: Access) -> Verdict:
+    if access.refresh:
+        return 200, "refresh"
+    # It is no token of any other kind.
+    return for_session(access, None)
+
+
+def for_administrator(access: Access) -> Verdict:
+    if access == NONE:
+        return 200, None
+    if access.admin:
+        return 200, "admin"
+    return (401, "AuthenticationRequired") if access.anonymous else (400, "InvalidToken")
+
+
 Found = dict[str, dict[str, set[Verdict]]]
 EXPECTED: Mapping[str, Callable[[str, Access], Verdict]] = {
     "nobody": lambda _, access: for_nobody(access),
     "service": lambda _, access: for_service(access),
+    "refresh token": lambda _, access: for_refresh(access),
+    "administrator": lambda _, access: for_administrator(access),
     **{name: (lambda _, access, scope=scope: for_session(access, scope)) for name, scope in SESSIONS.items()},
     "app with nothing": lambda _, access: for_app(access, granted=access.oauth is ANY_APP),
     "app with enough": lambda _, access: for_app(access, granted=True),
@@ -164,6 +189,8 @@ async def ask_as(callers: Callers, caller: str, nsid: str) -> set[Verdict]:
             return {await callers.ask(nsid)}
         case "service":
             return {await callers.ask_as_service(nsid)}
+        case "administrator":
+            return {await callers.ask_as_administrator(nsid)}
         case "app with nothing":
             return {await callers.ask_as_app(nsid, "")}
         case "app with enough":
