@@ -163,7 +163,7 @@ async def test_whoever_has_several_accounts_chooses(server: WholeServer, alice: 
 
 
 async def test_nobody_chooses_an_account_that_is_not_signed_in(server: WholeServer, alice: User, bob: User) -> None:
-    browser = await opened(server, browser=await signed_in(server, alice), prompt="select_account")
+    browser = await opened(server, browser=await signed_in(server, alice))
     fields = browser.page.form(CONSENT).fields
     answer = await browser.post(CONSENT, {**fields, "account": bob.did, "decision": "allow"})
     assert answer.headers["location"].startswith(f"{AUTHORIZE}/resume")
@@ -228,8 +228,11 @@ async def test_a_public_client_is_never_answered_silently(server: WholeServer, a
         await browser.submit(CONSENT, decision="allow")
 
 
-async def test_the_password_is_wanted_anew_where_the_app_says_so(server: WholeServer, alice: User) -> None:
-    browser = await opened(server, browser=await signed_in(server, alice), max_age="0")
+@pytest.mark.parametrize("wish", [{"max_age": "0"}, {"prompt": "login"}])
+async def test_the_password_is_wanted_anew_where_the_app_says_so(
+    server: WholeServer, alice: User, wish: dict[str, str]
+) -> None:
+    browser = await opened(server, browser=await signed_in(server, alice), **wish)
     assert place(browser) == SIGN_IN
     consent = f"{CONSENT}?{urlencode({'request': browser.page.form(SIGN_IN).fields['request'], 'account': alice.did})}"
     assert (await browser.get(consent)).headers["location"].startswith(f"{AUTHORIZE}/resume")
@@ -237,6 +240,13 @@ async def test_the_password_is_wanted_anew_where_the_app_says_so(server: WholeSe
     await browser.follow(browser.answer)
     assert browser.page.form(SIGN_IN).fields["identifier"] == "alice.test"
     await browser.follow(await browser.submit(SIGN_IN, password=PASSWORD))
+    assert place(browser) == CONSENT
+
+
+async def test_a_public_client_has_the_account_chosen(server: WholeServer, alice: User) -> None:
+    browser = await opened(server, browser=await signed_in(server, alice), prompt="select_account")
+    assert place(browser) == CHOOSE
+    await browser.follow(await browser.submit(CHOOSE, account=alice.did))
     assert place(browser) == CONSENT
 
 
