@@ -86,6 +86,54 @@ async def test_what_is_unticked_is_not_granted(server: WholeServer, alice: User)
     assert granted(server, answer) == (alice.did, "atproto transition:email")
 
 
+@pytest.mark.parametrize(("language", "allow"), [("de", "Erlauben"), ("fr", "Autoriser")])
+async def test_a_choice_of_the_language_keeps_the_ticks(
+    server: WholeServer, alice: User, language: str, allow: str
+) -> None:
+    browser = await opened(server, browser=await signed_in(server, alice))
+    assert "/account/language" not in [form.action for form in browser.page.forms]
+    [button] = [button for button in browser.page.all("button") if button.get("value") == language]
+    assert (button["name"], button["form"]) == ("language", browser.page.all("form")[0]["id"])
+    fields = dict(browser.page.form(CONSENT).fields)
+    del fields["allow transition:generic"]
+    answer = await browser.post(CONSENT, {**fields, "language": language})
+    assert answer.status_code == 200
+    assert browser.page.all("html")[0]["lang"] == language
+    assert allow in browser.page.words
+    assert {name for name in browser.page.form(CONSENT).fields if name.startswith("allow ")} == {
+        "allow transition:email"
+    }
+    assert granted(server, answer_of(await browser.submit(CONSENT, decision="allow"))) == (
+        alice.did,
+        "atproto transition:email",
+    )
+    await browser.get(f"/account/{alice.did}")
+    assert browser.page.all("html")[0]["lang"] == language
+
+
+async def test_nothing_is_said_of_ticks_where_there_are_none(server: WholeServer, alice: User) -> None:
+    words = "Take away the tick"
+    browser = await opened(server, browser=await signed_in(server, alice))
+    assert words in browser.page.words
+    await opened(server, browser=browser, scope="atproto")
+    assert place(browser) == CONSENT
+    assert words not in browser.page.words
+
+
+async def test_what_is_not_understood_is_shown_and_not_granted(server: WholeServer, alice: User) -> None:
+    scope = "atproto repo:not-a-nsid foo:bar"
+    browser = await opened(server, loopback(scope), await signed_in(server, alice), scope=scope)
+    _, _, unknown = browser.page.words.partition("Scopes that are not understood here, and not granted")
+    assert unknown.split()[:2] == ["repo:not-a-nsid", "foo:bar"]
+    assert granted(server, answer_of(await browser.submit(CONSENT, decision="allow"))) == (alice.did, "atproto")
+
+
+async def test_an_app_in_development_is_told_by_its_address(server: WholeServer, alice: User) -> None:
+    browser = await opened(server, browser=await signed_in(server, alice))
+    assert "An app in development" in browser.page.words
+    assert "Address of the app: http://127.0.0.1/back" in browser.page.words
+
+
 async def test_no_form_grants_more_than_was_asked_for(server: WholeServer, alice: User) -> None:
     browser = await opened(server, browser=await signed_in(server, alice), scope="atproto")
     more = {"allow transition:generic": "yes", "allow atproto": "yes", "allow identity:*": "yes"}
