@@ -196,6 +196,19 @@ async def test_a_second_factor_is_asked_for_on_the_way(server: WholeServer) -> N
     assert "@guarded.test" in browser.page.words
 
 
+async def test_who_is_asked_for_a_second_factor_starts_over_or_goes_back_to_the_app(server: WholeServer) -> None:
+    careful = await server.sign_up("careful")
+    visitor = Visitor(client_ip="127.0.0.1")
+    new = await server.services.enrolment.begin_app(Did(careful.did), visitor)
+    await server.services.enrolment.confirm_app(Did(careful.did), TOTP(new.secret).now(), visitor)
+    browser = await opened(server)
+    await browser.submit(SIGN_IN, identifier="careful.test", password=PASSWORD)
+    [again] = [link["href"] for link in browser.page.all("a") if link["href"].startswith(SIGN_IN)]
+    assert (await browser.get(again)).status_code == 200
+    await browser.submit(SIGN_IN, identifier="careful.test", password=PASSWORD)
+    assert answer_of(await browser.submit(f"{AUTHORIZE}/cancel")).values["error"] == "access_denied"
+
+
 # Who it is
 
 

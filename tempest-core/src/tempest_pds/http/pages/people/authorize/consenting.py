@@ -40,7 +40,7 @@ async def ask(visit: Visit, request: OpenRequest) -> Response:
 
 @authorize_page("POST", Step.CONSENT)
 async def answer(visit: Visit, request: OpenRequest) -> Response:
-    """Grant what is ticked, or nothing; or ask once more, in another language."""
+    """Grant what is ticked, or nothing."""
     if "language" in visit.form:
         visit.choose_language(visit.form["language"])
         return await _show(visit, request, visit.form.get("account"), visit.form)
