@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-import pytest_asyncio
 from authorizing import (
     AUTHORIZE,
     CHOOSE,
@@ -26,28 +24,12 @@ from authorizing import (
 )
 from browser import Browser
 from pyotp import TOTP
-from whole_server import PASSWORD, User, WholeServer, whole_server
+from whole_server import PASSWORD, User, WholeServer
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.sign_in import Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WholeServer]:
-    async with whole_server(tmp_path_factory.mktemp("authorize")) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def alice(server: WholeServer) -> User:
-    return await server.sign_up("alice")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def bob(server: WholeServer) -> User:
-    return await server.sign_up("bob")
 
 
 def form_action(browser: Browser) -> str:

@@ -31,11 +31,6 @@ async def there(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Provi
         yield started
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def alice(there: Provider) -> User:
-    return await there.server.sign_up("alice")
-
-
 async def opened(client: FlowClient) -> Any:
     asked = {"client_id": client.client_id, "request_uri": await client.request_uri()}
     return await client.requests.open(asked, BROWSER), asked
