@@ -52,6 +52,20 @@ async def test_a_request_that_nobody_opens_is_over_after_five_minutes(there: Pro
         await client.requests.open(asked, BROWSER)
 
 
+async def test_who_has_opened_a_request_has_twenty_minutes_for_the_next_step(there: Provider, alice: User) -> None:
+    for since, is_over in ((20 * MINUTE - 1, False), (20 * MINUTE, True)):
+        client = there.client()
+        request, _ = await opened(client)
+        with there.clock.later(4 * MINUTE):
+            await client.requests.resume(request.id, BROWSER)
+        with there.clock.later(4 * MINUTE + since):
+            if is_over:
+                with pytest.raises(RequestRefused, match="expired"):
+                    await client.requests.resume(request.id, BROWSER)
+            else:
+                await client.requests.resume(request.id, BROWSER)
+
+
 async def test_work_on_a_request_keeps_it_alive_for_an_hour_at_most(there: Provider, alice: User) -> None:
     client = there.client()
     request, _ = await opened(client)
