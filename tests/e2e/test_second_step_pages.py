@@ -60,7 +60,7 @@ def set_up_app(person: Person) -> None:
     person.press("Switch it on")
     person.see("Your recovery codes")
     picture(person.browser, "codes")
-    person.codes = person.browser.evaluate("[...document.querySelectorAll('main li code')].map(e => e.textContent)")
+    person.codes = person.browser.evaluate("[...document.querySelectorAll('main pre code')].map(e => e.textContent)")
     assert len(person.codes) == 10
     person.press("I have kept them")
     person.see("Switched on")
@@ -138,7 +138,7 @@ def test_a_device_that_lost_its_passkey_says_so_and_a_recovery_code_helps(person
     browser.wait_for("document.querySelector('#new-passkey')")
     person.press("Set up a passkey")
     person.see("Your recovery codes")
-    codes = browser.evaluate("[...document.querySelectorAll('main li code')].map(e => e.textContent)")
+    codes = browser.evaluate("[...document.querySelectorAll('main pre code')].map(e => e.textContent)")
     browser.call("WebAuthn.clearCredentials", authenticatorId=authenticator)
     person.sign_out()
     person.give_password()

@@ -35,7 +35,8 @@ FAULTS = """(() => {
   }
   for (const e of document.querySelectorAll('button:not(.link), a.button, select, input:not([type=hidden])')) {
     if (!shown(e) || ['checkbox', 'radio'].includes(e.type)) continue;
-    const [a, b] = [luminance(colour(getComputedStyle(e).borderTopColor).slice(0, 3)), luminance(ground(e.parentElement))];
+    const border = colour(getComputedStyle(e).borderTopColor).slice(0, 3);
+    const [a, b] = [luminance(border), luminance(ground(e.parentElement))];
     const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (contrast < 3) faults.push(`border ${contrast.toFixed(2)}: ${e.outerHTML.slice(0, 80)}`);
   }

@@ -28,6 +28,7 @@ from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.origin import Origin
+from tempest_pds.services.owner_notices import OwnerNotices
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.second_factor.enrolment import Enrolment
 from tempest_pds.services.second_factor.guesses import Guesses
@@ -138,6 +139,9 @@ class World:
         tokens = Tokens(b"s" * 32, SERVER, self.clock)
         self.events = SecurityEvents(self.store, self.writer)
         self.now = lambda: int(self.clock.now * 1_000_000)
+        self.owner_notices = OwnerNotices(
+            store=self.store, outbox=self.outbox, texts=MailTexts("localhost"), events=self.events
+        )
         self.passkeys = PasskeyCeremonies(URL)
         self.tickets = Tickets(b"s" * 32, self.now)
         self.factors = SecondFactors(
@@ -145,6 +149,7 @@ class World:
             writer=self.writer,
             passkeys=self.passkeys,
             events=self.events,
+            notices=self.owner_notices,
             guesses=Guesses(self.clock),
             address_key=lambda address: address,
             now=self.now,
@@ -171,7 +176,7 @@ class World:
             now=self.now,
         )
         self.sessions = Sessions(self.store, self.writer, tokens, self.sign_in, self.dids, self.events, self.clock)
-        self.app_passwords = AppPasswords(self.store, self.writer, self.events)
+        self.app_passwords = AppPasswords(self.store, self.writer, self.events, self.owner_notices)
         self.invites = Invites(self.store, self.writer, "pds.example.com")
         self.announcer = Announcer(self.store, self.writer, self.log, self.sequencer.has_commit)
         self.resolution = IdentityResolution(self.store, self.dids, handles, handle_rules)
@@ -187,6 +192,7 @@ class World:
             announcer=self.announcer,
             hooks=self.hooks,
             events=self.events,
+            notices=self.owner_notices,
             public_url=URL,
         )
         texts = MailTexts("localhost")

@@ -62,10 +62,14 @@ def every_notice(texts: MailTexts) -> list[Callable[[Account], Mail | None]]:
         texts.email_changed,
         texts.email_set,
         texts.password_reset,
+        texts.password_changed,
         texts.password_set,
         texts.second_step_added,
         texts.second_step_removed,
         texts.second_step_off,
+        lambda account: texts.handle_changed(account, "alice.example.org"),
+        texts.app_password_made,
+        lambda account: texts.recovery_code_used(account, 7),
         texts.account_deleted,
     ]
 
@@ -79,7 +83,7 @@ def test_the_mail_that_resets_a_password_reads_like_this() -> None:
         "Somebody asked for a new password for @alice.test on pds.example.com.\n"
         "Anybody who knows your address can ask; only this mail has the code.\n"
         "\n"
-        "To choose a new password, enter this code in your app:\n"
+        "To choose a new password, enter this code where you asked for it:\n"
         "\n"
         "    KJ4QI-2LOX7\n"
         "\n"
@@ -197,4 +201,4 @@ def test_every_purpose_has_a_text_and_no_text_has_a_word_that_nobody_fills_in() 
         assert isinstance(text, CodeText | NoticeText)
         sentences += [getattr(text, name) for name in type(text).__slots__]  # type: ignore[attr-defined]
     words = {word for sentence in sentences for _, word, _, _ in Formatter().parse(sentence) if word is not None}
-    assert words == {"account", "host", "until", "minutes", "contact", "when", "ask", "other"}
+    assert words == {"account", "host", "until", "minutes", "contact", "when", "ask", "other", "handle", "left"}

@@ -221,6 +221,28 @@ async def test_whoever_asks_again_and_again_fills_no_mailbox_and_ends_no_code(ro
         await room.reset.reset(code, NEW)
 
 
+async def test_many_addresses_that_ask_get_an_account_six_mails_an_hour_and_it_always_has_a_good_code(
+    room: MailRoom, world: World
+) -> None:
+    await world.create()
+    sent = []
+    for minute in range(61):
+        await room.ask_for_reset("alice@example.com")
+        sent += [minute for _ in room.take()]
+        room.clock.pass_by(1)
+    assert sent == [0, 1, 2, 17, 32, 47]
+
+
+async def test_what_is_too_often_costs_what_is_not(room: MailRoom, world: World) -> None:
+    await world.create()
+    watched = Watched(room)
+    costs = []
+    for _ in range(5):
+        costs.append(await watched.cost("alice@example.com"))
+        room.clock.pass_by(2)
+    assert len(set(costs)) == 1
+
+
 async def test_what_goes_wrong_after_the_answer_is_logged_without_the_address(room: MailRoom, world: World) -> None:
     await world.create()
     failing = mock.patch.object(world.store.waiting_mails, "standing", return_value=(10_000, None))

@@ -17,6 +17,8 @@ from pyotp import TOTP
 from tempest_pds.services.errors import (
     AuthenticationRequired,
     AuthFactorTokenRequired,
+    CodeUsedBefore,
+    FactorUsedBefore,
     Forbidden,
     InvalidToken,
     TooManyTries,
@@ -110,7 +112,7 @@ async def test_policies_are_asked_after_the_factor_and_told_of_it(owner: Owner) 
 async def test_two_logins_at_once_do_not_share_a_code(owner: Owner) -> None:
     await owner.add_app()
     outcomes = await asyncio.gather(*[owner.log_in(owner.code()) for _ in range(4)], return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)] == [InvalidToken] * 3
+    assert [type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)] == [CodeUsedBefore] * 3
 
 
 async def test_a_factor_that_comes_while_a_password_is_checked_is_not_passed_by(
@@ -293,8 +295,39 @@ async def test_a_ticket_has_five_tries(owner: Owner) -> None:
         with pytest.raises(AuthenticationRequired):
             await owner.answer(needed, code=f"not a code {number}")
     with pytest.raises(TooManyTries):
-        await owner.answer(needed, code=owner.code())
-    assert (await owner.answer(await owner.ask(), code=owner.code())).did == owner.did
+        await owner.answer(needed, code=owner.codes[0])
+    assert (await owner.answer(await owner.ask(), code=owner.codes[0])).did == owner.did
+
+
+async def test_after_too_many_wrong_codes_of_the_app_a_recovery_code_or_a_passkey_goes_on_in_the_same_ticket(
+    owner: Owner,
+) -> None:
+    await owner.add_app()
+    passkey = await owner.add_passkey()
+    for right in (0, 1):
+        needed = await owner.ask()
+        for _ in range(5):
+            with pytest.raises(AuthenticationRequired):
+                await owner.answer(needed, code=owner.wrong_code())
+        with pytest.raises(TooManyTries):
+            await owner.answer(needed, code=owner.code())
+        assert needed.passkey_request is not None
+        answer = {"code": owner.codes[0]} if right == 0 else {"passkey": passkey.sign(needed.passkey_request)}
+        assert (await owner.answer(needed, **answer)).did == owner.did
+
+
+async def test_a_code_that_was_used_is_told_from_a_wrong_one_on_pages_and_not_to_apps(owner: Owner) -> None:
+    await owner.add_app()
+    code = owner.code()
+    await owner.log_in(code)
+    with pytest.raises(FactorUsedBefore):
+        await owner.answer(await owner.ask(), code=code)
+    with pytest.raises(AuthenticationRequired) as wrong:
+        await owner.answer(await owner.ask(), code=owner.wrong_code())
+    assert not isinstance(wrong.value, FactorUsedBefore)
+    with pytest.raises(InvalidToken, match="Token is invalid") as refused:
+        await owner.log_in(code)
+    assert refused.value.name == "InvalidToken"
 
 
 async def test_a_ticket_for_confirming_signs_nobody_in(owner: Owner) -> None:

@@ -14,7 +14,7 @@ from tempest_pds.services.origin import Origin
 from tempest_pds.services.security_event_kinds import FACTS, TEXTS, VALUES, EventKind
 from tempest_pds.services.security_events import KEPT_DAYS, OFTEN, SecurityEvents
 from tempest_pds.services.sign_in import Visitor
-from tempest_pds.stores.account.security_events import MOST_EVENTS
+from tempest_pds.stores.account.security_events import MOST_OF_A_KIND
 
 HERE = Origin(client_ip="192.0.2.7", user_agent="A browser")
 DAY_US = 86_400_000_000
@@ -64,7 +64,7 @@ async def test_events_are_listed_the_newest_first_with_where_they_came_from(
         now.now,
     )
     assert (oldest.kind, oldest.client_ip) == ("account_created", "192.0.2.1")
-    assert events.list_for(alice, 1) == [newest]
+    assert events.list_for(alice, 1, 0) == [newest]
 
 
 async def test_what_a_stranger_chooses_is_cut_short(events: SecurityEvents, alice: Did) -> None:
@@ -73,17 +73,33 @@ async def test_what_a_stranger_chooses_is_cut_short(events: SecurityEvents, alic
     assert (event.user_agent, event.detail) == ("x" * 256, {"name": "y" * 256})
 
 
-async def test_of_an_account_the_newest_are_kept_and_those_of_others_are_left_alone(
+async def test_of_each_kind_the_newest_are_kept_and_those_of_others_are_left_alone(
     events: SecurityEvents, alice: Did, world: World
 ) -> None:
     bob = (await world.create("bob")).account.did
     with world.store.transaction():
-        for number in range(MOST_EVENTS + 5):
+        for number in range(MOST_OF_A_KIND + 5):
             events.add(alice, EventKind.APP_PASSWORD_MADE, name=str(number))
-    kept = events.list_for(alice, 10_000)
-    assert len(kept) == MOST_EVENTS
-    assert (kept[0].detail["name"], kept[-1].detail["name"]) == (str(MOST_EVENTS + 4), "5")
+    *kept, first = events.list_for(alice, 10_000)
+    assert len(kept) == MOST_OF_A_KIND
+    assert (kept[0].detail["name"], kept[-1].detail["name"]) == (str(MOST_OF_A_KIND + 4), "5")
+    assert first.kind == "account_created"
     assert kinds(events, bob) == ["account_created"]
+
+
+async def test_no_flood_of_one_kind_washes_others_off_the_list(
+    events: SecurityEvents, alice: Did, world: World
+) -> None:
+    """Who has taken an account over may make and revoke app passwords all day."""
+    with world.store.transaction():
+        for kind in (EventKind.PASSWORD_CHANGED, EventKind.SECOND_FACTOR_REMOVED, EventKind.EMAIL_CHANGED):
+            events.add(alice, kind)
+        for number in range(1000):
+            events.add(alice, EventKind.APP_PASSWORD_MADE, name=str(number))
+            events.add(alice, EventKind.APP_PASSWORD_REVOKED, name=str(number))
+    shown = kinds(events, alice)
+    assert len(shown) == 104
+    assert shown[-4:] == ["email_changed", "second_factor_removed", "password_changed", "account_created"]
 
 
 async def test_events_are_kept_for_their_time_and_go_with_their_account(

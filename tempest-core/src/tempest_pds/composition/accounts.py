@@ -27,6 +27,7 @@ from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_outbox import MailOutbox
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.open_repos import OpenRepos
+from tempest_pds.services.owner_notices import OwnerNotices
 from tempest_pds.services.password_change import PasswordChange
 from tempest_pds.services.password_reset import PasswordReset
 from tempest_pds.services.passwords import Passwords
@@ -98,7 +99,8 @@ def make_accounts(
     secret = token_secret(settings, data.keys)
     tokens = Tokens(secret, Did.parse(settings.service_did))
     events = SecurityEvents(data.accounts, writer)
-    doors = _make_doors(settings, data.accounts, writer, passwords, hooks, events, secret, outbox, texts)
+    told = OwnerNotices(store=data.accounts, outbox=outbox, texts=texts, events=events)
+    doors = _make_doors(settings, data.accounts, writer, passwords, hooks, events, told, secret, outbox, texts)
     sessions = Sessions(data.accounts, writer, tokens, doors.sign_in, network.dids, events)
     invites = Invites(data.accounts, writer, settings.hostname)
     identities = Identities(
@@ -113,6 +115,7 @@ def make_accounts(
         announcer=announcer,
         hooks=hooks,
         events=events,
+        notices=told,
         public_url=settings.public_url,
     )
     emails = EmailRules(settings.email_blocked_domains, settings.email_allowed_domains)
@@ -204,7 +207,7 @@ def make_accounts(
         enrolment=doors.enrolment,
         step_up=StepUp(doors.factors),
         sessions=sessions,
-        app_passwords=AppPasswords(data.accounts, writer, events),
+        app_passwords=AppPasswords(data.accounts, writer, events, told),
         browsers=Browsers(data.accounts, writer, events),
         api_sessions=ApiSessions(data.accounts, writer, events),
         invites=invites,
@@ -239,6 +242,7 @@ def _make_doors(
     passwords: Passwords,
     hooks: AccountHooks,
     events: SecurityEvents,
+    told: OwnerNotices,
     secret: bytes,
     outbox: MailOutbox,
     texts: MailTexts,
@@ -246,7 +250,13 @@ def _make_doors(
     passkeys = PasskeyCeremonies(settings.public_url)
     tickets = Tickets(secret)
     factors = SecondFactors(
-        store=store, writer=writer, passkeys=passkeys, events=events, guesses=Guesses(), address_key=limit_key
+        store=store,
+        writer=writer,
+        passkeys=passkeys,
+        events=events,
+        notices=told,
+        guesses=Guesses(),
+        address_key=limit_key,
     )
     return _Doors(
         sign_in=SignIn(store=store, passwords=passwords, factors=factors, tickets=tickets, hooks=hooks, events=events),

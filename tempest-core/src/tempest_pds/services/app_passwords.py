@@ -7,6 +7,7 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import AccountMissing, DuplicateCreate, InvalidRequest
 from tempest_pds.services.origin import NOWHERE, Origin
+from tempest_pds.services.owner_notices import OwnerNotices
 from tempest_pds.services.passwords import generate_app_password, hash_app_password
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
@@ -36,17 +37,23 @@ class AppPasswords:
     """Make, list and revoke app passwords."""
 
     def __init__(
-        self, store: AccountStore, writer: AccountWriter, events: SecurityEvents, now: Callable[[], int] = now_us
+        self,
+        store: AccountStore,
+        writer: AccountWriter,
+        events: SecurityEvents,
+        notices: OwnerNotices,
+        now: Callable[[], int] = now_us,
     ) -> None:
         self._store = store
         self._writer = writer
         self._events = events
+        self._notices = notices
         self._now = now
 
     async def create(
         self, did: Did, name: str, *, privileged: bool = False, origin: Origin = NOWHERE
     ) -> AppPasswordView:
-        """Make an app password.
+        """Make an app password, and tell the owner by mail.
 
         Raises:
             AccountMissing: the account was deleted meanwhile.
@@ -63,6 +70,7 @@ class AppPasswords:
             await self._writer.run(self._store_password, row, origin)
         except AppPasswordExists as error:
             raise DuplicateCreate(f"There is an app password of that name already: {name}") from error
+        self._notices.stir()
         return AppPasswordView(name, to_datetime(row.created_at), privileged, password)
 
     def list_for(self, did: Did) -> list[AppPasswordView]:
@@ -83,10 +91,11 @@ class AppPasswords:
 
     def _store_password(self, row: AppPassword, origin: Origin) -> None:
         with self._store.transaction():
-            if self._store.accounts.get(row.did) is None:
+            account = self._store.accounts.get(row.did)
+            if account is None:
                 raise AccountMissing("Account not found")
             self._store.app_passwords.create(row)
-            self._events.add(row.did, EventKind.APP_PASSWORD_MADE, origin, name=row.name)
+            self._notices.app_password_made(account, row.name, origin)
 
     def _store_revocation(self, did: Did, name: str, origin: Origin) -> None:
         with self._store.transaction():

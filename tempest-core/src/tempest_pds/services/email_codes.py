@@ -32,6 +32,9 @@ from tempest_pds.stores.account.email_tokens import (
 from tempest_pds_plugins.mailer import Mail
 
 MOST_GUESSES: Final = 10
+MOST_SOON: Final = 3
+"""As many codes within an hour may go to an account while those before them are still good."""
+_HOUR_US: Final = 3600 * SECOND
 # For so long after its time a code is told to be expired, and not to be none.
 _REMEMBERED_US: Final = 3600 * SECOND
 NOBODY: Final = Account(
@@ -86,6 +89,8 @@ class EmailCodes:
         self._mail_goes_out = mail_goes_out
         self._now = now
         self._wrong: dict[tuple[Did, EmailTokenPurpose], int] = {}
+        # When the last few were sent; touched in the thread that writes accounts only.
+        self._sent: dict[tuple[Did, EmailTokenPurpose], list[int]] = {}
 
     def require_mail(self) -> None:
         """Raise MethodNotImplemented on a server that sends no mail."""
@@ -114,7 +119,10 @@ class EmailCodes:
         """Do what `send` does for each of up to `count` accounts, all that have an address, and at the cost of `count`.
 
         What there are too few for is done to no effect, so that nobody can tell how many there are by what it costs.
-        An account that is gone, or whose mail goes elsewhere, since the request began counts as none.
+        An account that is gone, or whose mail goes elsewhere, since the request began counts as none. So does one that
+        was sent a code less than `again_after_seconds` ago, or `MOST_SOON` within an hour of which the last is still
+        good: strangers who ask for it from many addresses get six mails an hour sent at most, and the owner always has
+        a code that works.
 
         Raises NotEnoughResources when thousands of mails wait already; nobody is sent a code then.
         """
@@ -186,13 +194,20 @@ class EmailCodes:
             for draft in drafts:
                 is_current = self._is_current(draft.account)
                 sent_at = self._store.email_tokens.sent_at(draft.account.did, purpose)
-                if not is_current or (sent_at is not None and not_since < sent_at <= now):
+                is_enough = self._is_enough(draft.account.did, purpose, now)
+                if not is_current or is_enough or (sent_at is not None and not_since < sent_at <= now):
                     self.write_nothing(draft.mail)
                 else:
                     self._put(draft, purpose, now)
                     stored.append(draft.account.did)
         for did in stored:
             self._wrong.pop((did, purpose), None)
+            self._sent[did, purpose] = [*self._sent.get((did, purpose), ())[1 - MOST_SOON :], now]
+
+    def _is_enough(self, did: Did, purpose: EmailTokenPurpose, now: int) -> bool:
+        """Tell whether an account was sent many codes lately, of which the last is still good."""
+        sent = [at for at in self._sent.get((did, purpose), ()) if now - _HOUR_US < at <= now]
+        return len(sent) >= MOST_SOON and now - sent[-1] < LIFETIME_US
 
     def _is_current(self, account: Account) -> bool:
         """Tell whether an account is still here, and its mail goes to the same address."""
@@ -210,6 +225,9 @@ class EmailCodes:
             for did, purpose in list(self._wrong):
                 if tokens.sent_at(did, purpose) is None:
                     self._wrong.pop((did, purpose), None)
+        for key, sent in list(self._sent.items()):
+            if sent[-1] <= self._now() - _HOUR_US:
+                del self._sent[key]
 
 
 def new_code() -> str:

@@ -106,6 +106,12 @@ class InvalidToken(InvalidRequest):
     """A session token that does not verify, or a mailed code that is none, or one that is not for this use."""
 
 
+class CodeUsedBefore(InvalidToken):
+    """The right code of an authenticator app, which each opens once."""
+
+    name = "InvalidToken"
+
+
 class TokenRequired(InvalidRequest):
     """A change that takes a code from a mail, and came without one."""
 
@@ -120,6 +126,12 @@ class AuthMissing(AuthenticationRequired):
 
 class AuthFactorTokenRequired(AuthenticationRequired):
     """The password alone is not enough, or the second factor was given too long ago."""
+
+
+class FactorUsedBefore(AuthenticationRequired):
+    """The second factor was the right one, and was given before; the next one will do."""
+
+    name = "AuthenticationRequired"
 
 
 class TooManyTries(AuthenticationRequired):

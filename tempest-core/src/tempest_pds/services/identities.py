@@ -28,6 +28,7 @@ from tempest_pds.services.finishing import finish
 from tempest_pds.services.handle_rules import HandleRules
 from tempest_pds.services.hosted_documents import HostedDocuments
 from tempest_pds.services.origin import NOWHERE, Origin
+from tempest_pds.services.owner_notices import OwnerNotices
 from tempest_pds.services.plc_rules import check_may_change
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
@@ -64,6 +65,7 @@ class Identities:
         announcer: Announcer,
         hooks: AccountHooks,
         events: SecurityEvents,
+        notices: OwnerNotices,
         public_url: str,
     ) -> None:
         self._store = store
@@ -77,6 +79,7 @@ class Identities:
         self._announcer = announcer
         self._hooks = hooks
         self._events = events
+        self._notices = notices
         self._public_url = public_url
         self._claimed: set[Handle] = set()
 
@@ -159,6 +162,7 @@ class Identities:
                 await self._require_handle(did, handle)
             # Should this fail, the DID's document is ahead of us, and calling again mends it.
             loser = await self._writer.run(self._store_handle, did, handle, origin)
+        self._notices.stir()
         await self._announcer.announce_pending()
         if loser is not None:
             self._hooks.notify("account_changed", did=str(loser), handle=None, change="handle")
@@ -205,10 +209,12 @@ class Identities:
                 self._store.accounts.set_handle(loser, None)
                 self._events.add(loser, EventKind.HANDLE_LOST, handle=handle)
                 add_identity(self._store, loser, None)
-            if not self._store.accounts.set_handle(did, handle):
+            account = self._store.accounts.get(did)
+            if account is None:
                 # Deleted meanwhile: nothing may be told behind that.
                 raise InvalidRequest("Account not found")
-            self._events.add(did, EventKind.HANDLE_CHANGED, origin, handle=handle)
+            self._store.accounts.set_handle(did, handle)
+            self._notices.handle_changed(account, handle, origin)
             add_identity(self._store, did, handle)
         return loser
 

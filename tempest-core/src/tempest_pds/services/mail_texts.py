@@ -1,9 +1,9 @@
 """What the mails say that this server writes to its users: all of it in one place, for whoever translates it.
 
 `mail_layout` makes a text and an HTML part of what is written here. In braces may stand `account`, the handle with an
-`@` in front, or the DID of an account that has none; `other`, the same of another; `host`; `until` and
-`minutes`, of a code;
-`when`, of what is to come; `ask`, in the middle of a sentence, where help is.
+`@` in front, or the DID of an account that has none; `other`, the same of another; `handle`, a new one; `host`;
+`until` and `minutes`, of a code; `left`, of the recovery codes; `when`, of what is to come; `ask`, in the middle of a
+sentence, where help is.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ CODES: Final[Mapping[EmailTokenPurpose, CodeText]] = {
         subject="Confirm your email address for {account}",
         heading="Confirm your email address",
         asked="Somebody who is signed in to {account} on {host} asked to confirm that this is the account's address.",
-        use="To confirm it, enter this code in your app:",
+        use="To confirm it, enter this code where you asked for it:",
         not_you="If you have no account on {host}, somebody has entered your address by mistake. Do nothing: without "
         "the code it is not confirmed.",
     ),
@@ -68,7 +68,7 @@ CODES: Final[Mapping[EmailTokenPurpose, CodeText]] = {
         subject="Change the email address of {account}",
         heading="Change your email address",
         asked="Somebody who is signed in to {account} on {host} wants its mail to go to another address than this.",
-        use="To allow it, enter this code in your app:",
+        use="To allow it, enter this code where you asked for it:",
         not_you=_SOMEBODY_ELSE_IS_IN,
     ),
     EmailTokenPurpose.RESET_PASSWORD: CodeText(
@@ -76,7 +76,7 @@ CODES: Final[Mapping[EmailTokenPurpose, CodeText]] = {
         heading="Reset your password",
         asked="Somebody asked for a new password for {account} on {host}. Anybody who knows your address can ask; "
         "only this mail has the code.",
-        use="To choose a new password, enter this code in your app:",
+        use="To choose a new password, enter this code where you asked for it:",
         not_you=_IGNORE + " Your password stays as it is.",
     ),
     EmailTokenPurpose.DELETE_ACCOUNT: CodeText(
@@ -84,7 +84,7 @@ CODES: Final[Mapping[EmailTokenPurpose, CodeText]] = {
         heading="Delete your account",
         asked="Somebody who is signed in to {account} on {host} asked to delete it, with all its posts, pictures and "
         "followers. There is no way back.",
-        use="To delete it for good, enter this code in your app, with your password:",
+        use="To delete it for good, enter this code where you asked for it, with your password:",
         not_you=_SOMEBODY_ELSE_IS_IN,
     ),
     EmailTokenPurpose.PLC_OPERATION: CodeText(
@@ -92,7 +92,7 @@ CODES: Final[Mapping[EmailTokenPurpose, CodeText]] = {
         heading="Change your identity",
         asked="Somebody who is signed in to {account} on {host} wants to change its identity in the PLC directory. "
         "That is part of a move to another server; who can do it can also take the account away from you.",
-        use="To allow it, enter this code in your app, or where you are moving your account:",
+        use="To allow it, enter this code where you asked for it, or where you are moving your account:",
         not_you=_SOMEBODY_ELSE_IS_IN,
     ),
 }
@@ -140,6 +140,15 @@ PASSWORD_RESET: Final = NoticeText(
     not_you="If it was not you, somebody else reads your mail. Change the password of your mailbox first, then reset "
     "the password of your account. If you cannot, {ask}.",
 )
+PASSWORD_CHANGED: Final = NoticeText(
+    subject="A new password was set for {account}",
+    heading="Your password was changed",
+    happened="Somebody who was signed in to {account} on {host}, and gave its password once more, set a new one. "
+    "Whoever was signed in elsewhere has to sign in again.",
+    was_you="If it was you, there is nothing to do. App passwords still work: take back those that you do not know.",
+    not_you="If it was not you, somebody else knew your password. Reset it now, with a code by mail: that ends every "
+    "session. If you cannot, {ask}.",
+)
 PASSWORD_SET: Final = NoticeText(
     subject="{host} set a new password for {account}",
     heading="A new password was set for you",
@@ -170,6 +179,36 @@ SECOND_STEP_OFF: Final = NoticeText(
     happened="Whoever runs {host} has removed the second step of signing in to {account}. Its password alone opens it.",
     was_you="If you asked for that, sign in, and set the second step up again.",
     not_you="If you did not, {ask}.",
+)
+_FIVE_A_DAY: Final = (
+    " You get at most five mails a day about this; what else happened stands on the security page of your account."
+)
+HANDLE_CHANGED: Final = NoticeText(
+    subject="The handle of {account} was changed",
+    heading="Your handle was changed",
+    happened="{account} on {host} is called @{handle} now, and is found by that name. It was changed by who is "
+    "signed in, by an app that is allowed to, or by whoever runs {host}.",
+    was_you="If that is what you wanted, there is nothing to do.",
+    not_you="If it is not, take back the apps and app passwords that you do not know, reset your password, which ends "
+    "every session, and set your handle back. If you cannot, {ask}." + _FIVE_A_DAY,
+)
+APP_PASSWORD_MADE: Final = NoticeText(
+    subject="A new app password for {account}",
+    heading="An app password was made",
+    happened="Somebody who is signed in to {account} on {host} made an app password. Who has it can use the account "
+    "in an app, without your password and without a second step.",
+    was_you="If it was you, there is nothing to do.",
+    not_you="If it was not you, somebody else is signed in to your account. Reset your password, which ends every "
+    "session, and then take the app password back: a new password does not end it. If you cannot, {ask}." + _FIVE_A_DAY,
+)
+RECOVERY_CODE_USED: Final = NoticeText(
+    subject="A recovery code of {account} was used",
+    heading="A recovery code was used",
+    happened="Somebody gave the password of {account} on {host}, and one of its recovery codes as the second step. "
+    "Recovery codes left: {left}.",
+    was_you="If it was you, there is nothing to do. Make new codes before you run out of them.",
+    not_you="If it was not you, somebody else knows your password and has your recovery codes. Reset your password "
+    "now, which ends every session, and then make new recovery codes. If you cannot, {ask}." + _FIVE_A_DAY,
 )
 DELETION_PLANNED: Final = NoticeText(
     subject="The account {account} is to be deleted",
@@ -242,6 +281,10 @@ class MailTexts:
         """Tell an account's owner that somebody has reset the password; None when there is no address."""
         return None if account.email is None else self._notice(account, account.email, PASSWORD_RESET)
 
+    def password_changed(self, account: Account) -> Mail | None:
+        """Tell an account's owner that somebody who was signed in has set a password; None when there is no address."""
+        return None if account.email is None else self._notice(account, account.email, PASSWORD_CHANGED)
+
     def email_set(self, account: Account) -> Mail | None:
         """Write to the address that an account had until the administrator gave it another; None when it had none."""
         return None if account.email is None else self._notice(account, account.email, EMAIL_SET)
@@ -261,6 +304,23 @@ class MailTexts:
     def second_step_off(self, account: Account) -> Mail | None:
         """Tell an account's owner that the operator removed all second factors; None when there is no address."""
         return None if account.email is None else self._notice(account, account.email, SECOND_STEP_OFF)
+
+    def handle_changed(self, before: Account, handle: str) -> Mail | None:
+        """Tell an account's owner that it has another handle; None when there is no address."""
+        return None if before.email is None else self._notice(before, before.email, HANDLE_CHANGED, handle=handle)
+
+    def app_password_made(self, account: Account) -> Mail | None:
+        """Tell an account's owner of a new app password; None when there is no address.
+
+        Its name is not told: who is not the owner would choose what stands in the mail.
+        """
+        return None if account.email is None else self._notice(account, account.email, APP_PASSWORD_MADE)
+
+    def recovery_code_used(self, account: Account, left: int) -> Mail | None:
+        """Tell an account's owner that a recovery code was used; None when there is no address."""
+        if account.email is None:
+            return None
+        return self._notice(account, account.email, RECOVERY_CODE_USED, left=str(left))
 
     def account_deleted(self, account: Account) -> Mail | None:
         """Tell the owner of an account that it is gone, as he had asked; None when there is no address."""

@@ -73,7 +73,7 @@ class PasswordChange:
             self._store.accounts.set_password(did, password_hash, self._now())
             self._store.end_sessions(did)
             self._events.add(did, EventKind.PASSWORD_CHANGED, origin)
-            told = self._texts.password_reset(account)
+            told = self._texts.password_changed(account)
             if told is not None:
                 self._outbox.add(told)
         return account.handle

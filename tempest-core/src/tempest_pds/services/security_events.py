@@ -1,8 +1,8 @@
 """What happened to the safety of an account, for its owner to read: who signed in, what was changed, which app came.
 
-Events are kept for 90 days, and of an account the newest 500: what happens again and again is therefore noted once a
-day. Failed sign-ins are counted in memory and written down by the upkeep, so that nobody can tell from what a wrong
-password costs the server whether there is such an account.
+Events are kept for 90 days, and of each kind an account's newest 100: what happens again and again is therefore noted
+once a day. Failed sign-ins are counted in memory and written down by the upkeep, so that nobody can tell from what a
+wrong password costs the server whether there is such an account.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class SecurityEvents:
         """Note an event as `add_once_a_day` does. An account that has been deleted meanwhile is no error."""
         await self._writer.run(self.add_once_a_day, did, kind, origin, **detail)
 
-    def list_for(self, did: Did, limit: int = 100) -> list[SecurityEvent]:
-        """List the events of an account, the newest first."""
+    def list_for(self, did: Did, newest: int = 100, of_each_kind: int = 10) -> list[SecurityEvent]:
+        """List the newest events of an account, and more of the kinds that are rare among them; the newest first."""
         return [
             SecurityEvent(
                 kind=row.kind,
@@ -85,7 +85,7 @@ class SecurityEvents:
                 user_agent=row.user_agent,
                 happened_at=row.happened_at,
             )
-            for row in self._store.security_events.list(did, limit)
+            for row in self._store.security_events.list(did, newest, of_each_kind)
         ]
 
     def count_failure(self, did: Did, kind: EventKind, origin: Origin) -> None:

@@ -17,7 +17,13 @@ from tempest_pds.protocol.syntax.at_identifier import parse_at_identifier
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.credentials import Scope
-from tempest_pds.services.errors import AuthenticationRequired, AuthFactorTokenRequired, InvalidToken
+from tempest_pds.services.errors import (
+    AuthenticationRequired,
+    AuthFactorTokenRequired,
+    CodeUsedBefore,
+    FactorUsedBefore,
+    InvalidToken,
+)
 from tempest_pds.services.hosting import account_takedown, is_blocked
 from tempest_pds.services.passwords import MAX_LOGIN_LENGTH, Passwords, hash_app_password
 from tempest_pds.services.policies import SigningIn, check_sign_in, tell_signed_in
@@ -118,7 +124,10 @@ class SignIn:
         return account
 
     async def with_factor(self, ticket: str, answer: FactorAnswer, visitor: Visitor) -> Account:
-        """Finish what FactorNeeded began; raise AuthenticationRequired for a wrong answer or a ticket past its time."""
+        """Finish what FactorNeeded began; raise AuthenticationRequired for a wrong answer or a ticket past its time.
+
+        Of its kinds, FactorUsedBefore is raised for the right code given again, TooManyTries after too many answers.
+        """
         account, factor = await self._take_factor(ticket, TicketUse.SIGN_IN, answer, visitor)
         await self._let_in(Entry(account=account, scope=Scope.ACCESS, factor=factor, factor_at=self._now()), visitor)
         return account
@@ -229,8 +238,10 @@ class SignIn:
             raise account_takedown(account.status)
         try:
             return account, await self._factors.check(account.did, answer, visitor, ticket)
+        except CodeUsedBefore as error:
+            raise FactorUsedBefore("That code was used before. Wait for the next one.") from error
         except InvalidToken as error:
-            raise AuthenticationRequired("That code is wrong, or was used before.") from error
+            raise AuthenticationRequired("That code is wrong.") from error
 
     def _find(self, identifier: str) -> Account | None:
         text = identifier.strip().removeprefix("@")

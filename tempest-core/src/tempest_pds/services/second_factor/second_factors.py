@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
-from tempest_pds.services.errors import InvalidToken
+from tempest_pds.services.errors import CodeUsedBefore, InvalidToken
+from tempest_pds.services.owner_notices import OwnerNotices
 from tempest_pds.services.second_factor import recovery_codes, totp
 from tempest_pds.services.second_factor.factor import FactorAnswer, FactorKind
 from tempest_pds.services.second_factor.guesses import (
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from tempest_pds.services.second_factor.tickets import Ticket
 
 _LONGEST: Final = 100
+# What clients show as a wrong code is matched by these words.
+_WRONG: Final = "Token is invalid"
 
 
 class SecondFactors:
@@ -52,6 +55,7 @@ class SecondFactors:
         writer: AccountWriter,
         passkeys: PasskeyCeremonies,
         events: SecurityEvents,
+        notices: OwnerNotices,
         guesses: Guesses,
         address_key: Callable[[str], str],
         now: Callable[[], int] = now_us,
@@ -60,6 +64,7 @@ class SecondFactors:
         self._writer = writer
         self._passkeys = passkeys
         self._events = events
+        self._notices = notices
         self._guesses = guesses
         self._address_key = address_key
         self._now = now
@@ -96,13 +101,13 @@ class SecondFactors:
             ticket: that a passkey's answer was asked for with.
 
         Raises:
-            InvalidToken: it is wrong, or was used before.
+            InvalidToken: it is wrong; CodeUsedBefore, one of its kinds: it is the right one of the app, given again.
             TooManyTries: there were too many wrong ones; this one was not looked at.
         """
         if answer.passkey is not None:
             if ticket is None:
                 raise _wrong()
-            kind, counted = FactorKind.PASSKEY, [(BY_TICKET, ticket.id)]
+            kind, counted = FactorKind.PASSKEY, [_of_ticket(ticket, FactorKind.PASSKEY)]
         else:
             code = _plain(answer.code or "")
             kind = FactorKind.TOTP if totp.looks_like_code(code) else FactorKind.RECOVERY_CODE
@@ -116,8 +121,11 @@ class SecondFactors:
             is_right = await self._writer.run(self._use_totp, did, code)
         else:
             is_right = await self._writer.run(self._use_recovery_code, did, code, visitor)
+            self._notices.stir()
         if not is_right:
             self._events.count_failure(did, EventKind.SECOND_FACTOR_FAILED, visitor)
+            if kind is FactorKind.TOTP and self._was_used(did, code):
+                raise CodeUsedBefore(_WRONG)
             raise _wrong()
         self._guesses.give_back(counted)
         return kind
@@ -125,13 +133,21 @@ class SecondFactors:
     def _counted(self, did: Did, kind: FactorKind, visitor: Visitor, ticket: Ticket | None) -> list[tuple[Window, str]]:
         counted: list[tuple[Window, str]] = []
         if ticket is not None:
-            counted.append((BY_TICKET, ticket.id))
+            counted.append(_of_ticket(ticket, kind))
         # Nobody guesses recovery codes: were they counted here, whoever has an account could lock out his neighbours.
         if kind is FactorKind.TOTP:
             counted += [(BY_ACCOUNT, did), (BY_ACCOUNT_PER_DAY, did)]
             if visitor.client_ip is not None:
                 counted.append((BY_ADDRESS, self._address_key(visitor.client_ip)))
         return counted
+
+    def _was_used(self, did: Did, code: str) -> bool:
+        """Tell whether a code that was refused is the app's all the same, and only not to be given again."""
+        secret = self._store.totp_secrets.get(did)
+        if secret is None or secret.confirmed_at is None or secret.last_step is None:
+            return False
+        step = totp.matching_step(secret.secret, code, self._now() / SECOND, None)
+        return step is not None and step <= secret.last_step
 
     # In the thread that writes accounts
 
@@ -149,9 +165,12 @@ class SecondFactors:
     def _use_recovery_code(self, did: Did, code: str, visitor: Visitor) -> bool:
         codes = self._store.recovery_codes
         with self._store.transaction():
+            account = self._store.accounts.get(did)
+            if account is None:
+                return False
             is_right = codes.use(did, recovery_codes.hash_code(did, code))
             if is_right:
-                self._events.add(did, EventKind.RECOVERY_CODE_USED, visitor, left=str(codes.count(did)))
+                self._notices.recovery_code_used(account, codes.count(did), visitor)
         return is_right
 
     def _use_passkey(self, did: Did, answer: str, ticket: Ticket) -> bool:
@@ -164,11 +183,15 @@ class SecondFactors:
         return True
 
 
+def _of_ticket(ticket: Ticket, kind: FactorKind) -> tuple[Window, str]:
+    """Count each kind apart: who has given wrong codes of the app is to get in with a recovery code all the same."""
+    return BY_TICKET, f"{ticket.id} {kind}"
+
+
 def _plain(code: str) -> str:
     """Take out what people put between the digits."""
     return "".join(code[:_LONGEST].split()).replace("-", "")
 
 
 def _wrong() -> InvalidToken:
-    # What clients show as a wrong code is matched by these words.
-    return InvalidToken("Token is invalid")
+    return InvalidToken(_WRONG)

@@ -8,9 +8,8 @@ from typing import Final
 from blacksheep import Response
 
 from tempest_pds.http.pages.people.own_paths import SIGN_IN
-from tempest_pds.http.pages.people.refusals import TOO_MANY_ATTEMPTS
 from tempest_pds.http.pages.people.visit import Visit
-from tempest_pds.services.errors import AuthenticationRequired, TooManyTries
+from tempest_pds.services.errors import AuthenticationRequired, FactorUsedBefore, TooManyTries
 from tempest_pds.services.sign_in import FactorAnswer, FactorKind, FactorNeeded
 
 _SCRIPT: Final = "people/passkey.js"
@@ -27,6 +26,7 @@ def ask_for_factor(
     message: str | None = None,
     status: int = 200,
     start_over: str = SIGN_IN,
+    request_id: str | None = None,
 ) -> Response:
     """Show the step.
 
@@ -36,6 +36,7 @@ def ask_for_factor(
         form_targets: as for `Visit.page`.
         message: what was wrong with the answer before, in the visitor's language.
         start_over: the page that asks for the password.
+        request_id: the authorization that the sign-in is for, which can be cancelled.
     """
     has_passkey = FactorKind.PASSKEY in needed.kinds and needed.passkey_request is not None
     return visit.page(
@@ -51,6 +52,7 @@ def ask_for_factor(
         passkey_request=needed.passkey_request if has_passkey else None,
         message=message,
         start_over=start_over,
+        request_id=request_id,
     )
 
 
@@ -67,5 +69,21 @@ def needed_again(visit: Visit, error: AuthenticationRequired) -> tuple[FactorNee
     except AuthenticationRequired:
         return None, visit.texts("That took too long. Please sign in again.")
     if isinstance(error, TooManyTries):
-        return needed, visit.texts(TOO_MANY_ATTEMPTS)
+        return needed, _too_many(visit, needed)
+    if isinstance(error, FactorUsedBefore):
+        return needed, visit.texts("This code was used already. Wait until your app shows the next one, and give that.")
     return needed, visit.texts("That was not right. Please try again.")
+
+
+def _too_many(visit: Visit, needed: FactorNeeded) -> str:
+    """Say how somebody gets in while no code of the app is looked at."""
+    has_passkey = FactorKind.PASSKEY in needed.kinds
+    if FactorKind.RECOVERY_CODE in needed.kinds:
+        if has_passkey:
+            return visit.texts(
+                "Too many wrong codes. Wait a quarter of an hour at least, or use a recovery code or your passkey."
+            )
+        return visit.texts("Too many wrong codes. Wait a quarter of an hour at least, or use a recovery code.")
+    if has_passkey:
+        return visit.texts("Too many wrong codes. Wait a quarter of an hour at least, or use your passkey.")
+    return visit.texts("Too many wrong codes. Wait a quarter of an hour at least.")

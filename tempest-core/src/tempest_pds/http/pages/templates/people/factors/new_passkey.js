@@ -2,6 +2,7 @@
 (() => {
   const form = document.getElementById("new-passkey");
   if (!form) return;
+  form.hidden = false;
   const field = form.elements.passkey;
   const toBytes = (text) =>
     Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
