@@ -41,5 +41,13 @@ def test_every_command_of_the_page_works(tmp_path: Path) -> None:
                 ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=60
             )
             assert done.returncode == 0, (block, done.stdout, done.stderr)
+        refused = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", f". {state}\nTOKEN=$(sign_in nobody.test wrong)\necho signed in"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert "AuthenticationRequired" in refused.stderr, refused.stdout
+        assert "signed in" not in refused.stdout
         where = f"{server.url}/xrpc/com.atproto.sync.getRepoStatus?did={made['did']}"  # type: ignore[index]
         assert json_request(where)[0] == 400, "the account is still here"

@@ -18,6 +18,7 @@ from tempest_pds.http.pages.metrics import MetricsPage
 from tempest_pds.http.pages.people.all_pages import PAGES as PEOPLE_PAGES
 from tempest_pds.http.pages.people.site import PeopleSite
 from tempest_pds.http.pages.service import ServicePages
+from tempest_pds.http.plc_ledger_pages import PlcLedgerPages
 from tempest_pds.http.rate_limits import DAY, GLOBAL, HOUR, MINUTE, WRITES_PER_DAY, WRITES_PER_HOUR, Limit
 from tempest_pds.http.xrpc import Method
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
@@ -239,7 +240,8 @@ def _pages() -> Iterable[tuple[str, Callable[..., Any]]]:
     pages = ServicePages.__new__(ServicePages)
     metrics = MetricsPage.__new__(MetricsPage)
     people = PeopleSite.__new__(PeopleSite)
-    return {**pages.routes(), **people.routes(), **metrics.routes()}.items()
+    yield from {**pages.routes(), **people.routes(), **metrics.routes()}.items()
+    yield "/did:plc:…", PlcLedgerPages.handle
 
 
 def _oauth() -> Iterable[tuple[str, Callable[..., Any]]]:

@@ -9,10 +9,8 @@ import base64
 import hashlib
 import json
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -21,6 +19,7 @@ from tests.support.account import Account, sign_up
 from tests.support.chromium import Chromium
 from tests.support.page_faults import FAULTS
 from tests.support.server import Tempest
+from tests.support.stub_server import Request, StubServer
 
 SCOPE = "atproto transition:generic repo:app.bsky.feed.post identity:handle blob:image/*"
 SIGNED_IN = "document.querySelector('form.consent')"
@@ -28,12 +27,20 @@ SIGNED_IN = "document.querySelector('form.consent')"
 EXPECTED = "the server responded with a status of 4"
 
 
-class App:
+class App(StubServer):
     """A web app on this machine: it sends people to the server, and keeps what they come back with."""
 
-    def __init__(self, server: ThreadingHTTPServer, answers: Queue[tuple[str, dict[str, str]]]) -> None:
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        self.answers = answers
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: Queue[tuple[str, dict[str, str]]] = Queue()
+
+    def answer(self, request: Request) -> None:
+        asked = urlsplit(request.path)
+        if asked.path == "/back":
+            values = request.content.decode() if request.command == "POST" else asked.query
+            self.answers.put((request.command, dict(parse_qsl(values))))
+        page = b"<!doctype html><title>app</title><link rel='icon' href='data:,'><p id='app'>The app"
+        request.send(200, page, {"Content-Type": "text/html"})
 
     def authorize_url(self, pds: Tempest, **more: str) -> str:
         digest = hashlib.sha256(secrets.token_bytes(32)).digest()
@@ -51,30 +58,8 @@ class App:
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[App]:
-    answers: Queue[tuple[str, dict[str, str]]] = Queue()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.answer(urlsplit(self.path).query)
-
-        def do_POST(self) -> None:
-            self.answer(self.rfile.read(int(self.headers["content-length"])).decode())
-
-        def answer(self, values: str) -> None:
-            if self.path.startswith("/back"):
-                answers.put((self.command, dict(parse_qsl(values))))
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(b"<!doctype html><title>app</title><link rel='icon' href='data:,'><p id='app'>The app")
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield App(server, answers)
-        server.shutdown()
+    with App() as app:
+        yield app
 
 
 @pytest.fixture(scope="module")

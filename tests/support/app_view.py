@@ -2,16 +2,13 @@
 
 import base64
 import json
-import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.process import ServerProcess
+from tests.support.stub_server import Request, StubServer
 
 
 @dataclass(frozen=True)
@@ -44,54 +41,28 @@ CDN = "https://cdn.example.com/img/%s/plain/%s/%s@jpeg"
 NOT_FOUND = Says({"error": "NotFound", "message": "Post not found"}, 400)
 
 
-class AppViewStub:
+class AppViewStub(StubServer):
     """Answer by `answers`, whose keys are NSIDs; anything else is a MethodNotImplemented. `did` is its did:web."""
 
+    host = "localhost"
+    protocol = "HTTP/1.1"
+
     def __init__(self) -> None:
+        super().__init__()
         self.answers: dict[str, Answer] = {}
         self.asked: list[Asked] = []
-        stub = self
+        self.did = f"did:web:localhost%3A{self.port}"
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    def answer(self, request: Request) -> None:
+        parts = urlsplit(request.path)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        asked = Asked(request.command, request.path, parse_qs(parts.query), headers, request.content, _claims(headers))
+        said = self._say(parts.path, asked)
+        data = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
+        given = {"Content-Type": "application/json", **said.headers}
+        request.send(said.status, data, {name: value for name, value in given.items() if value}, cut=said.cut)
 
-            def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                parts = urlsplit(self.path)
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                asked = Asked(self.command, self.path, parse_qs(parts.query), headers, body, _claims(headers))
-                said = stub.say(parts.path, asked)
-                data = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
-                self.send_response(said.status)
-                for name, value in {"Content-Type": "application/json", **said.headers}.items():
-                    if value:
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(data[:-1] if said.cut else data)
-                self.close_connection = self.close_connection or said.cut
-
-            def __getattr__(self, name: str) -> Any:
-                if name.startswith("do_"):
-                    return self.answer
-                raise AttributeError(name)
-
-            def handle(self) -> None:
-                with suppress(ConnectionError):
-                    super().handle()
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class calls it
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        port = self._server.server_address[1]
-        self.url = f"http://localhost:{port}"
-        self.did = f"did:web:localhost%3A{port}"
-
-    def say(self, path: str, asked: Asked) -> Says:
+    def _say(self, path: str, asked: Asked) -> Says:
         if path == "/.well-known/did.json":
             types = {"other": "Other", "bsky_notif": "BskyNotificationService", "dead": "Dead"}
             ends = {"dead": "http://localhost:1"}
@@ -103,17 +74,6 @@ class AppViewStub:
         self.asked.append(asked)
         answer = self.answers.get(path.removeprefix("/xrpc/"))
         return Says({"error": "MethodNotImplemented", "message": "no"}, 501) if answer is None else answer(asked)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import gzip
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
@@ -13,10 +12,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from tests.support.stub_server import Request, StubServer
 
 
-class Collector:
-    """Listens from `with` to its end. What it was sent is in `metrics`, `spans`, `resources` and `headers`.
+class Collector(StubServer):
+    """Takes whatever it is sent. What came is in `metrics`, `spans`, `resources` and `headers`.
 
     Args:
         status: of its answers.
@@ -24,6 +24,7 @@ class Collector:
     """
 
     def __init__(self, status: int = 200, hold: threading.Event | None = None) -> None:
+        super().__init__()
         self.metrics: dict[str, Metric] = {}
         self.spans: list[Span] = []
         self.resources: dict[str, dict[str, object]] = {}
@@ -32,38 +33,22 @@ class Collector:
         self._status = status
         self._hold = hold
         self._changed = threading.Condition()
-        collector = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers["Content-Encoding"] == "gzip":
-                    body = gzip.decompress(body)
-                collector._take(self.path, body, {name.lower(): value for name, value in self.headers.items()})
-                if collector._hold is not None:
-                    collector._hold.wait(60)
-                self.send_response(collector._status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=[0.02], daemon=True).start()
-        return self
+    def answer(self, request: Request) -> None:
+        body = request.content
+        if request.headers["Content-Encoding"] == "gzip":
+            body = gzip.decompress(body)
+        self._take(request.path, body, {name.lower(): value for name, value in request.headers.items()})
+        if self._hold is not None:
+            self._hold.wait(60)
+        request.send(self._status, b"")
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._hold is not None:
             self._hold.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__(kind, value, trace)
 
     def wait(self, condition: Callable[[Self], bool], seconds: float = 30) -> None:
         """Wait until what came fulfils a condition; fail after a while, with what came."""

@@ -1,13 +1,11 @@
 """A proxy in front of a server that remembers what was asked, and lets a test change or break an answer."""
 
 import http.client
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.support.stub_server import Request, StubServer
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 
@@ -38,12 +36,7 @@ class Exchange:
 Hook = Callable[[Exchange], None]
 
 
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a caller that was killed is what tests are about."""
-
-
-class InterceptingProxy:
+class InterceptingProxy(StubServer):
     """Passes requests on to `upstream`, an origin, which may be set later.
 
     Attributes:
@@ -52,32 +45,15 @@ class InterceptingProxy:
         asked: the methods that were asked, in order, with their HTTP methods.
     """
 
+    host = "localhost"
+    protocol = "HTTP/1.1"
+
     def __init__(self, upstream: str = "") -> None:
+        super().__init__()
         self.upstream = upstream
         self.hooks: dict[str, Hook] = {}
         self.instead: dict[str, Hook] = {}
         self.asked: list[tuple[str, str]] = []
-        proxy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                proxy._pass_on(self)
-
-            def do_POST(self) -> None:
-                proxy._pass_on(self)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class calls it
-                pass
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://localhost:{self._server.server_address[1]}"
 
     @property
     def procedures(self) -> list[str]:
@@ -88,11 +64,10 @@ class InterceptingProxy:
         """Forget hooks and requests."""
         self.hooks, self.instead, self.asked = {}, {}, []
 
-    def _pass_on(self, request: BaseHTTPRequestHandler) -> None:
+    def answer(self, request: Request) -> None:
         parts = urlsplit(request.path)
         nsid = parts.path.removeprefix("/xrpc/")
-        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
-        exchange = Exchange(request.command, nsid, dict(parse_qsl(parts.query)), body, 0, {}, b"")
+        exchange = Exchange(request.command, nsid, dict(parse_qsl(parts.query)), request.content, 0, {}, b"")
         self.asked.append((request.command, nsid))
         try:
             if nsid in self.instead:
@@ -104,14 +79,9 @@ class InterceptingProxy:
         except Dropped:
             request.close_connection = True
             return
-        request.send_response(exchange.status)
-        for name, value in exchange.headers.items():
-            request.send_header(name, value)
-        request.send_header("Content-Length", str(len(exchange.answer)))
-        request.end_headers()
-        request.wfile.write(exchange.answer)
+        request.send(exchange.status, exchange.answer, exchange.headers)
 
-    def _ask(self, request: BaseHTTPRequestHandler, exchange: Exchange) -> None:
+    def _ask(self, request: Request, exchange: Exchange) -> None:
         target = urlsplit(self.upstream)
         connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
@@ -127,14 +97,3 @@ class InterceptingProxy:
             raise Dropped from error
         finally:
             connection.close()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)

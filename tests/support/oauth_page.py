@@ -6,16 +6,13 @@ The packages are modules that a browser can load as they are; an import map tell
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.support.node import Node
 from tests.support.oauth_app import EVERYTHING, loopback_client_id
-from tests.support.process import free_port
+from tests.support.stub_server import Request, StubServer
 
 _SCRIPT = Path(__file__).with_name("oauth_page.mjs")
 _CONDITIONS = ("browser", "import", "default")
@@ -73,64 +70,40 @@ def _chosen(target: Any) -> str | None:
     return None
 
 
-class OAuthPage:
+class OAuthPage(StubServer):
     """The application, for people with accounts on one server; a context manager."""
 
+    protocol = "HTTP/1.1"
+
     def __init__(self, node: Node, pds: str, plc: str, scope: str = EVERYTHING) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}/"
-        self.home = f"http://localhost:{port}/home"
+        super().__init__()
+        self.url += "/"
+        self.home = f"http://localhost:{self.port}/home"
         """Another origin, to which the application sends people on who come back to `/back`."""
         self.client_id = loopback_client_id(scope, self.url)
         given = {"clientId": self.client_id, "pds": pds, "plc": plc}
         imports = {"imports": import_map(node.modules, "@atproto/oauth-client-browser")}
-        page = _PAGE.format(imports=json.dumps(imports), given=json.dumps(given)).encode()
-        modules, home = node.modules, self.home
+        self._page = _PAGE.format(imports=json.dumps(imports), given=json.dumps(given)).encode()
+        self._modules = node.modules
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    def answer(self, request: Request) -> None:
+        path = urlsplit(request.path).path
+        if path == "/":
+            _send(request, "text/html", self._page)
+        elif path == "/app.mjs":
+            _send(request, "text/javascript", _SCRIPT.read_bytes())
+        elif path == "/back":
+            request.send(302, b"", {"Location": self.home})
+        elif path == "/home":
+            _send(request, "text/plain", b"at home")
+        elif path.startswith("/none/"):
+            _send(request, "text/javascript", b"")
+        elif path.startswith("/npm/") and (file := self._modules / path[5:]).is_file():
+            _send(request, _TYPES.get(file.suffix, "text/plain"), file.read_bytes())
+        else:
+            request.send_error(404)
 
-            def do_GET(self) -> None:
-                path = urlsplit(self.path).path
-                if path == "/":
-                    self._send("text/html", page)
-                elif path == "/app.mjs":
-                    self._send("text/javascript", _SCRIPT.read_bytes())
-                elif path == "/back":
-                    self.send_response(302)
-                    self.send_header("Location", home)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-                elif path == "/home":
-                    self._send("text/plain", b"at home")
-                elif path.startswith("/none/"):
-                    self._send("text/javascript", b"")
-                elif path.startswith("/npm/") and (file := modules / path[5:]).is_file():
-                    self._send(_TYPES.get(file.suffix, "text/plain"), file.read_bytes())
-                else:
-                    self.send_error(404)
 
-            def _send(self, kind: str, body: bytes) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Cache-Control", "max-age=600" if kind == "text/javascript" else "no-store")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+def _send(request: Request, kind: str, body: bytes) -> None:
+    kept = "max-age=600" if kind == "text/javascript" else "no-store"
+    request.send(200, body, {"Content-Type": kind, "Cache-Control": kept})

@@ -1,15 +1,14 @@
 """The way to a PLC directory, with trouble on it when a test wants some; and the host of a did:web."""
 
-import json
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.support.stub_server import Request, StubServer
 
 
 class Trouble(Enum):
@@ -23,80 +22,52 @@ class Trouble(Enum):
     LOSES_ANSWERS = "what is written is passed on, and its answer is lost with the connection"
 
 
-class TroubledDirectory:
+class TroubledDirectory(StubServer):
     """Pass requests on to a directory, but for `trouble`; answer for a did:web with `document`."""
 
     def __init__(self, target: str) -> None:
+        super().__init__()
+        self._target = target
         self.trouble: Trouble | None = None
         self.document: dict[str, Any] | None = None
         self.calm = threading.Event()
-        front = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if self.path == "/.well-known/did.json":
-                    self._send(404 if front.document is None else 200, json.dumps(front.document).encode())
-                elif not self._met_trouble():
-                    self._pass_on(None)
+    def answer(self, request: Request) -> None:
+        if request.path == "/.well-known/did.json":
+            request.send_json(404 if self.document is None else 200, self.document)
+            return
+        match self.trouble:
+            case Trouble.DOWN:
+                request.close_connection = True
+            case Trouble.HANGS:
+                self.calm.wait(60)
+                request.close_connection = True
+            case Trouble.FAILS:
+                request.send_json(503, {})
+            case Trouble.RUBBISH:
+                request.send(200, b"<html>welcome to the directory</html>", {"Content-Type": "application/json"})
+            case Trouble.REFUSES:
+                request.send_json(400, {"message": "not today"})
+            case _:
+                self._pass_on(request)
 
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self._met_trouble():
-                    return
-                lost = front.trouble is Trouble.LOSES_ANSWERS
-                self._pass_on(body, lost=lost)
-
-            def _met_trouble(self) -> bool:
-                match front.trouble:
-                    case Trouble.DOWN:
-                        self.close_connection = True
-                    case Trouble.HANGS:
-                        front.calm.wait(60)
-                        self.close_connection = True
-                    case Trouble.FAILS:
-                        self._send(503, b"{}")
-                    case Trouble.RUBBISH:
-                        self._send(200, b"<html>welcome to the directory</html>")
-                    case Trouble.REFUSES:
-                        self._send(400, b'{"message": "not today"}')
-                    case _:
-                        return False
-                return True
-
-            def _pass_on(self, body: bytes | None, *, lost: bool = False) -> None:
-                request = urllib.request.Request(
-                    target + self.path, data=body, headers={"Content-Type": "application/json"}
-                )
-                try:
-                    with urllib.request.urlopen(request, timeout=30) as answer:
-                        status, data = answer.status, answer.read()
-                except urllib.error.HTTPError as refused:
-                    status, data = refused.code, refused.read()
-                if lost:
-                    self.close_connection = True
-                else:
-                    self._send(status, data)
-
-            def _send(self, status: int, data: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class calls it
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=lambda: self._server.serve_forever(0.05), daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def _pass_on(self, request: Request) -> None:
+        is_written = request.command == "POST"
+        lost = is_written and self.trouble is Trouble.LOSES_ANSWERS
+        passed = urllib.request.Request(
+            self._target + request.path,
+            data=request.content if is_written else None,
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(passed, timeout=30) as answer:
+                status, data = answer.status, answer.read()
+        except urllib.error.HTTPError as refused:
+            status, data = refused.code, refused.read()
+        if lost:
+            request.close_connection = True
+        else:
+            request.send(status, data, {"Content-Type": "application/json"})
 
     @contextmanager
     def in_trouble(self, trouble: Trouble) -> Iterator[None]:
@@ -108,14 +79,3 @@ class TroubledDirectory:
         finally:
             self.trouble = None
             self.calm.set()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)

@@ -100,6 +100,7 @@ class Tempest:
                 authenticator=authenticator,
                 limiter=limiter,
                 directory=opened.directory,
+                plc_ledger=opened.plc_ledger,
                 page_key=opened.page_key,
                 instruments=instruments,
                 measurements=opened.measurements,

@@ -183,7 +183,8 @@ def _check_identities(values: Mapping[str, Any]) -> None:
             DiscoverableClientId.parse(client_id)
         except ProtocolError:
             raise SettingsError(
-                "TEMPEST_OAUTH_TRUSTED_CLIENTS must be client ids such as https://app.example.com/client-metadata.json"
+                f"TEMPEST_OAUTH_TRUSTED_CLIENTS must be client ids such as "
+                f"https://app.example.com/client-metadata.json, and this is none: {client_id}"
             ) from None
     recovery_key = values.get("plc_recovery_key")
     if recovery_key is not None:

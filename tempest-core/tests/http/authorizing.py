@@ -52,12 +52,13 @@ async def opened(
     return browser
 
 
-async def signed_in(server: WholeServer, *users: User) -> Browser:
+async def signed_in(server: WholeServer, *users: User, password: str = PASSWORD) -> Browser:
     """Make a browser in which accounts are signed in, the last of them last."""
     browser = Browser(server.http)
     for user in users:
         await browser.get("/account/sign-in")
-        await browser.submit("/account/sign-in", identifier=user.handle, password=PASSWORD)
+        answer = await browser.submit("/account/sign-in", identifier=user.handle, password=password)
+        assert answer.status_code == 303, answer.text
     return browser
 
 

@@ -29,6 +29,7 @@ from tempest_pds.logs import LogWriter, RequestLog
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
+from tempest_pds.remote.plc_ledger import PlcLedger
 from tempest_pds.services.admin_token import AdminToken
 from tempest_pds.services.credentials import Credentials, Kind, Scope
 from tempest_pds.services.errors import BadJwtSignature, ExpiredToken, InvalidToken, UntrustedIss
@@ -170,6 +171,7 @@ async def edge_server(
     admin_routes: Iterable[AdminRoute] = (),
     long_tasks: LongTasks | None = None,
     admin_sessions: AdminSessions | None = None,
+    plc_ledger: PlcLedger | None = None,
     measurements: Measurements | None = None,
     metrics_token: str | None = None,
 ) -> AsyncIterator[EdgeServer]:
@@ -200,6 +202,7 @@ async def edge_server(
         admin_sessions=admin_sessions,
         limiter=limiter,
         directory=directory,
+        plc_ledger=plc_ledger,
         instruments=Instruments(),
         measurements=measurements,
         metrics_token=metrics_token,

@@ -29,6 +29,8 @@ CONFIDENTIAL = "https://backend.example.net/client.json"
 SCOPE = "atproto transition:generic"
 BROWSER, OTHER_BROWSER = b"\x01" * 32, b"\x02" * 32
 FORM = "application/x-www-form-urlencoded"
+DOCUMENTS = ["/.well-known/oauth-protected-resource", "/.well-known/oauth-authorization-server", "/oauth/jwks"]
+APP = {"Origin": "https://app.example.net"}
 
 
 class Clock:

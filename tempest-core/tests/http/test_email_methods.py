@@ -57,7 +57,9 @@ async def mailed(server: WholeServer, count: int) -> dict[str, Any]:
 
 
 async def code_of(server: WholeServer, count: int) -> str:
-    return CODE.findall((await mailed(server, count))["text"])[0]
+    mail = await mailed(server, count)
+    assert CODE.findall(mail["text"]) == [mail["code"]]
+    return str(mail["code"])
 
 
 async def test_a_developer_reads_the_code_in_the_log_of_his_own_server(server: WholeServer) -> None:

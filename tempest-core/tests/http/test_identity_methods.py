@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from tests.support.answering import answering
 from whole_server import PASSWORD, WholeServer, verdict, whole_server
 
 from tempest_pds.protocol.crypto import jwt
@@ -56,14 +56,10 @@ class Elsewhere:
 @asynccontextmanager
 async def serve_elsewhere() -> AsyncIterator[Elsewhere]:
     made = Elsewhere()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", made.answer)
-    server = TestServer(app)
-    await server.start_server()
-    made.did = f"did:web:localhost%3A{server.port}"
-    yield made
-    made.open.set()
-    await server.close()
+    async with answering(made.answer) as port:
+        made.did = f"did:web:localhost%3A{port}"
+        yield made
+        made.open.set()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from tests.support.answering import answering
 from tests.support.dns_server import DnsServer
 from tests.support.rude_servers import RudeServer, rude_server, says_nothing
 from whole_server import POST, User, WholeServer, name_server, verdict, whole_server
@@ -56,13 +56,9 @@ class Directory:
 @pytest.fixture
 async def directory() -> AsyncIterator[Directory]:
     made = Directory()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", made.handle)
-    server = TestServer(app)
-    await server.start_server()
-    made.url = f"http://127.0.0.1:{server.port}"
-    yield made
-    await server.close()
+    async with answering(made.handle) as port:
+        made.url = f"http://127.0.0.1:{port}"
+        yield made
 
 
 @pytest.fixture
@@ -181,21 +177,19 @@ async def test_accounts_that_hang_on_slow_servers_keep_nobody_else_waiting(
 
     async def answers(request: web.Request) -> web.StreamResponse:
         if request.path == "/.well-known/did.json":
-            service = {"id": "#other", "type": "Some", "serviceEndpoint": f"http://127.0.0.1:{other.port}"}
-            return web.json_response({"id": f"did:web:localhost%3A{other.port}", "service": [service]})
+            service = {"id": "#other", "type": "Some", "serviceEndpoint": f"http://127.0.0.1:{port}"}
+            return web.json_response({"id": f"did:web:localhost%3A{port}", "service": [service]})
         return web.json_response({"here": True})
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answers)
     async with (
         rude_server(says_nothing) as tarpit,
-        TestServer(app) as other,
+        answering(answers) as port,
         whole_server(tmp_path, **settings(directory), **unguarded) as server,
         httpx.AsyncClient(base_url=server.http.base_url, timeout=30, limits=httpx.Limits()) as crowd,
     ):
         directory.endpoints[NAMED] = f"http://localhost:{tarpit.port}"
         # Its document is asked for at the same site as the tar pit, which look-ups do not share with calls.
-        elsewhere = f"did:web:localhost%3A{other.port}"
+        elsewhere = f"did:web:localhost%3A{port}"
         alice, *mallories = [await server.sign_up(name) for name in ("alice", "mal", "lory", "malory", "maloryette")]
         slow = {"Atproto-Proxy": f"{NAMED}#other"}
         hanging = [
@@ -245,13 +239,11 @@ async def test_apps_whose_documents_never_come_keep_no_identity_waiting(
         monkeypatch.setattr(f"tempest_pds.composition.network.{name}", 3)
 
     async def document(request: web.Request) -> web.StreamResponse:
-        return web.json_response({"id": f"did:web:localhost%3A{other.port}"})
+        return web.json_response({"id": f"did:web:localhost%3A{port}"})
 
-    app = web.Application()
-    app.router.add_get("/.well-known/did.json", document)
     async with (
         rude_server(says_nothing) as tarpit,
-        TestServer(app) as other,
+        answering(document) as port,
         whole_server(tmp_path, **settings(directory), TEMPEST_SSRF_PROTECTION="false") as server,
     ):
         pushes = [
@@ -262,7 +254,7 @@ async def test_apps_whose_documents_never_come_keep_no_identity_waiting(
         ]
         async with asyncio.timeout(20):
             await tarpit.visited(3)
-        answer = await server.anybody("com.atproto.identity.resolveDid", did=f"did:web:localhost%3A{other.port}")
+        answer = await server.anybody("com.atproto.identity.resolveDid", did=f"did:web:localhost%3A{port}")
         assert answer.status_code == 200
         for push in pushes:
             push.cancel()

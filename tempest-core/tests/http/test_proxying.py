@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from tests.support.answering import answering
 from whole_server import POST, User, WholeServer, verdict, whole_server
 
 from tempest_pds.protocol.crypto import jwt
@@ -55,14 +55,10 @@ class Upstream:
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
     made = Upstream()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", made.handle)
-    server = TestServer(app)
-    await server.start_server()
-    made.did = f"did:web:localhost%3A{server.port}"
-    made.url = f"http://localhost:{server.port}"
-    yield made
-    await server.close()
+    async with answering(made.handle) as port:
+        made.did = f"did:web:localhost%3A{port}"
+        made.url = f"http://localhost:{port}"
+        yield made
 
 
 @pytest.fixture

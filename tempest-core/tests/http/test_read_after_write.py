@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from tests.support.answering import answering
 from whole_server import PASSWORD, POST, User, WholeServer, verdict, whole_server
 
 from tempest_pds.services.read_after_write.service import MAX_BYTES
@@ -50,14 +50,10 @@ class AppView:
 @pytest.fixture
 async def app_view() -> AsyncIterator[AppView]:
     made = AppView()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", made.handle)
-    server = TestServer(app)
-    await server.start_server()
-    made.url = f"http://localhost:{server.port}"
-    made.did = f"did:web:localhost%3A{server.port}"
-    yield made
-    await server.close()
+    async with answering(made.handle) as port:
+        made.url = f"http://localhost:{port}"
+        made.did = f"did:web:localhost%3A{port}"
+        yield made
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """Servers of strangers, on this machine."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from tests.support.answering import answering
 
 from tempest_pds.remote.safe_fetch import SafeFetch
 
@@ -14,19 +15,12 @@ Serve = Callable[[Handler], Awaitable[str]]
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    servers: list[TestServer] = []
+    async with AsyncExitStack() as stack:
 
-    async def start(handler: Handler) -> str:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", handler)
-        server = TestServer(app)
-        await server.start_server()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.port}"
+        async def start(handler: Handler) -> str:
+            return f"http://127.0.0.1:{await stack.enter_async_context(answering(handler))}"
 
-    yield start
-    for server in servers:
-        await server.close()
+        yield start
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from tests.support.answering import answering
 
 from tempest_pds.protocol.crypto import jwt
 from tempest_pds.protocol.crypto.keys import PrivateKey, generate_k256
@@ -76,13 +76,9 @@ class Upstream:
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
     made = Upstream()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", made.handle)
-    server = TestServer(app)
-    await server.start_server()
-    made.url = f"http://127.0.0.1:{server.port}"
-    yield made
-    await server.close()
+    async with answering(made.handle) as port:
+        made.url = f"http://127.0.0.1:{port}"
+        yield made
 
 
 @pytest.fixture

@@ -100,6 +100,12 @@ def test_a_wrong_value_is_refused_by_name_and_never_repeated(name: str, value: s
         assert value not in message
 
 
+def test_the_one_trusted_client_that_is_wrong_is_named() -> None:
+    good = "https://app.example.com/client.json"
+    with pytest.raises(SettingsError, match=r"this is none: http://other\.example\.com$"):
+        load_settings({**PUBLIC, "TEMPEST_OAUTH_TRUSTED_CLIENTS": f"{good}, http://other.example.com"})
+
+
 def test_a_public_url_on_localhost_must_be_local() -> None:
     assert load_settings({"TEMPEST_PUBLIC_URL": "http://127.0.0.1:2583/"}).public_url == "http://127.0.0.1:2583"
     with pytest.raises(SettingsError, match="TEMPEST_HOSTNAME"):

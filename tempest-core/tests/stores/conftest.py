@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.actor.store import ActorStore
 from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.sequencer.store import SequencerStore
+
+# The helpers beside the tests; importlib mode puts no folder on the path by itself.
+sys.path.insert(0, str(Path(__file__).parent))
 
 DID = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"
 

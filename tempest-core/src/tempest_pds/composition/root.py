@@ -32,6 +32,7 @@ from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.tid import TidClock
 from tempest_pds.remote.lexicon_resolver import LexiconResolver
+from tempest_pds.remote.plc_ledger import PlcLedger
 from tempest_pds.remote.relays import Relays
 from tempest_pds.selected_adapters import SelectedAdapters
 from tempest_pds.services.account_listing import AccountListing
@@ -85,6 +86,7 @@ class Opened:
     directory: Directory
     page_key: bytes
     plugins: PluginManager
+    plc_ledger: PlcLedger | None = None
     measurements: TelemetryExporter | None = None
 
 
@@ -388,6 +390,7 @@ async def open_services(
         directory=HostedDirectory(data.accounts, network.documents),
         page_key=accounts.page_key,
         plugins=plugins,
+        plc_ledger=network.plc if isinstance(network.plc, PlcLedger) else None,
         measurements=adapters.measurements(),
     )
 

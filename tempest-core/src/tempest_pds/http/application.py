@@ -33,6 +33,7 @@ from tempest_pds.http.pages.people.all_pages import PAGES as PEOPLE_PAGES
 from tempest_pds.http.pages.people.site import PeopleSite, is_for_people
 from tempest_pds.http.pages.rendering import Templates
 from tempest_pds.http.pages.service import Directory, Page, ServicePages
+from tempest_pds.http.plc_ledger_pages import Ledger, PlcLedgerPages
 from tempest_pds.http.rate_limits import RateLimiter
 from tempest_pds.http.responses import error_response
 from tempest_pds.http.socket import SocketServer, deny
@@ -52,6 +53,7 @@ def build_application(
     admin_site: AdminSite,
     people_site: PeopleSite,
     endpoints: Mapping[str, Page],
+    ledger: PlcLedgerPages | None = None,
 ) -> Application:
     """Make the application.
 
@@ -63,6 +65,7 @@ def build_application(
         admin_site: answers what is at /admin and below.
         people_site: answers what is below /account and /oauth/authorize.
         endpoints: of the OAuth provider: handlers of POST by exact path, who refuse other methods themselves.
+        ledger: answers what a PLC directory is asked, where a ledger stands in for it.
     """
     with _without_app_variables(), _without_source_lines():
         router = Router()
@@ -96,6 +99,8 @@ def build_application(
             return await admin_site.handle(request)
         if is_for_people(path):
             return await people_site.handle(request)
+        if ledger is not None and ledger.answers(path):
+            return await ledger.handle(request)
         endpoint = endpoints.get(path.decode("latin-1"))
         if endpoint is not None:
             return await endpoint(request)
@@ -163,6 +168,7 @@ def build_edge(
     limiter: RateLimiter,
     directory: Directory,
     instruments: Instruments,
+    plc_ledger: Ledger | None = None,
     measurements: Measurements | None = None,
     metrics_token: str | None = None,
     page_key: bytes | None = None,
@@ -212,6 +218,7 @@ def build_edge(
         metrics = MetricsPage(measurements, services=services, authenticator=authenticator, token=metrics_token)
         pages.update(metrics.routes())
     endpoints = OAuthEndpoints(services, authenticator, limiter).routes()
-    application = build_application(dispatcher, admin, sockets, pages, site, people, endpoints)
+    ledger = None if plc_ledger is None else PlcLedgerPages(plc_ledger)
+    application = build_application(dispatcher, admin, sockets, pages, site, people, endpoints, ledger)
     edge = Edge(application, instruments=instruments, request_log=request_log, trusted_proxies=trusted_proxies)
     return application, edge

@@ -63,6 +63,10 @@ class PlcLedger:
             raise DidDeactivated(f"{did} was deactivated for good")
         return to_did_document(state)
 
+    async def log(self, did: Did) -> list[LogEntry]:
+        """Give all operations, oldest first, also those that were undone; none for a DID that is not here."""
+        return self._read(did)
+
     def _last(self, did: Did) -> LogEntry:
         log = [entry for entry in self._read(did) if not entry.nullified]
         if not log:

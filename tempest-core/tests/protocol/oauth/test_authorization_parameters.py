@@ -184,10 +184,10 @@ def test_where_the_answer_goes_is_known_though_all_else_is_wrong() -> None:
         check_parameters(fields, PUBLIC)
 
 
-def test_a_public_client_asks_for_consent_each_time() -> None:
-    for prompt in (ABSENT, "login", "consent", "select_account"):
-        assert check(prompt=prompt).prompt == "consent"
-    assert check(prompt="create").prompt == "create"
+def test_a_public_client_asks_for_consent_or_for_more() -> None:
+    assert check(prompt=ABSENT).prompt == "consent"
+    for prompt in ("login", "consent", "select_account", "create"):
+        assert check(prompt=prompt).prompt == prompt
     with pytest.raises(ConsentRequired):
         check(prompt="none")
 

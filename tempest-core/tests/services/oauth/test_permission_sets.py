@@ -91,7 +91,7 @@ async def test_a_set_that_was_withdrawn_holds_no_longer(world: World, sets: Perm
     await sets.expand(ASKED)
     world.texts = []
     world.now = FRESH_SECONDS
-    with pytest.raises(InvalidScope, match="not published"):
+    with pytest.raises(InvalidScope, match=r"not published: The TXT records of _lexicon\..* name no DID"):
         await sets.expand(ASKED)
 
 

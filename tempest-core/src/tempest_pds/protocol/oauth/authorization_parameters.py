@@ -228,13 +228,17 @@ def _scope(fields: Fields, client: ClientMetadata) -> str:
 
 
 def _prompt(fields: Fields, *, may_be_silent: bool) -> Prompt | None:
-    """Let nobody sign in again unasked on the word of a client that anyone can pretend to be."""
+    """Let nobody sign in again unasked on the word of a client that anyone can pretend to be.
+
+    What asks for more than consent is kept: the reference makes `consent` of `login` and `select_account` too, so that
+    a public client cannot have the password given anew. Its consent is asked in any case.
+    """
     prompt = cast("Prompt | None", _choice(fields, "prompt", PROMPTS))
-    if may_be_silent or prompt == "create":
+    if may_be_silent:
         return prompt
     if prompt == "none":
         raise ConsentRequired("public clients may not sign in silently")
-    return "consent"
+    return prompt or "consent"
 
 
 def _login_hint(fields: Fields) -> Did | Handle | None:

@@ -31,6 +31,7 @@ MAX_SET_BYTES: Final = 64 * 1024
 """Of one published set, and of all that a request names: each step of it, and each call later, goes through them."""
 MAX_OUTSIDE: Final = 32
 _MAX_OUTAGES: Final = 512
+_MAX_REASON: Final = 200
 
 
 class PermissionSetUnavailable(InvalidScope):
@@ -63,8 +64,8 @@ class PermissionSets:
 
         Raises:
             PermissionSetUnavailable: one cannot be had now.
-            InvalidScope: one is not published, or what is published is not a permission set; or they are too many or
-                too large.
+            InvalidScope: one is not published, and why, or what is published is not a permission set; or they are too
+                many or too large.
             NotEnoughResources: too many are being looked up.
         """
         includes = scopes.includes
@@ -89,7 +90,9 @@ class PermissionSets:
         try:
             return await self._published(Nsid.parse(nsid))
         except (NotFound, InvalidSyntax) as error:
-            raise InvalidScope(f"the permission set {nsid} is not published") from error
+            # What DNS said, for one: to a name server that knows no other names than its own, nothing is published.
+            why = str(error)[:_MAX_REASON]
+            raise InvalidScope(f"the permission set {nsid} is not published: {why}") from error
         except RemoteError as error:
             raise PermissionSetUnavailable(f"the permission set {nsid} cannot be had now") from error
 

@@ -1,8 +1,9 @@
 """Authorization requests: pushed by a client, worked on in a browser, and answered with a code or a refusal.
 
 A request is begun by its client (`push`), or by the browser itself where a client does not push. It belongs to the
-first browser that opens it, and to no other: else somebody could have another person sign in to what they began. Each
-step in the browser gives it five more minutes, up to an hour in all. One answer ends it.
+first browser that opens it, and to no other: else somebody could have another person sign in to what they began. It
+waits five minutes to be opened, then twenty for each step, as people read what they allow, up to an hour in all. One
+answer ends it.
 
 What goes wrong once it is settled where the answer goes is told to the client (`RequestRefused`), and everything before
 to the person alone: a browser is redirected to no address that is not proven to be the client's. So is whatever another
@@ -54,8 +55,10 @@ from tempest_pds.services.timestamps import SECOND
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
 
-IDLE_SECONDS: Final = 5 * 60
-"""How long a request waits for the browser's next step; the reference's figure, for a pushed one too."""
+PUSHED_SECONDS: Final = 5 * 60
+"""How long a pushed request waits for a browser to open it; the reference's figure."""
+IDLE_SECONDS: Final = 20 * 60
+"""How long one that was opened waits for the next step. The reference's five minutes are few for reading consent."""
 TOTAL_SECONDS: Final = 60 * 60
 """How long it lives at most, however often it is worked on."""
 KNOWN_SECONDS: Final = 10 * 60
@@ -73,7 +76,7 @@ class OpenRequest:
 
     Attributes:
         id: names the request to the browser at work on it; a secret between the two.
-        scopes: what was asked for, as far as it is understood here.
+        scopes: what was asked for; `scopes.unknown` is not understood here, and never granted.
         created_at: when the client asked, in microseconds since 1970; `expires_at` likewise.
     """
 
@@ -140,9 +143,9 @@ class AuthorizationRequests:
             raise InvalidRequest(str(error)) from error
         for thumbprint in (dpop_thumbprint, client_auth.confirmed_thumbprint):
             parameters = _pinned(parameters, thumbprint)
-        scopes = await self._understood(parameters)
-        request_id = await self._begin(replace(parameters, scope=str(scopes)), client_auth, browser=None)
-        return REQUEST_URI_PREFIX + request_id, IDLE_SECONDS
+        await self._check_scopes(parameters)
+        request_id = await self._begin(parameters, client_auth, browser=None)
+        return REQUEST_URI_PREFIX + request_id, PUSHED_SECONDS
 
     async def open(self, fields: Mapping[str, str], browser: bytes) -> OpenRequest:
         """Begin to work on what the authorize page was opened with.
@@ -192,19 +195,17 @@ class AuthorizationRequests:
         reply = reply_address(asked, client.metadata)
         try:
             parameters = check_parameters(asked, client.metadata, trusted=client.is_trusted)
-            scopes = await self._understood(parameters)
+            await self._check_scopes(parameters)
         except OAuthError as error:
             raise RequestRefused(self._refusal(reply, error.code, error.description)) from error
         # Who really asks is proven when the code is exchanged: a browser can prove nothing for its client.
         client_auth = ClientAuth("none")
-        request_id = await self._begin(replace(parameters, scope=str(scopes)), client_auth, browser=browser)
+        request_id = await self._begin(parameters, client_auth, browser=browser)
         return await self._take_up(request_id, browser)
 
-    async def _understood(self, parameters: AuthorizationParameters) -> ScopeSet:
-        """Give the scopes that are understood, once each permission set among them was found; raise InvalidScope."""
-        scopes = ScopeSet.parse(parameters.scope)
-        await self._permission_sets.find(scopes)
-        return scopes
+    async def _check_scopes(self, parameters: AuthorizationParameters) -> None:
+        """Find each permission set that is asked for; raise InvalidScope."""
+        await self._permission_sets.find(ScopeSet.parse(parameters.scope))
 
     async def _begin(
         self, parameters: AuthorizationParameters, client_auth: ClientAuth, *, browser: bytes | None
@@ -217,7 +218,7 @@ class AuthorizationRequests:
             client_auth=client_auth.to_json(),
             parameters=write_parameters(parameters),
             created_at=now,
-            expires_at=now + IDLE_SECONDS * SECOND,
+            expires_at=now + PUSHED_SECONDS * SECOND,
             browser=browser,
         )
         await self._writer.run(self._store.oauth_requests.add, request)

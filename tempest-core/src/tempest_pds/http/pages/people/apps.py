@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Final, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from blacksheep import Response
 
@@ -14,6 +14,7 @@ from tempest_pds.http.pages.people.authorize.wording import describe
 from tempest_pds.http.pages.people.own_paths import account_path
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
 from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.protocol.oauth.loopback_client import DEFAULT_REDIRECT_URIS
 from tempest_pds.services.oauth.sessions import OAuthSessionView
 
 
@@ -23,12 +24,23 @@ class _App:
 
     Attributes:
         host: where it is at home; None for an app in development, on the owner's own machine.
+        addresses: where one in development may be, which tells it from another.
     """
 
     client_id: str
     name: str | None
     host: str | None
+    addresses: tuple[str, ...]
     sessions: list[tuple[OAuthSessionView, list[Entry]]]
+
+    @classmethod
+    def of(cls, client_id: str, name: str | None) -> Self:
+        """Begin the entry of a client."""
+        url = urlsplit(client_id)
+        if url.hostname != "localhost":
+            return cls(client_id, name, url.hostname, (), [])
+        named = [value for field, value in parse_qsl(url.query) if field == "redirect_uri"]
+        return cls(client_id, name, None, tuple(named or DEFAULT_REDIRECT_URIS), [])
 
 
 @people_page("GET", "/account/*/apps")
@@ -37,13 +49,11 @@ async def list_apps(visit: Visit) -> Response:
     account = visit.account().account
     apps: dict[str, _App] = {}
     for session in visit.services.oauth.sessions.list_for(account.did):
-        app = apps.setdefault(
-            session.client_id, _App(session.client_id, app_name(session.client_name), _host(session.client_id), [])
-        )
+        app = apps.setdefault(session.client_id, _App.of(session.client_id, app_name(session.client_name)))
         app.sessions.append((session, describe(session.scopes, visit.texts)))
     # Those that have no session now, and may come back for one.
     for client_id in visit.services.oauth.consents.clients(account.did):
-        apps.setdefault(client_id, _App(client_id, None, _host(client_id), []))
+        apps.setdefault(client_id, _App.of(client_id, None))
     return visit.page("people/apps.html", account=account, apps=list(apps.values()))
 
 
@@ -61,11 +71,6 @@ async def end_app_session(visit: Visit) -> Response:
     did = visit.account().account.did
     await visit.services.oauth.sessions.revoke(did, visit.form.get("session", ""), visit.visitor)
     return visit.redirect(account_path(did, "apps"), notice="The app is signed out there.")
-
-
-def _host(client_id: str) -> str | None:
-    host = urlsplit(client_id).hostname
-    return None if host == "localhost" else host
 
 
 PAGES: Final[tuple[PeoplePage, ...]] = (list_apps, revoke_app, end_app_session)

@@ -26,6 +26,7 @@ def ask_for_factor(
     message: str | None = None,
     status: int = 200,
     start_over: str = SIGN_IN,
+    request_id: str | None = None,
 ) -> Response:
     """Show the step.
 
@@ -35,6 +36,7 @@ def ask_for_factor(
         form_targets: as for `Visit.page`.
         message: what was wrong with the answer before, in the visitor's language.
         start_over: the page that asks for the password.
+        request_id: the authorization that the sign-in is for, which can be cancelled.
     """
     has_passkey = FactorKind.PASSKEY in needed.kinds and needed.passkey_request is not None
     return visit.page(
@@ -50,6 +52,7 @@ def ask_for_factor(
         passkey_request=needed.passkey_request if has_passkey else None,
         message=message,
         start_over=start_over,
+        request_id=request_id,
     )
 
 

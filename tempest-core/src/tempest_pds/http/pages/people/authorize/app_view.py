@@ -18,10 +18,11 @@ class AppView:
 
     Attributes:
         name: what it calls itself, which anybody can claim; None when it has no name.
-        host: whose server says what the app may do, which is its identity; None for a client under development.
+        host: whose server says what the app may do, which is its identity; None for a client in development.
         is_ours: the operator names it as one of their own.
         destination: the host that the person is taken to afterwards, where it is another one; None for an app or a
             program on the person's own device as well.
+        answers_to: the whole address that the answer goes to.
     """
 
     name: str | None
@@ -29,6 +30,7 @@ class AppView:
     client_id: str
     is_ours: bool
     destination: str | None
+    answers_to: str
     policy: str | None
     terms: str | None
 
@@ -47,6 +49,7 @@ class AppView:
             client_id=request.client.client_id,
             is_ours=request.client.is_trusted,
             destination=None if target == host else target,
+            answers_to=redirect,
             policy=_link(metadata.policy_uri),
             terms=_link(metadata.tos_uri),
         )

@@ -92,6 +92,8 @@ def _ask_for_factor(visit: Visit, request: OpenRequest, needed: FactorNeeded, me
         form_targets=(request.parameters.reply.redirect_uri,),
         message=message,
         status=200 if message is None else 403,
+        start_over=step_path(request, Step.SIGN_IN),
+        request_id=request.id,
     )
 
 

@@ -21,6 +21,7 @@ from tempest_pds.http.pages.people.authorize.known_names import (
     SERVICES,
     method_words,
 )
+from tempest_pds.http.pages.people.authorize.method_actions import ACTIONS
 from tempest_pds.protocol.oauth.permission_set import PermissionSet
 from tempest_pds.protocol.oauth.permissions import (
     ANY,
@@ -36,6 +37,7 @@ from tempest_pds.protocol.oauth.scope_set import Meaning, Scope, ScopeSet, Stati
 _TITLE_LENGTH: Final = 100
 _DETAIL_LENGTH: Final = 300
 _COMPARED: Final = 100
+_FEW: Final = 6
 
 _WRITES: Final = {
     ("create", "update", "delete"): "Create, change and delete {things}",
@@ -233,11 +235,18 @@ class _Description:
         )
 
     def _method_lines(self, methods: Sequence[str]) -> Iterator[str]:
+        """Say what each does where they are few, and else what they are about."""
         say = self._say
-        known = dict.fromkeys(words for words in map(method_words, methods) if words is not None)
+        wanted = list(dict.fromkeys(methods))
+        if len(wanted) <= _FEW:
+            actions = dict.fromkeys(ACTIONS[method] for method in wanted if method in ACTIONS)
+            if actions:
+                yield say("That is: {actions}", actions="; ".join(map(say, actions)))
+            wanted = [method for method in wanted if method not in ACTIONS]
+        known = dict.fromkeys(words for words in map(method_words, wanted) if words is not None)
         if known:
             yield say("For: {subjects}", subjects="; ".join(map(say, known)))
-        unknown = list(dict.fromkeys(method for method in methods if method_words(method) is None))
+        unknown = [method for method in wanted if method_words(method) is None]
         if unknown:
             yield say("For requests named {names}", names=self._list(unknown))
 
@@ -267,8 +276,8 @@ class _Description:
             case "email":
                 if not managed:
                     return self._read_email(values)
-                title = say("See and change your e-mail address")
-                warning = say("Whoever has the e-mail address of an account can reset its password.")
+                # No app can change the address: method_access.
+                title, danger = say("See your e-mail address, and confirm it"), Danger.ORDINARY
             case "repo":
                 title = say("Read all that your account holds, as one archive")
                 if managed:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-import pytest_asyncio
 from authorizing import (
     AUTHORIZE,
     CHOOSE,
@@ -26,28 +24,12 @@ from authorizing import (
 )
 from browser import Browser
 from pyotp import TOTP
-from whole_server import PASSWORD, User, WholeServer, whole_server
+from whole_server import PASSWORD, User, WholeServer
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.sign_in import Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WholeServer]:
-    async with whole_server(tmp_path_factory.mktemp("authorize")) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def alice(server: WholeServer) -> User:
-    return await server.sign_up("alice")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def bob(server: WholeServer) -> User:
-    return await server.sign_up("bob")
 
 
 def form_action(browser: Browser) -> str:
@@ -84,6 +66,54 @@ async def test_what_is_unticked_is_not_granted(server: WholeServer, alice: User)
     assert fields.pop("allow transition:generic") == "yes"
     answer = answer_of(await browser.post(CONSENT, {**fields, "decision": "allow"}))
     assert granted(server, answer) == (alice.did, "atproto transition:email")
+
+
+@pytest.mark.parametrize(("language", "allow"), [("de", "Erlauben"), ("fr", "Autoriser")])
+async def test_a_choice_of_the_language_keeps_the_ticks(
+    server: WholeServer, alice: User, language: str, allow: str
+) -> None:
+    browser = await opened(server, browser=await signed_in(server, alice))
+    assert "/account/language" not in [form.action for form in browser.page.forms]
+    [button] = [button for button in browser.page.all("button") if button.get("value") == language]
+    assert (button["name"], button["form"]) == ("language", browser.page.all("form")[0]["id"])
+    fields = dict(browser.page.form(CONSENT).fields)
+    del fields["allow transition:generic"]
+    answer = await browser.post(CONSENT, {**fields, "language": language})
+    assert answer.status_code == 200
+    assert browser.page.all("html")[0]["lang"] == language
+    assert allow in browser.page.words
+    assert {name for name in browser.page.form(CONSENT).fields if name.startswith("allow ")} == {
+        "allow transition:email"
+    }
+    assert granted(server, answer_of(await browser.submit(CONSENT, decision="allow"))) == (
+        alice.did,
+        "atproto transition:email",
+    )
+    await browser.get(f"/account/{alice.did}")
+    assert browser.page.all("html")[0]["lang"] == language
+
+
+async def test_nothing_is_said_of_ticks_where_there_are_none(server: WholeServer, alice: User) -> None:
+    words = "Take away the tick"
+    browser = await opened(server, browser=await signed_in(server, alice))
+    assert words in browser.page.words
+    await opened(server, browser=browser, scope="atproto")
+    assert place(browser) == CONSENT
+    assert words not in browser.page.words
+
+
+async def test_what_is_not_understood_is_shown_and_not_granted(server: WholeServer, alice: User) -> None:
+    scope = "atproto repo:not-a-nsid foo:bar"
+    browser = await opened(server, loopback(scope), await signed_in(server, alice), scope=scope)
+    _, _, unknown = browser.page.words.partition("Scopes that are not understood here, and not granted")
+    assert unknown.split()[:2] == ["repo:not-a-nsid", "foo:bar"]
+    assert granted(server, answer_of(await browser.submit(CONSENT, decision="allow"))) == (alice.did, "atproto")
+
+
+async def test_an_app_in_development_is_told_by_its_address(server: WholeServer, alice: User) -> None:
+    browser = await opened(server, browser=await signed_in(server, alice))
+    assert "An app in development" in browser.page.words
+    assert "Address of the app: http://127.0.0.1/back" in browser.page.words
 
 
 async def test_no_form_grants_more_than_was_asked_for(server: WholeServer, alice: User) -> None:
@@ -148,6 +178,19 @@ async def test_a_second_factor_is_asked_for_on_the_way(server: WholeServer) -> N
     assert "@guarded.test" in browser.page.words
 
 
+async def test_who_is_asked_for_a_second_factor_starts_over_or_goes_back_to_the_app(server: WholeServer) -> None:
+    careful = await server.sign_up("careful")
+    visitor = Visitor(client_ip="127.0.0.1")
+    new = await server.services.enrolment.begin_app(Did(careful.did), visitor)
+    await server.services.enrolment.confirm_app(Did(careful.did), TOTP(new.secret).now(), visitor)
+    browser = await opened(server)
+    await browser.submit(SIGN_IN, identifier="careful.test", password=PASSWORD)
+    [again] = [link["href"] for link in browser.page.all("a") if link["href"].startswith(SIGN_IN)]
+    assert (await browser.get(again)).status_code == 200
+    await browser.submit(SIGN_IN, identifier="careful.test", password=PASSWORD)
+    assert answer_of(await browser.submit(f"{AUTHORIZE}/cancel")).values["error"] == "access_denied"
+
+
 # Who it is
 
 
@@ -163,7 +206,7 @@ async def test_whoever_has_several_accounts_chooses(server: WholeServer, alice: 
 
 
 async def test_nobody_chooses_an_account_that_is_not_signed_in(server: WholeServer, alice: User, bob: User) -> None:
-    browser = await opened(server, browser=await signed_in(server, alice), prompt="select_account")
+    browser = await opened(server, browser=await signed_in(server, alice))
     fields = browser.page.form(CONSENT).fields
     answer = await browser.post(CONSENT, {**fields, "account": bob.did, "decision": "allow"})
     assert answer.headers["location"].startswith(f"{AUTHORIZE}/resume")
@@ -228,8 +271,11 @@ async def test_a_public_client_is_never_answered_silently(server: WholeServer, a
         await browser.submit(CONSENT, decision="allow")
 
 
-async def test_the_password_is_wanted_anew_where_the_app_says_so(server: WholeServer, alice: User) -> None:
-    browser = await opened(server, browser=await signed_in(server, alice), max_age="0")
+@pytest.mark.parametrize("wish", [{"max_age": "0"}, {"prompt": "login"}])
+async def test_the_password_is_wanted_anew_where_the_app_says_so(
+    server: WholeServer, alice: User, wish: dict[str, str]
+) -> None:
+    browser = await opened(server, browser=await signed_in(server, alice), **wish)
     assert place(browser) == SIGN_IN
     consent = f"{CONSENT}?{urlencode({'request': browser.page.form(SIGN_IN).fields['request'], 'account': alice.did})}"
     assert (await browser.get(consent)).headers["location"].startswith(f"{AUTHORIZE}/resume")
@@ -237,6 +283,13 @@ async def test_the_password_is_wanted_anew_where_the_app_says_so(server: WholeSe
     await browser.follow(browser.answer)
     assert browser.page.form(SIGN_IN).fields["identifier"] == "alice.test"
     await browser.follow(await browser.submit(SIGN_IN, password=PASSWORD))
+    assert place(browser) == CONSENT
+
+
+async def test_a_public_client_has_the_account_chosen(server: WholeServer, alice: User) -> None:
+    browser = await opened(server, browser=await signed_in(server, alice), prompt="select_account")
+    assert place(browser) == CHOOSE
+    await browser.follow(await browser.submit(CHOOSE, account=alice.did))
     assert place(browser) == CONSENT
 
 

@@ -110,6 +110,17 @@ def test_a_request_begins_with_what_it_asks_for(
 
 
 @pytest.mark.parametrize(
+    ("prompt", "first"), [("login", Show(Step.SIGN_IN, ALICE)), ("select_account", Show(Step.CHOOSE))]
+)
+def test_a_public_client_has_the_password_given_or_the_account_chosen_and_then_consent_asked(
+    prompt: Any, first: Show
+) -> None:
+    request = asked(confidential=False, prompt=prompt)
+    assert first_step(request, [signed_in()], before) == first
+    assert next_step(request, signed_in(ago=-1), before) == Show(Step.CONSENT, ALICE)
+
+
+@pytest.mark.parametrize(
     ("accounts", "granted", "expected"),
     [
         ([], before, "login_required"),

@@ -27,6 +27,7 @@ OTHERS = [language for language in LANGUAGES if language != DEFAULT]
 # Where texts stand that are given to `Texts` by way of a variable.
 TABLES = {
     "tempest_pds.http.pages.people.authorize.known_names": ("RECORDS", "METHODS", "SERVICES", "FILES"),
+    "tempest_pds.http.pages.people.authorize.method_actions": ("ACTIONS",),
     "tempest_pds.http.pages.people.authorize.problems": ("PROBLEMS",),
     "tempest_pds.http.pages.people.authorize.wording": ("_WRITES",),
     "tempest_pds.http.pages.people.problems": ("_TEXTS",),

@@ -43,16 +43,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory, hosts: AppHosts) -> A
         yield started
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def alice(server: WholeServer) -> User:
-    return await server.sign_up("alice")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def bob(server: WholeServer) -> User:
-    return await server.sign_up("bob")
-
-
 @pytest.fixture
 def app(request: pytest.FixtureRequest, hosts: AppHosts) -> str:
     """Publish a confidential client of this test's own, and give its id."""

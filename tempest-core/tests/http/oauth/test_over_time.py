@@ -31,11 +31,6 @@ async def there(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Provi
         yield started
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def alice(there: Provider) -> User:
-    return await there.server.sign_up("alice")
-
-
 async def opened(client: FlowClient) -> Any:
     asked = {"client_id": client.client_id, "request_uri": await client.request_uri()}
     return await client.requests.open(asked, BROWSER), asked
@@ -55,6 +50,20 @@ async def test_a_request_that_nobody_opens_is_over_after_five_minutes(there: Pro
     assert (values["error"], values["state"]) == ("access_denied", "a state")
     with pytest.raises(InvalidRequest):
         await client.requests.open(asked, BROWSER)
+
+
+async def test_who_has_opened_a_request_has_twenty_minutes_for_the_next_step(there: Provider, alice: User) -> None:
+    for since, is_over in ((20 * MINUTE - 1, False), (20 * MINUTE, True)):
+        client = there.client()
+        request, _ = await opened(client)
+        with there.clock.later(4 * MINUTE):
+            await client.requests.resume(request.id, BROWSER)
+        with there.clock.later(4 * MINUTE + since):
+            if is_over:
+                with pytest.raises(RequestRefused, match="expired"):
+                    await client.requests.resume(request.id, BROWSER)
+            else:
+                await client.requests.resume(request.id, BROWSER)
 
 
 async def test_work_on_a_request_keeps_it_alive_for_an_hour_at_most(there: Provider, alice: User) -> None:

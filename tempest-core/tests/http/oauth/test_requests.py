@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
-from oauth_flow import CONFIDENTIAL, ISSUER, OTHER_BROWSER, PUBLIC, Provider, provider
+from oauth_flow import CONFIDENTIAL, ISSUER, OTHER_BROWSER, PUBLIC, Provider
 from whole_server import User
 
 from tempest_pds.protocol.oauth.errors import InvalidRequest
 from tempest_pds.protocol.syntax.did import Did
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def there(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Provider]:
-    async with provider(tmp_path_factory.mktemp("oauth")) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def alice(there: Provider) -> User:
-    return await there.server.sign_up("alice")
 
 
 async def test_a_request_belongs_to_the_first_browser_that_opens_it(there: Provider, alice: User) -> None:

@@ -5,27 +5,19 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import segno
 from authorizing import CONSENT, SIGN_IN, opened
 from browser import Browser
 from pyotp import TOTP, parse_uri
-from whole_server import PASSWORD, User, WholeServer, whole_server
+from whole_server import PASSWORD, User, WholeServer
 
 from tempest_pds.protocol.syntax.did import Did
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WholeServer]:
-    async with whole_server(tmp_path_factory.mktemp("factor-pages")) as server:
-        yield server
 
 
 def drawn(page: str) -> list[list[bool]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from authorizing import signed_in
+from authorizing import loopback, signed_in
 from oauth_flow import PUBLIC, provider
 
 
@@ -26,4 +26,20 @@ async def test_the_owner_ends_one_session_of_an_app_and_then_all(tmp_path: Path)
         assert not any(map(client.is_good, tokens))
         await browser.get(f"/account/{alice.did}/security")
         for words in ("An app was signed out", "An app may not use the account any more"):
+            assert words in browser.page.words
+
+
+async def test_apps_in_development_are_told_apart_by_address_and_identifier(tmp_path: Path) -> None:
+    async with provider(tmp_path) as there:
+        alice = await there.server.sign_up("alice")
+        ids = [loopback(redirect_uri=f"http://127.0.0.1:{port}/back") for port in (3001, 3002)]
+        for client_id, redirect_uri in zip(
+            ["http://localhost", *ids],
+            ("http://127.0.0.1/", "http://127.0.0.1:3001/back", "http://127.0.0.1:3002/back"),
+            strict=True,
+        ):
+            await there.client(client_id, redirect_uri=redirect_uri).sign_in(alice, scope="atproto")
+        browser = await signed_in(there.server, alice)
+        await browser.get(f"/account/{alice.did}/apps")
+        for words in (*ids, "http://127.0.0.1:3001/back", "http://127.0.0.1:3002/back", "http://[::1]/"):
             assert words in browser.page.words

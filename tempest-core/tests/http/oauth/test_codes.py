@@ -4,35 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from authorizing import signed_in
-from oauth_flow import CONFIDENTIAL, PUBLIC, Provider, provider, verdict
+from oauth_flow import CONFIDENTIAL, Provider, verdict
 from tests.support.app_hosts import confidential
 from tests.support.oauth_raw import SigningKey
 from whole_server import User
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def there(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Provider]:
-    async with provider(tmp_path_factory.mktemp("oauth")) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def alice(there: Provider) -> User:
-    return await there.server.sign_up("alice")
-
-
-@pytest.fixture(params=[PUBLIC, CONFIDENTIAL])
-def client_id(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
-    return found
 
 
 @pytest.mark.parametrize(

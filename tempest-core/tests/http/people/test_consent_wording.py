@@ -12,7 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tempest_pds.http.method_access import METHOD_ACCESS
+from tempest_pds.http.oauth_needs import MANAGES_EMAIL
 from tempest_pds.http.pages.people.authorize.entries import Danger, Entry, printable
+from tempest_pds.http.pages.people.authorize.method_actions import ACTIONS
 from tempest_pds.http.pages.people.authorize.wording import describe
 from tempest_pds.protocol.oauth.permission_set import PermissionSet
 from tempest_pds.protocol.oauth.permissions import (
@@ -144,7 +147,7 @@ def test_only_knowing_who_somebody_is_cannot_be_refused() -> None:
         ("transition:chat.bsky", "Read and send your private messages"),
         ("transition:email", "See your e-mail address"),
         ("account:email", "See your e-mail address"),
-        ("account:email?action=manage", "See and change your e-mail address"),
+        ("account:email?action=manage", "See your e-mail address, and confirm it"),
         ("account:status?action=manage", "Deactivate and reactivate your account"),
         ("account:repo?action=manage", "Replace all that your account holds by an archive"),
         ("identity:handle", "Change your handle"),
@@ -173,7 +176,8 @@ def test_a_value_is_said_in_plain_words(scope: str, title: str) -> None:
         (f"rpc:chat.bsky.convo.sendMessage?aud={BLUESKY}", Danger.CARE),
         ("transition:generic", Danger.HIGH),
         ("repo:*", Danger.HIGH),
-        ("account:email?action=manage", Danger.HIGH),
+        ("account:email?action=manage", Danger.ORDINARY),
+        ("account:repo?action=manage", Danger.HIGH),
         ("identity:handle", Danger.HIGH),
         ("rpc:com.atproto.server.createAccount?aud=*", Danger.HIGH),
     ],
@@ -184,6 +188,31 @@ def test_what_could_do_harm_stands_out_and_says_why(scope: str, danger: Danger) 
     assert bool(entry.warning) == (danger > Danger.ORDINARY)
 
 
+def test_managing_the_address_lets_an_app_do_no_more_than_confirm_it() -> None:
+    allowed = {nsid for nsid, access in METHOD_ACCESS.items() if access.oauth == MANAGES_EMAIL}
+    assert allowed == {"com.atproto.server.confirmEmail", "com.atproto.server.requestEmailConfirmation"}
+
+
+def test_a_few_methods_are_said_by_what_they_do() -> None:
+    chat = "did:web:api.bsky.chat%23bsky_chat"
+    assert entry_of(f"rpc:app.bsky.feed.getTimeline?aud={BLUESKY}").lines == ("That is: read your timeline",)
+    assert entry_of(f"rpc?lxm=app.bsky.feed.getFeed&lxm=app.bsky.unspecced.x&lxm=a.b.c&aud={chat}").lines == (
+        "That is: read feeds",
+        "For: suggestions and trends",
+        "For requests named a.b.c",
+    )
+
+
+def test_methods_that_do_the_same_are_said_once() -> None:
+    entry = entry_of(f"rpc?lxm=app.bsky.feed.searchPosts&lxm=app.bsky.feed.searchPostsV2&aud={BLUESKY}")
+    assert entry.lines == ("That is: search for posts",)
+
+
+def test_many_methods_are_said_by_what_they_are_about() -> None:
+    asked = "&".join(f"lxm={nsid}" for nsid in list(ACTIONS)[:7])
+    assert entry_of(f"rpc?{asked}&aud={BLUESKY}").lines == ("For: profiles and your Bluesky settings",)
+
+
 def test_the_methods_of_one_service_are_one_entry() -> None:
     entry = entry_of(
         " ".join(
@@ -191,7 +220,7 @@ def test_the_methods_of_one_service_are_one_entry() -> None:
             for method in ("app.bsky.feed.getTimeline", "app.bsky.feed.getFeed", "com.example.a")
         )
     )
-    assert entry.lines == ("For: posts, feeds and your timeline", "For requests named com.example.a")
+    assert entry.lines == ("That is: read your timeline; read feeds", "For requests named com.example.a")
     assert len(entry.values) == 3
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from unittest import mock
 
 import pytest
-import pytest_asyncio
-from oauth_flow import CONFIDENTIAL, ISSUER, PUBLIC, SCOPE, Provider, provider, verdict
+from oauth_flow import CONFIDENTIAL, ISSUER, PUBLIC, SCOPE, Provider, verdict
 from tests.support.app_hosts import client_document, confidential
 from tests.support.oauth_raw import SigningKey
 from whole_server import User
@@ -20,23 +18,6 @@ from tempest_pds.protocol.oauth.client_metadata import ClientMetadata
 from tempest_pds.protocol.syntax.did import Did
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def there(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Provider]:
-    async with provider(tmp_path_factory.mktemp("oauth")) as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def alice(there: Provider) -> User:
-    return await there.server.sign_up("alice")
-
-
-@pytest.fixture(params=[PUBLIC, CONFIDENTIAL])
-def client_id(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
-    return found
 
 
 # The whole way
