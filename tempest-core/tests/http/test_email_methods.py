@@ -12,6 +12,7 @@ from unittest import mock
 
 import httpx
 import pytest
+from browser import Browser
 from whole_server import PASSWORD, User, WholeServer, verdict, whole_server
 
 from tempest_pds.services.passwords import Passwords
@@ -79,6 +80,21 @@ async def test_a_developer_reads_the_code_in_the_log_of_his_own_server(server: W
     assert reset.status_code == 200
     assert (await mailed(server, 5))["subject"] == "The password of @alice.test was changed"
     assert (await post(server, "createSession", identifier="alice.test", password=NEW)).status_code == 200
+
+
+async def test_a_password_that_was_changed_on_the_page_is_told_in_words_of_its_own(server: WholeServer) -> None:
+    alice, browser = await server.sign_up("alice"), Browser(server.http)
+    await browser.get("/account/sign-in")
+    await browser.submit("/account/sign-in", identifier="alice.test", password=PASSWORD)
+    page = f"/account/{alice.did}/password"
+    await browser.get(page)
+    assert (await browser.submit(page, password=NEW)).status_code == 303
+    mail = await mailed(server, 1)
+    assert mail["subject"] == "A new password was set for @alice.test"
+    text = " ".join(mail["text"].split())
+    assert "Somebody who was signed in to @alice.test" in text
+    assert "with a code from a mail" not in text
+    assert "reads your mail" not in text
 
 
 PUBLIC = {

@@ -19,7 +19,8 @@ from edge_server import serving
 from tests.support.dns_server import DnsServer
 
 from tempest_pds.app import build_app
-from tempest_pds.composition.root import Opened, open_services
+from tempest_pds.composition.opened import Opened
+from tempest_pds.composition.root import open_services
 from tempest_pds.http.context import Services
 from tempest_pds.http.dpop_scheme import AccessTokens
 from tempest_pds.logs import configure_logs

@@ -66,6 +66,10 @@ class Person:
         self.codes = tuple(re.findall(r"<code>([0-9a-z-]{17})</code>", browser.page.text))
         assert len(self.codes) == 10
 
+    def near_codes(self) -> set[str]:
+        assert self.app is not None
+        return {self.app.at(int(time.time()) + 30 * off) for off in range(-2, 3)}
+
     def age(self) -> None:
         """Have all that was confirmed lie eleven minutes back."""
         with sqlite3.connect(self.server.folder / "account.sqlite", timeout=30) as database:
@@ -310,3 +314,39 @@ async def test_what_an_app_is_given_is_not_what_another_browser_was_shown(server
     given = {"identifier": "olga.test", "password": PASSWORD, "authFactorToken": TOTP(seen).at(time.time() + 30)}
     answer = await server.http.post("/xrpc/com.atproto.server.createSession", json=given)
     assert answer.status_code == 400
+
+
+async def test_what_is_shown_once_has_no_links_to_other_languages(server: WholeServer) -> None:
+    rita = await person(server, "rita")
+    await rita.set_up_app()
+    assert "Deutsch" not in rita.browser.page.words
+    assert "they are shown this once" in rita.browser.page.words
+    await rita.browser.get(rita.path("app-passwords"))
+    assert "Deutsch" in rita.browser.page.words
+    await rita.browser.submit(rita.path("app-passwords"), name="My app")
+    assert "it is shown this once" in rita.browser.page.words
+    assert "Deutsch" not in rita.browser.page.words
+
+
+async def test_after_too_many_wrong_codes_the_same_form_takes_a_recovery_code_and_says_so(server: WholeServer) -> None:
+    pia = await person(server, "pia")
+    await pia.set_up_app()
+    assert pia.app is not None
+    other, step = Browser(server.http), "/account/sign-in/factor"
+    await pia.give_password(other)
+    await other.submit(step, code=pia.app.now())
+    assert "This code was used already. Wait until your app shows the next one" in other.page.words
+    wrong = next(code for code in ("000000", "111111", "222222", "333333") if code not in pia.near_codes())
+    for _ in range(5):
+        await other.submit(step, code=wrong)
+    assert "Wait a quarter of an hour at least, or use a recovery code." in other.page.words
+    await other.follow(await other.submit(step, code=pia.codes[0]))
+    assert other.answer.status_code == 200
+    assert "pia.test" in other.page.words
+
+
+async def test_without_javascript_no_form_for_a_passkey_is_shown(server: WholeServer) -> None:
+    quin = await person(server, "quin")
+    await quin.browser.get(quin.path("second-factor", "passkey"))
+    [form] = [tag for tag in quin.browser.page.all("form") if tag.get("id") == "new-passkey"]
+    assert "hidden" in form

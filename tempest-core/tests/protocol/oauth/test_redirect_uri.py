@@ -1,7 +1,7 @@
 """Where an answer may go."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tempest_pds.protocol.oauth.errors import InvalidRedirectUri
@@ -99,6 +99,7 @@ def test_only_the_port_of_a_loopback_uri_is_free() -> None:
     assert RedirectUri.parse("http://127.0.0.1").admits(RedirectUri.parse("http://127.0.0.1:9/"))
 
 
+@example("\N{KELVIN SIGN}")
 @given(st.text(max_size=40))
 def test_any_text_is_a_redirect_uri_or_refused(text: str) -> None:
     for tried in (text, f"https://{text}", f"http://127.0.0.1{text}", f"com.example.app:{text}"):

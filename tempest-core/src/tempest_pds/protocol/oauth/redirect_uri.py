@@ -20,7 +20,7 @@ from tempest_pds.protocol.oauth.web_url import LOOPBACK_IPS, MAX_LENGTH, WebUrl,
 
 _PRIVATE: Final = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+):(?!//)[A-Za-z0-9\-._~!$&'()*+,;=:@%/?\[\]|]*",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 
 
