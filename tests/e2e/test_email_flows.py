@@ -126,7 +126,7 @@ def test_the_python_client_confirms_changes_and_resets(mailing_tempest: Tempest,
     assert refused.value.response is not None
     assert refused.value.response.content.error == "TokenRequired"
     server.update_email(models.ComAtprotoServerUpdateEmail.Data(email=new, token=token))
-    told = mailbox.wait_for(old, f"The email address of @{account.handle} was changed")
+    told = mailbox.wait_for(old, f"The e-mail address of @{account.handle} was changed")
     assert new not in told.text + told.html
     anybody = Client(base_url=f"{mailing_tempest.url}/xrpc").com.atproto.server
     anybody.request_password_reset(models.ComAtprotoServerRequestPasswordReset.Data(email=new))
@@ -181,7 +181,7 @@ def test_an_address_is_anybody_s_until_somebody_confirms_it(mailing_tempest: Tem
                 first.procedure(f"{SERVER}.confirmEmail", email=address, token=code)
     late = {**given, "handle": f"y{first.handle}"}
     assert json_request(f"{url}.createAccount", late)[0] == 200
-    told = mailbox.wait_for(address, f"The email address of @{second.handle} was given for another account")
+    told = mailbox.wait_for(address, f"The e-mail address of @{second.handle} was given for another account")
     assert f"@y{first.handle}" in told.text
     login = {"identifier": address, "password": "correct horse battery"}
     _, session = json_request(f"{url}.createSession", login)
@@ -224,7 +224,7 @@ def test_a_mail_can_be_read_and_its_code_be_taken_with_one_click(
     account.procedure(f"{SERVER}.requestEmailConfirmation")
     code = mailbox.next_code(address)
     page = tmp_path / "mail.html"
-    page.write_text(mailbox.wait_for(address, f"Confirm your email address for @{account.handle}").html)
+    page.write_text(mailbox.wait_for(address, f"Confirm your e-mail address for @{account.handle}").html)
     browser.show_as(width, scheme)
     browser.open(page.as_uri())
     browser.wait_for("document.querySelector('h1')")

@@ -246,7 +246,7 @@ async def test_an_owner_is_told_what_the_administrator_changes(
     await administration.set_email(did, "other@example.com")
     assert [(mail.to, mail.subject) for mail in outbox.mails] == [
         ("alice@example.com", "pds.example.com set a new password for @alice.test"),
-        ("alice@example.com", "pds.example.com changed the email address of @alice.test"),
+        ("alice@example.com", "pds.example.com changed the e-mail address of @alice.test"),
     ]
     assert "another password" not in str(outbox.mails)
 

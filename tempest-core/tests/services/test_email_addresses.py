@@ -218,7 +218,7 @@ async def test_who_has_confirmed_an_address_is_told_that_it_was_given_again_once
         await room.addresses.change(did, OLD)
         await room.notices.close()
     mails = [mail for mail in room.take() if mail.to == OLD]
-    assert [mail.subject for mail in mails] == ["The email address of @alice.test was given for another account"]
+    assert [mail.subject for mail in mails] == ["The e-mail address of @alice.test was given for another account"]
     assert "@bob.test" in mails[0].text
     assert world.events.list_for(alice)[0].kind == EventKind.EMAIL_GIVEN_AGAIN
 

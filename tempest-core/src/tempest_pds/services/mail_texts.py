@@ -57,16 +57,16 @@ _SOMEBODY_ELSE_IS_IN: Final = (
 
 CODES: Final[Mapping[EmailTokenPurpose, CodeText]] = {
     EmailTokenPurpose.CONFIRM_EMAIL: CodeText(
-        subject="Confirm your email address for {account}",
-        heading="Confirm your email address",
+        subject="Confirm your e-mail address for {account}",
+        heading="Confirm your e-mail address",
         asked="Somebody who is signed in to {account} on {host} asked to confirm that this is the account's address.",
         use="To confirm it, enter this code where you asked for it:",
         not_you="If you have no account on {host}, somebody has entered your address by mistake. Do nothing: without "
         "the code it is not confirmed.",
     ),
     EmailTokenPurpose.UPDATE_EMAIL: CodeText(
-        subject="Change the email address of {account}",
-        heading="Change your email address",
+        subject="Change the e-mail address of {account}",
+        heading="Change your e-mail address",
         asked="Somebody who is signed in to {account} on {host} wants its mail to go to another address than this.",
         use="To allow it, enter this code where you asked for it:",
         not_you=_SOMEBODY_ELSE_IS_IN,
@@ -106,8 +106,8 @@ FOOTER: Final = (
 )
 
 EMAIL_CHANGED: Final = NoticeText(
-    subject="The email address of {account} was changed",
-    heading="Your email address was changed",
+    subject="The e-mail address of {account} was changed",
+    heading="Your e-mail address was changed",
     happened="Mail for {account} on {host} goes to another address from now on. This is the last mail to this one.",
     was_you="If you changed it, there is nothing to do.",
     not_you="If you did not, somebody else is signed in to your account. Sign in now, set your address back, and then "
@@ -115,15 +115,15 @@ EMAIL_CHANGED: Final = NoticeText(
     "{ask}.",
 )
 EMAIL_SET: Final = NoticeText(
-    subject="{host} changed the email address of {account}",
-    heading="Your email address was changed for you",
+    subject="{host} changed the e-mail address of {account}",
+    heading="Your e-mail address was changed for you",
     happened="Whoever runs {host} has set another address for {account}. This is the last mail to this one.",
     was_you="If you asked for that, there is nothing to do.",
     not_you="If you did not, {ask}.",
 )
 EMAIL_GIVEN_AGAIN: Final = NoticeText(
-    subject="The email address of {account} was given for another account",
-    heading="Your email address was given again",
+    subject="The e-mail address of {account} was given for another account",
+    heading="Your e-mail address was given again",
     happened="Somebody gave this address for the account {other} on {host}. It is the confirmed address of {account}, "
     "and stays that: nobody gets into {account} by giving its address.",
     was_you="If it was you, sign in to the other account with its handle. As an address can be confirmed for one "
