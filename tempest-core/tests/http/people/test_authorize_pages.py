@@ -60,6 +60,14 @@ async def test_a_stranger_signs_in_reads_what_the_app_wants_and_allows_it(server
     assert granted(server, answer) == (alice.did, SCOPE)
 
 
+async def test_the_name_alone_signs_in_on_the_way_too(server: WholeServer, alice: User) -> None:
+    browser = await opened(server)
+    await browser.follow(
+        await browser.submit(SIGN_IN, identifier=alice.handle.removesuffix(".test"), password=PASSWORD)
+    )
+    assert place(browser) == CONSENT
+
+
 async def test_what_is_unticked_is_not_granted(server: WholeServer, alice: User) -> None:
     browser = await opened(server, browser=await signed_in(server, alice))
     fields = dict(browser.page.form(CONSENT).fields)

@@ -11,7 +11,7 @@ from tempest_pds.http.methods.sessions import LOGINS, LOGINS_PER_DAY
 from tempest_pds.http.pages.people.authorize.flow import authorize_page, go_on, show, signed_in_account, step_path
 from tempest_pds.http.pages.people.authorize.steps import Step
 from tempest_pds.http.pages.people.factor_step import ask_for_factor, given_factor, needed_again
-from tempest_pds.http.pages.people.sign_in import count_sign_in, sign_in_problem
+from tempest_pds.http.pages.people.sign_in import count_sign_in, full_name, sign_in_problem
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.services.errors import AccountTakedown, AuthenticationRequired, Forbidden
 from tempest_pds.services.oauth.requests import OpenRequest
@@ -39,11 +39,11 @@ async def show_sign_in(visit: Visit, request: OpenRequest) -> Response:
 @authorize_page("POST", Step.SIGN_IN)
 async def sign_in(visit: Visit, request: OpenRequest) -> Response:
     """Check name and password."""
-    identifier = visit.form.get("identifier", "")
+    name = full_name(visit, visit.form.get("identifier", ""))
     try:
-        count_sign_in(visit, identifier)
+        count_sign_in(visit, name)
         account = await visit.services.sign_in.with_password(
-            identifier, visit.form.get("password", ""), _visitor(visit, request)
+            name, visit.form.get("password", ""), _visitor(visit, request)
         )
     except FactorNeeded as needed:
         return _ask_for_factor(visit, request, needed)
