@@ -207,7 +207,7 @@ def use_mailed_codes(found: Searched, bearer: dict[str, str], folder: Path) -> N
     confirm = {**address, "token": confirming}
     assert found.send("POST", f"{SERVER}.confirmEmail", json=confirm, headers=bearer).status_code == 200
     assert found.send("POST", f"{SERVER}.requestEmailUpdate", headers=bearer).json() == {"tokenRequired": True}
-    found.keep("code that changes", waiting_codes(folder, ["Change the email"])[0])
+    found.keep("code that changes", waiting_codes(folder, ["Change the e-mail"])[0])
     reset = {"token": resetting, "password": found.keep("password after the reset", random_secret())}
     assert found.send("POST", f"{SERVER}.resetPassword", json=reset).status_code == 200
 
