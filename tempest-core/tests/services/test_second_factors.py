@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,7 @@ class Codes(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.runs = type(self).folder / str(id(self))
-        self.runs.mkdir()
+        self.runs = Path(tempfile.mkdtemp(dir=type(self).folder))
         self.world = World(self.runs)
         self.owner = Owner(self.world, self.run(self.world.create()).account.did)
         self.run(self.owner.add_app())
