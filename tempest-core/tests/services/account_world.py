@@ -26,6 +26,7 @@ from tempest_pds.services.identities import Identities
 from tempest_pds.services.identity_resolution import IdentityResolution
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.new_account import NewAccount, SignUpRules
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.origin import Origin
 from tempest_pds.services.owner_notices import OwnerNotices
@@ -38,7 +39,7 @@ from tempest_pds.services.second_factor.tickets import Tickets
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Session, Sessions
 from tempest_pds.services.sign_in import SignIn
-from tempest_pds.services.sign_up import NewAccount, SignUp, SignUpRules
+from tempest_pds.services.sign_up import SignUp
 from tempest_pds.services.tokens import Tokens
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.actor.stores import ActorStores

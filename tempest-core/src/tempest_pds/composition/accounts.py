@@ -26,6 +26,7 @@ from tempest_pds.services.identity_resolution import IdentityResolution
 from tempest_pds.services.invites import Invites
 from tempest_pds.services.mail_outbox import MailOutbox
 from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.new_account import SignUpRules
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.owner_notices import OwnerNotices
 from tempest_pds.services.password_change import PasswordChange
@@ -41,7 +42,7 @@ from tempest_pds.services.second_factor.tickets import Tickets
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Sessions
 from tempest_pds.services.sign_in import SignIn
-from tempest_pds.services.sign_up import SignUp, SignUpRules
+from tempest_pds.services.sign_up import SignUp
 from tempest_pds.services.tokens import Tokens
 from tempest_pds.settings import Settings
 from tempest_pds.stores.account.account_store import AccountStore

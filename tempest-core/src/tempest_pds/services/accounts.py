@@ -21,13 +21,14 @@ from tempest_pds.services.email_codes import CodeOutbox
 from tempest_pds.services.errors import AccountNotFound, InvalidRequest, NotEnoughResources
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.new_account import NewAccount
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.origin import NOWHERE, Origin
 from tempest_pds.services.repo_errors import RepoNotFound
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.sessions import Session
-from tempest_pds.services.sign_up import NewAccount, SignUp
+from tempest_pds.services.sign_up import SignUp
 from tempest_pds.services.timestamps import now_us, to_datetime
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account

@@ -11,10 +11,9 @@ An e-mail address is nothing that a new account could be refused for: several ma
 and whether somebody has is not for strangers to know.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from dataclasses import dataclass
 
 import structlog
 
@@ -33,7 +32,6 @@ from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.address_notices import AddressNotices
 from tempest_pds.services.announcer import Announcer, add_account, add_first_commit, add_identity, add_sync
-from tempest_pds.services.email_rules import EmailRules
 from tempest_pds.services.errors import (
     AlreadyExists,
     AuthenticationRequired,
@@ -44,9 +42,10 @@ from tempest_pds.services.errors import (
 )
 from tempest_pds.services.identities import Identities
 from tempest_pds.services.invites import Invites
+from tempest_pds.services.new_account import NewAccount, SignUpRules
 from tempest_pds.services.new_repositories import FirstCommit, create_repository
 from tempest_pds.services.origin import NOWHERE, Origin
-from tempest_pds.services.password_rules import MIN_PASSWORD_LENGTH, check_new_password
+from tempest_pds.services.password_rules import check_new_password
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
@@ -60,56 +59,6 @@ from tempest_pds.stores.actor.stores import ActorStores
 from tempest_pds.stores.key_files import KeyFiles
 
 _log = structlog.get_logger("tempest_pds.sign_up")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewAccount:
-    """What somebody asks for who wants an account.
-
-    Attributes:
-        did: one that is brought along; None for a new one.
-        recovery_key: a did:key of the owner, which may undo what this server does to the DID.
-    """
-
-    handle: str
-    email: str | None = None
-    password: str | None = None
-    did: str | None = None
-    invite_code: str | None = None
-    recovery_key: str | None = None
-
-    @classmethod
-    def from_input(cls, given: Mapping[str, Any]) -> Self:
-        """Take the input of createAccount, parsed by its lexicon; raise InvalidRequest for what is not supported."""
-        if given.get("plcOp") is not None:
-            raise InvalidRequest('Unsupported input: "plcOp"')
-        return cls(
-            handle=given["handle"],
-            email=given.get("email"),
-            password=given.get("password"),
-            did=given.get("did"),
-            invite_code=given.get("inviteCode"),
-            recovery_key=given.get("recoveryKey"),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignUpRules:
-    """What the operator decides.
-
-    Attributes:
-        public_url: the origin of this server, as DID documents name it.
-        operator_key: a did:key that stands above the server's own in the DIDs made here.
-        did_method: of new accounts.
-        emails: which addresses they may have.
-    """
-
-    public_url: str
-    invite_required: bool = False
-    operator_key: str | None = None
-    did_method: Literal["plc", "web"] = "plc"
-    emails: EmailRules = field(default_factory=EmailRules)
-    min_password_length: int = MIN_PASSWORD_LENGTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

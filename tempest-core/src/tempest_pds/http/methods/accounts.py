@@ -14,7 +14,7 @@ from tempest_pds.http.rate_limits import DAY, HOUR, MINUTE, Limit, by_account
 from tempest_pds.http.xrpc import procedure, query
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.errors import InvalidRequest
-from tempest_pds.services.sign_up import NewAccount
+from tempest_pds.services.new_account import NewAccount
 
 SIGN_UPS: Final = Limit("sign-up", 100, 5 * MINUTE)
 # The one asks the PLC directory and is three events, the other is a mail if its caller likes.

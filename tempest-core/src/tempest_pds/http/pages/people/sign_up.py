@@ -14,7 +14,7 @@ from tempest_pds.http.pages.people.problems import problem_with
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.services.credentials import Credentials, Kind, Scope
-from tempest_pds.services.sign_up import NewAccount
+from tempest_pds.services.new_account import NewAccount
 from tempest_pds.stores.account.accounts import Account
 
 _PATH: Final = "/account/sign-up"
