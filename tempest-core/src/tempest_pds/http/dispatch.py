@@ -18,7 +18,7 @@ from tempest_pds.http.access import NONE, Access
 from tempest_pds.http.auth import Authenticator
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Call, Services
-from tempest_pds.http.errors import ClientGone, XrpcError, answer_to
+from tempest_pds.http.errors import CLIENT_GONE, ClientGone, XrpcError, answer_to
 from tempest_pds.http.exchange import Exchange, exchange_of, has_body
 from tempest_pds.http.method_access import PASSED_ON_ACCESS
 from tempest_pds.http.query_string import parse_query_string
@@ -37,8 +37,6 @@ _NSID_CHARACTERS: Final = re.compile(rb"[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*/?")
 _MAX_NSID: Final = 317
 _PRIVATE: Final = ((b"cache-control", b"private"), (b"vary", b"Authorization"))
 _CLOSE: Final = (b"connection", b"close")
-# Nobody reads it; logs and metrics call it so, as those of other servers do.
-_CLIENT_GONE: Final = 499
 _EMPTY: Final = (b"", b"{}", b"null")
 _TOKEN: Final = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,127}"
 _MEDIA_TYPE: Final = re.compile(rb"\s*" + _TOKEN + rb"/" + _TOKEN + rb"\s*(?:;.*)?", re.DOTALL)
@@ -164,7 +162,7 @@ class Dispatcher:
             return to_response(answer, exchange, headers)
         except ClientGone:
             # Raised, it would be an error to BlackSheep.
-            return Response(_CLIENT_GONE)
+            return Response(CLIENT_GONE)
         except Exception as error:  # noqa: BLE001 - the table of errors decides what each becomes
             return self._refuse(error, exchange, headers, standing)
 

@@ -93,6 +93,10 @@ _TABLE: Final[dict[type[BaseException], tuple[int, str | None]]] = {
 }
 
 
+CLIENT_GONE: Final = 499
+"""Nobody reads it; logs and metrics call it so, as those of other servers do."""
+
+
 class XrpcError(TempestError):
     """A refusal by the edge itself, which knows its own status.
 

@@ -15,8 +15,9 @@ import structlog
 
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.services.account_writer import AccountWriter
-from tempest_pds.services.email_codes import NOBODY, CodeOutbox, EmailCodes
+from tempest_pds.services.email_codes import CodeOutbox, EmailCodes
 from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.nobody import NOBODY
 from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.stores.account.account_store import AccountStore

@@ -20,6 +20,7 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import ExpiredToken, InvalidRequest, InvalidToken, MethodNotImplemented
 from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.nobody import NOBODY
 from tempest_pds.services.timestamps import SECOND, now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
@@ -37,10 +38,6 @@ MOST_SOON: Final = 3
 _HOUR_US: Final = 3600 * SECOND
 # For so long after its time a code is told to be expired, and not to be none.
 _REMEMBERED_US: Final = 3600 * SECOND
-NOBODY: Final = Account(
-    did=Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa"), handle=None, created_at=0, email="nobody@localhost.invalid"
-)
-"""Stands for an account where there is none, so that the same work is done."""
 
 
 class CodeOutbox(Protocol):

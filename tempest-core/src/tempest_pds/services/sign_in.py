@@ -25,6 +25,7 @@ from tempest_pds.services.errors import (
     InvalidToken,
 )
 from tempest_pds.services.hosting import account_takedown, is_blocked
+from tempest_pds.services.nobody import NOBODY
 from tempest_pds.services.passwords import MAX_LOGIN_LENGTH, Passwords, hash_app_password
 from tempest_pds.services.policies import SigningIn, check_sign_in, tell_signed_in
 from tempest_pds.services.second_factor.factor import FactorAnswer, FactorKind
@@ -42,8 +43,6 @@ from tempest_pds_plugins.hookspecs import SecondFactor, SignInSurface
 __all__ = ["Entry", "FactorAnswer", "FactorKind", "FactorNeeded", "SignIn", "Visitor", "described"]
 
 _REFUSED: Final = "Invalid identifier or password"
-# Stands in for an account that is not here, so that looking for its app passwords takes as long.
-_NOBODY: Final = Did("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
 _FACTORS: Final[Mapping[FactorKind, SecondFactor]] = {
     FactorKind.TOTP: "totp",
     FactorKind.RECOVERY_CODE: "recovery_code",
@@ -255,7 +254,7 @@ class SignIn:
 
     async def _open(self, account: Account | None, password: str, visitor: Visitor) -> Entry:
         _check_length(password)
-        did = _NOBODY if account is None else account.did
+        did = (account or NOBODY).did
         # Looked at first: the bots that use them log in often, and a look-up costs nothing.
         found = self._store.app_passwords.with_hash(did, hash_app_password(did, password))
         if account is not None and found is not None and not is_blocked(account):
@@ -271,7 +270,7 @@ class SignIn:
         proven = None if account is None else account.password_hash
         is_right = await self._passwords.verify(proven, password)
         # Looked up anew: while it was checked the password may have been changed, which ends what the old one opens.
-        now = self._store.accounts.get(_NOBODY if account is None else account.did)
+        now = self._store.accounts.get((account or NOBODY).did)
         if is_right and now is not None and now.password_hash == proven:
             return now
         if account is not None:

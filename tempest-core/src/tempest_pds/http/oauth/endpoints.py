@@ -20,7 +20,7 @@ from tempest_pds.http.answers import JSON
 from tempest_pds.http.auth import Authenticator, basic_password
 from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.context import Services
-from tempest_pds.http.errors import ClientGone, Header, XrpcError
+from tempest_pds.http.errors import CLIENT_GONE, ClientGone, Header, XrpcError
 from tempest_pds.http.exchange import Exchange, exchange_of
 from tempest_pds.http.oauth.fields import read_fields
 from tempest_pds.http.oauth.refusals import refused
@@ -38,7 +38,6 @@ Work = Callable[[Exchange, Fields], Awaitable[Answered]]
 PUSHES: Final = Limit("oauth-par", 600, 5 * MINUTE)
 """Each pushed request is a row on the disk, for an hour at most."""
 _NO_STORE: Final[tuple[Header, ...]] = ((b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
-_CLIENT_GONE: Final = 499
 
 _log = structlog.get_logger("tempest_pds.oauth")
 
@@ -118,7 +117,7 @@ class OAuthEndpoints:
                 return Response(status, headers, Content(JSON, json.dumps(members).encode()))
             except ClientGone:
                 # Raised, it would be an error to BlackSheep.
-                return Response(_CLIENT_GONE)
+                return Response(CLIENT_GONE)
             except Exception as error:  # noqa: BLE001 - the table of refusals decides what each becomes
                 refusal = refused(error, exchange.headers)
                 if refusal.unexpected:
