@@ -135,6 +135,8 @@ def test_texts_lose_what_looks_like_a_secret(text: str) -> None:
         "/.well-known/oauth-authorization-server",
         "/api/v1/",
         "//a",
+        "/Autodiscover/Autodiscover.xml",
+        "/HNAP",
     ],
 )
 def test_an_address_that_leads_nowhere_is_logged(path: str) -> None:
@@ -153,6 +155,7 @@ def test_an_address_that_leads_nowhere_is_logged(path: str) -> None:
         "ABCDE-FGHIJ",
         "correct%20horse",
         "correcthorsebatterystaple",
+        "rFwIAURyCAaMemo-UqmV",
         "p\xe4ssword",
     ],
 )

@@ -32,8 +32,9 @@ _PRIVATE_TEXT: Final = re.compile(
     r"|(?<=token=)[^&\s\"']+|(?<=password=)[^&\s\"']+|(?<=secret=)[^&\s\"']+|(?<=code=)[^&\s\"']+",
     re.IGNORECASE,
 )
-# What names in addresses look like. What chance has made has digits among its letters, or goes on and on.
-_NAME: Final = re.compile(r"\.?[A-Za-z]{1,20}(?:[._-][A-Za-z]{1,20})*|v\d")
+# What names in addresses look like. What chance has made has digits or stray capitals in it, or goes on and on.
+_WORD: Final = r"(?![A-Za-z]{21})(?:[A-Z]+|[A-Z]?[a-z]+(?:[A-Z][a-z]{2,})*)"
+_NAME: Final = re.compile(rf"\.?{_WORD}(?:[._-]{_WORD})*|v\d")
 # App passwords, invite codes, codes in mails: those that chance gave no digit.
 _CODE: Final = re.compile(r"(?:.*-)?[a-z]{4,5}(?:-[a-z]{4,5})+", re.IGNORECASE)
 _FLUSH_LINES: Final = 200

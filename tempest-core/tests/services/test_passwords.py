@@ -5,10 +5,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from tempest_pds.logs import redact_path
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services import passwords as module
 from tempest_pds.services.errors import NotEnoughResources
-from tempest_pds.services.passwords import Passwords, generate_app_password, hash_app_password
+from tempest_pds.services.passwords import (
+    Passwords,
+    generate_app_password,
+    generate_password,
+    hash_app_password,
+)
 
 ALICE = Did.parse("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")
 
@@ -60,6 +66,13 @@ def test_an_app_password_has_the_form_that_clients_recognise() -> None:
     made = {generate_app_password() for _ in range(50)}
     assert len(made) == 50
     assert all(re.fullmatch(r"[a-z2-7]{4}(-[a-z2-7]{4}){3}", password) for password in made)
+
+
+def test_a_password_that_is_made_up_is_never_taken_for_a_name_in_an_address() -> None:
+    made = {generate_password() for _ in range(3_000)}
+    assert len(made) == 3_000
+    assert all(re.fullmatch(r"[a-z2-7]{4}(-[a-z2-7]{4}){4}", password) for password in made)
+    assert {redact_path(f"/{password}") for password in made} == {"/[redacted]"}
 
 
 def test_an_app_password_hashes_differently_for_each_account() -> None:

@@ -288,7 +288,9 @@ def create_invite(uses: int, codes: int, owner: str | None) -> None:
 
 def _password(from_stdin: bool) -> str:
     if not from_stdin:
-        return secrets.token_urlsafe(18)
+        from tempest_pds.services.passwords import generate_password
+
+        return generate_password()
     password = sys.stdin.readline().rstrip("\n")
     if not password:
         raise Mistake("there is no password on standard input")

@@ -105,8 +105,16 @@ class Passwords:
 
 def generate_app_password() -> str:
     """Make an app password, `xxxx-xxxx-xxxx-xxxx` in base32: 80 bits of chance."""
-    letters = "".join(secrets.choice(_BASE32) for _ in range(16))
-    return "-".join(letters[start : start + 4] for start in range(0, 16, 4))
+    return _in_groups(4)
+
+
+def generate_password() -> str:
+    """Make an account's password, `xxxx-xxxx-xxxx-xxxx-xxxx` in base32: 100 bits, and told from an app password."""
+    return _in_groups(5)
+
+
+def _in_groups(groups: int) -> str:
+    return "-".join("".join(secrets.choice(_BASE32) for _ in range(4)) for _ in range(groups))
 
 
 def hash_app_password(did: Did, password: str) -> str:

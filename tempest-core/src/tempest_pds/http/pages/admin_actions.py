@@ -5,7 +5,6 @@ A password is shown once, by the answer to the form; nothing keeps it. That page
 
 from __future__ import annotations
 
-import secrets
 from typing import Final
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from tempest_pds.http.errors import XrpcError
 from tempest_pds.http.pages.admin_login import HOME
 from tempest_pds.http.pages.admin_visit import AdminPage, Visit, admin_page
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.passwords import generate_password
 
 _ACCOUNTS: Final = "/admin/accounts"
 _MAX_REFERENCE: Final = 200
@@ -78,7 +78,7 @@ async def restore(visit: Visit) -> Response:
 async def reset_password(visit: Visit) -> Response:
     """Make up a password for an account, end its sessions, and show the password."""
     _check_sure(visit)
-    password = secrets.token_urlsafe(15)
+    password = generate_password()
     await visit.services.administration.set_password(visit.did, password)
     visit.audit(visit.did)
     return visit.page(
