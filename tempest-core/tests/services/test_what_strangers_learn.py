@@ -109,7 +109,7 @@ async def test_a_sign_in_that_fails_is_answered_and_worked_on_alike_whoever_it_i
 
 
 @pytest.mark.parametrize("shape", ["{}.test", "{}@example.com"])
-async def test_so_is_one_on_the_pages(town: World, shape: str) -> None:
+async def test_a_sign_in_on_the_pages_that_fails_is_answered_and_worked_on_alike_too(town: World, shape: str) -> None:
     visitor = Visitor(browser=b"b" * 32)
     unknown = await work_of(town, lambda: town.sign_in.with_password(shape.format("nobody"), "wrong", visitor))
     assert unknown.ended == "AuthenticationRequired: Invalid identifier or password"
