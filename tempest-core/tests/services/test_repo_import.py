@@ -308,14 +308,14 @@ async def test_the_log_is_settled_beside_an_import_without_waiting_for_it(write_
     write_path.create(BOB)
     await write_path.post("of before")
     importing = asyncio.create_task(write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car())))
-    slowest = 0.0
+    beside = 0
     while not importing.done():
         await write_path.post("bob's", did=BOB)
-        started = time.perf_counter()
         await write_path.log.settle()
-        slowest = max(slowest, time.perf_counter() - started)
+        beside += bool(write_path.log._set_aside)
     await importing
-    assert slowest < 0.2
+    # The first may have begun before the file was set aside.
+    assert beside >= 2
     await write_path.log.settle()
     assert write_path.sequencer.applied_seq() == write_path.log.last_seq
 
