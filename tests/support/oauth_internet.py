@@ -23,6 +23,7 @@ import httpx
 from tests.support.account import Account
 from tests.support.caddy import find_caddy
 from tests.support.deployment import HostedCaddy
+from tests.support.hosted_tempest import hosted_tempest
 from tests.support.lone_host import AUTHORITIES, HostedProcess, LoneHost
 from tests.support.node import NODE_FOLDER, Node
 from tests.support.oauth_app import EVERYTHING, OAuthApp
@@ -157,25 +158,15 @@ class OAuthInternet:
             yield
 
     def _tempest(self, folder: Path, stack: ExitStack) -> HostedProcess:
-        settings = {
-            "PORT": str(_PORTS[TEMPEST]),
-            "TEMPEST_HOSTNAME": TEMPEST,
-            "TEMPEST_PUBLIC_URL": f"https://{TEMPEST}",
-            "TEMPEST_HANDLE_DOMAINS": f".{TEMPEST}",
-            "TEMPEST_DATA_DIR": str(folder),
-            "TEMPEST_BIND_ADDRESS": "127.0.0.1",
-            "TEMPEST_SSRF_PROTECTION": "true",
-            "TEMPEST_PLC_URL": f"http://127.0.0.1:{_PORTS[PLC]}",
-            "TEMPEST_CRAWLERS": "",
-            "TEMPEST_APPVIEW_URL": "http://127.0.0.1:1",
-            "TEMPEST_INVITE_REQUIRED": "false",
-            "TEMPEST_RATE_LIMITS_ENABLED": "false",
-            "SECRET_KEY_BASE": "0f3c9a8b7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a",
-            "TEMPEST_ADMIN_TOKEN_HASH": "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
-        }
-        serve = [sys.executable, "-m", "tempest_pds.cli.main", "serve"]
-        health = f"http://127.0.0.1:{_PORTS[TEMPEST]}/xrpc/_health"
-        return stack.enter_context(HostedProcess(self.host, serve, settings, folder, _PORTS[TEMPEST], health))
+        tempest = hosted_tempest(
+            self.host,
+            folder,
+            hostname=TEMPEST,
+            port=_PORTS[TEMPEST],
+            plc_port=_PORTS[PLC],
+            handle_domains=f".{TEMPEST}",
+        )
+        return stack.enter_context(tempest)
 
     def _reference(self, folder: Path, stack: ExitStack) -> HostedReference:
         settings = {

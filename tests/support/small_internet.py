@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.certificates import Authority
+from tests.support.hosted_tempest import hosted_tempest
 from tests.support.lone_host import HostedProcess, LoneHost
 from tests.support.node import NODE_FOLDER, Node
 
@@ -45,24 +46,15 @@ class SmallInternet:
         plc_env = node.environment(LOG_ENABLED="false")
         plc = node.command(NODE_FOLDER / "plc_directory.mjs", str(_PLC_PORT))
         self._run(stack, folder / "plc", plc, plc_env, _PLC_PORT, f"http://127.0.0.1:{_PLC_PORT}/_health")
-        settings = {
-            "PORT": str(_PORT),
-            "TEMPEST_HOSTNAME": HOSTNAME,
-            "TEMPEST_PUBLIC_URL": URL,
-            "TEMPEST_HANDLE_DOMAINS": f".{HOSTNAME},.people.example.com",
-            "TEMPEST_DATA_DIR": str(folder / "data"),
-            "TEMPEST_BIND_ADDRESS": "127.0.0.1",
-            "TEMPEST_SSRF_PROTECTION": "true",
-            "TEMPEST_PLC_URL": f"http://127.0.0.1:{_PLC_PORT}",
-            "TEMPEST_CRAWLERS": "",
-            "TEMPEST_APPVIEW_URL": "http://127.0.0.1:1",
-            "TEMPEST_INVITE_REQUIRED": "false",
-            "TEMPEST_RATE_LIMITS_ENABLED": "false",
-            "SECRET_KEY_BASE": "0f3c9a8b7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a",
-            "TEMPEST_ADMIN_TOKEN_HASH": "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
-        }
-        serve = [sys.executable, "-m", "tempest_pds.cli.main", "serve"]
-        self._run(stack, folder / "data", serve, settings, _PORT, f"http://127.0.0.1:{_PORT}/xrpc/_health")
+        tempest = hosted_tempest(
+            self.host,
+            folder / "data",
+            hostname=HOSTNAME,
+            port=_PORT,
+            plc_port=_PLC_PORT,
+            handle_domains=f".{HOSTNAME},.people.example.com",
+        )
+        stack.enter_context(tempest)
         self._number = 0
 
     # The world outside

@@ -175,13 +175,13 @@ async def test_only_the_account_that_has_confirmed_an_address_is_reset_by_it(roo
 async def test_the_answer_does_not_wait_until_the_address_is_looked_up(world: World) -> None:
     await world.create()
     room = MailRoom(world)
-    room.reset._pause = lambda: 3600.0
+    room.reset._afterwards._pause = lambda: 3600.0
     with mock.patch.object(world.store.accounts, "with_email") as looked_up:
         for email in ("alice@example.com", "nobody@example.com", "", "\0", "x" * 100_000):
             room.reset.request(email)
         await asyncio.sleep(0)
         looked_up.assert_not_called()
-    for task in room.reset._pending:
+    for task in room.reset._afterwards._pending:
         task.cancel()
     await room.reset.close()
 
@@ -196,7 +196,7 @@ async def test_whatever_is_asked_for_is_answered_alike(room: MailRoom, email: st
 
 async def test_many_requests_at_once_are_refused_whoever_they_are_for(room: MailRoom, world: World) -> None:
     await world.create()
-    room.reset._pause = lambda: 0.05
+    room.reset._afterwards._pause = lambda: 0.05
     for number in range(100):
         room.reset.request(f"nobody{number}@example.com")
     for email in ("alice@example.com", "nobody@example.com"):

@@ -164,10 +164,11 @@ class Codes(RuleBasedStateMachine):
 
     @rule(off=st.integers(-4, 4))
     def give_a_code(self, off: int) -> None:
-        step = int(self.world.clock.now) // 30 + off
-        assert self.opens(self.owner.code(off)) == (abs(off) <= 1 and step > self.used_step)
-        if abs(off) <= 1:
-            self.used_step = max(self.used_step, step)
+        code, now = self.owner.code(off), int(self.world.clock.now) // 30
+        # Of a million codes that of another step may be the same.
+        good = [now + near for near in (-1, 0, 1) if self.owner.code(near) == code and now + near > self.used_step]
+        assert self.opens(code) == bool(good)
+        self.used_step = max([self.used_step, *good])
 
     @rule(which=st.integers(0, 9), typed=st.sampled_from([str, str.upper, lambda code: code.replace("-", " ")]))
     def give_a_recovery_code(self, which: int, typed: Any) -> None:

@@ -142,7 +142,9 @@ def test_email_confirmation_ends_with_the_address(accounts: AccountStore) -> Non
     assert (account.email, account.email_confirmed) == ("new@example.com", False)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(times=st.lists(st.integers(0, 4), max_size=12), limit=st.integers(1, 5))
 def test_pages_hold_every_account_once_in_order(accounts: AccountStore, times: list[int], limit: int) -> None:
     for account in accounts.accounts.page(1000):

@@ -13,6 +13,7 @@ import structlog
 from tempest_pds.composition.accounts import make_accounts
 from tempest_pds.composition.backups import open_backups
 from tempest_pds.composition.data import open_data
+from tempest_pds.composition.forwarding import make_forwarding
 from tempest_pds.composition.hosted_directory import HostedDirectory
 from tempest_pds.composition.mail import open_mail
 from tempest_pds.composition.maintenance import make_maintenance
@@ -23,7 +24,6 @@ from tempest_pds.composition.office import make_office
 from tempest_pds.composition.opened import Opened, server_info
 from tempest_pds.composition.status import make_status
 from tempest_pds.http.context import Services
-from tempest_pds.http.forwarding import Forwarding
 from tempest_pds.plugins import PluginManager
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.protocol.syntax.did import Did
@@ -47,10 +47,6 @@ from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.preferences import Preferences
-from tempest_pds.services.proxy import Proxy, Service
-from tempest_pds.services.read_after_write.image_urls import ImageUrls
-from tempest_pds.services.read_after_write.local_records import LocalRecordReader
-from tempest_pds.services.read_after_write.service import ReadAfterWrite
 from tempest_pds.services.record_writes import WriteChecker
 from tempest_pds.services.records import Records
 from tempest_pds.services.recovery import catch_up, replay
@@ -247,22 +243,7 @@ async def open_services(
         retention_seconds=settings.firehose_retention_hours * 3600,
     )
     service_auth = ServiceAuth(data.keys, network.dids, Did.parse(settings.service_did))
-    proxy = Proxy(
-        network.strangers,
-        network.configured,
-        network.dids,
-        service_auth,
-        app_view=Service(Did.parse(settings.appview_did), settings.appview_url),
-        reports=Service(Did.parse(settings.report_service_did), settings.report_service_url),
-        moderation=Service(Did.parse(settings.mod_service_did), settings.mod_service_url),
-    )
-    stack.push_async_callback(proxy.close)
-    read_after_write = ReadAfterWrite(
-        proxy,
-        LocalRecordReader(data.stores),
-        hosting,
-        ImageUrls(settings.public_url, settings.appview_cdn_url_pattern),
-    )
+    forwarding = make_forwarding(settings, data, network, service_auth, hosting, stack)
 
     await announcer.announce_pending()
     await office.deletion.resume_at_start()
@@ -320,7 +301,7 @@ async def open_services(
         ),
         mail=mail,
         oauth=oauth,
-        proxy=Forwarding(proxy, read_after_write),
+        proxy=forwarding,
         backups=backups.maker,
         account_listing=AccountListing(data.accounts, data.stores),
         security_events=accounts.security_events,

@@ -85,7 +85,7 @@ async def test_a_page_is_asked_for_by_its_head_alone(server: WholeServer) -> Non
     assert answer.headers["content-security-policy"]
 
 
-async def test_an_address_is_asked_the_wrong_way(server: WholeServer) -> None:
+async def test_an_address_that_is_asked_the_wrong_way_says_which_ways_there_are(server: WholeServer) -> None:
     answer = await server.http.get("/account/language")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     answer = await server.http.put(SIGN_IN)
