@@ -139,6 +139,12 @@ async def test_a_policy_cannot_be_widened_by_an_address_that_is_none(address: st
     assert not {"*", "\r"} & set(policy)
 
 
+async def test_the_style_calls_nothing_that_browsers_of_2021_do_not_know() -> None:
+    """A colour that one does not know leaves a field without a border, and a button without a ground."""
+    known = {"attr", "brightness", "fit-content", "inset", "lang", "min", "minmax", "repeat", "var"}
+    assert set(re.findall(r"([a-z-]+)\(", Templates().style)) <= known
+
+
 # Languages and notices
 
 
