@@ -108,6 +108,8 @@ class PeopleSite:
             if page.http_method == "POST":
                 visit.here = self._in_front(visit.here)
                 visit.form = await self._read_form(visit, exchange, page)
+                # It may have taken long to come: who was thrown out meanwhile is not signed in any more.
+                visit.accounts = self._doorway.services.browsers.accounts(visit.secret)
             return await page.handler(visit)
         except ClientGone:
             raise

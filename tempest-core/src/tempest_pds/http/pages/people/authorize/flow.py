@@ -62,6 +62,8 @@ async def answered(
     """Answer for a request, be it with a refusal: to the client where it may hear of it, else to the person."""
     try:
         found = await request
+        # The client's document may have been long in coming: who was thrown out meanwhile is not signed in any more.
+        visit.accounts = visit.services.browsers.accounts(visit.secret)
         visit.prefer(" ".join(found.parameters.ui_locales) or None)
         return await handler(visit, found)
     except RequestRefused as error:
