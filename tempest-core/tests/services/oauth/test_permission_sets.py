@@ -16,6 +16,7 @@ from tempest_pds.remote.lexicon_resolver import HARD_SECONDS
 from tempest_pds.services.errors import NotEnoughResources
 from tempest_pds.services.oauth.permission_sets import (
     FRESH_SECONDS,
+    MAX_OF_ONE_OWNER,
     MAX_OUTSIDE,
     MAX_SET_BYTES,
     MAX_SETS,
@@ -35,7 +36,7 @@ def world() -> World:
 
 @pytest.fixture
 def sets(world: World) -> PermissionSets:
-    return PermissionSets(world.resolver(), clock=lambda: world.now)
+    return PermissionSets(world.resolver(), clock=lambda: world.now, patience=0.01)
 
 
 async def test_a_set_is_expanded_to_what_its_publisher_says(sets: PermissionSets) -> None:
@@ -159,15 +160,30 @@ async def test_what_a_request_stands_for_is_bounded(
 async def test_only_so_many_are_looked_up_at_one_time(world: World, sets: PermissionSets) -> None:
     world.texts, world.name_server_waits_for = [], asyncio.Event()
     under_way = [
-        asyncio.create_task(sets.expand(ScopeSet.parse(f"atproto include:com.example.s{n}.x")))
+        asyncio.create_task(sets.expand(ScopeSet.parse(f"atproto include:com.example{n}.s.x")))
         for n in range(MAX_OUTSIDE)
     ]
-    await asyncio.sleep(0)
+    while len(world.asked) < MAX_OUTSIDE:
+        await asyncio.sleep(0)
     with pytest.raises(NotEnoughResources):
         await sets.expand(ASKED)
     world.name_server_waits_for.set()
     outcomes = await asyncio.gather(*under_way, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {InvalidScope}
+
+
+async def test_an_owner_whose_name_servers_sleep_holds_up_no_others(world: World, sets: PermissionSets) -> None:
+    world.texts, world.name_server_waits_for = [], asyncio.Event()
+    named = " ".join(f"include:org.example.s{n}.x" for n in range(MAX_SETS))
+    sleeping = asyncio.create_task(sets.expand(ScopeSet.parse(f"atproto {named}")))
+    while len(world.asked) < MAX_OF_ONE_OWNER:
+        await asyncio.sleep(0)
+    other = asyncio.create_task(sets.expand(ScopeSet.parse("atproto include:net.example.some.set")))
+    with pytest.raises(NotEnoughResources):
+        await sleeping
+    world.name_server_waits_for.set()
+    with pytest.raises(InvalidScope, match="not published"):
+        await other
 
 
 async def test_a_set_of_the_operators_own_is_believed_before_its_publisher(

@@ -3,7 +3,8 @@
 A set is asked for anew when what is remembered of it is five minutes old, so that its publisher's changes reach apps
 with their next token. While he cannot be reached, what he last said holds for a day; a set that he has withdrawn is not
 given out any more. Questions for one set at one time are asked once, and `MAX_OUTSIDE` bounds those
-under way, as anybody may send a request that names sets.
+under way, as anybody may send a request that names sets. Of one owner's domain are `MAX_OF_ONE_OWNER` of them at most:
+whoever lets his name servers sleep must not hold up the sets of others.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from tempest_pds.protocol.oauth.errors import InvalidPermissionSet, InvalidScope
 from tempest_pds.protocol.oauth.permission_set import PermissionSet
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.nsid import Nsid
-from tempest_pds.remote.errors import NotFound, RemoteError
+from tempest_pds.remote.errors import Busy, NotFound, RemoteError
 from tempest_pds.remote.lexicon_resolver import LexiconResolver, PublishedLexicon
-from tempest_pds.services.outside_questions import OutsideQuestions
+from tempest_pds.remote.slots import Slots
+from tempest_pds.services.errors import NotEnoughResources
 
 FRESH_SECONDS: Final = 5 * 60.0
 RETRY_SECONDS: Final = 60.0
@@ -30,6 +32,8 @@ MAX_SETS: Final = 32
 MAX_SET_BYTES: Final = 64 * 1024
 """Of one published set, and of all that a request names: each step of it, and each call later, goes through them."""
 MAX_OUTSIDE: Final = 32
+MAX_OF_ONE_OWNER: Final = 8
+PATIENCE_SECONDS: Final = 3.0
 _MAX_OUTAGES: Final = 512
 _MAX_REASON: Final = 200
 
@@ -45,6 +49,7 @@ class PermissionSets:
         lexicons: goes to the publishers, and remembers for a day what they said.
         added: gives a document that the operator has added, which is believed before any publisher's.
         clock: seconds that only rise.
+        patience: seconds that a question waits for those under way.
     """
 
     def __init__(
@@ -52,11 +57,12 @@ class PermissionSets:
         lexicons: LexiconResolver,
         added: Callable[[str], Document | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self._lexicons = lexicons
         self._added = added
         self._clock = clock
-        self._outside = OutsideQuestions(MAX_OUTSIDE, "permission sets")
+        self._slots = Slots(MAX_OUTSIDE, MAX_OF_ONE_OWNER, seconds=patience)
         self._outages: dict[str, float] = {}
 
     async def find(self, scopes: ScopeSet) -> Mapping[str, PermissionSet]:
@@ -100,8 +106,7 @@ class PermissionSets:
         if self._is_out(nsid) and self._lexicons.knows(nsid):
             return await self._lexicons.resolve(nsid)
         try:
-            async with self._outside.asking(known=self._lexicons.knows(nsid)):
-                return await self._lexicons.resolve(nsid, max_age=FRESH_SECONDS)
+            return await self._ask(nsid)
         except NotFound:
             raise
         except RemoteError:
@@ -109,6 +114,18 @@ class PermissionSets:
                 raise
             self._note_outage(nsid)
             return await self._lexicons.resolve(nsid)
+
+    async def _ask(self, nsid: Nsid) -> PublishedLexicon:
+        if self._lexicons.knows(nsid):
+            return await self._lexicons.resolve(nsid, max_age=FRESH_SECONDS)
+        try:
+            give_back = await self._slots.take(_owner(nsid))
+        except Busy as error:
+            raise NotEnoughResources("Too many permission sets are being looked up, try again in a moment") from error
+        try:
+            return await self._lexicons.resolve(nsid, max_age=FRESH_SECONDS)
+        finally:
+            give_back()
 
     def _is_out(self, nsid: Nsid) -> bool:
         return self._clock() < self._outages.get(nsid, 0.0)
@@ -118,6 +135,11 @@ class PermissionSets:
         if len(self._outages) >= _MAX_OUTAGES:
             self._outages.clear()
         self._outages[nsid] = self._clock() + RETRY_SECONDS
+
+
+def _owner(nsid: Nsid) -> str:
+    """Give what one owner has of the names: the first two segments, which are a domain turned around."""
+    return ".".join(nsid.lower().split(".")[:2])
 
 
 def _size(source: Document | PublishedLexicon) -> int:

@@ -112,14 +112,16 @@ class OAuthTokens:
         if named is not None:
             session = self._sessions.find(named[0])
             good = session is not None and named[1] == session.generation
-            members: Mapping[str, object] = {"exp": session.idle_after // SECOND} if session is not None else {}
+            members: Mapping[str, object] = (
+                {} if session is None else {"exp": min(session.idle_after, session.ends_at) // SECOND}
+            )
         else:
             try:
                 claims = self._access_tokens.verify(token)
             except (InvalidToken, ExpiredToken):
                 return _INACTIVE
             session, good = self._sessions.find(claims.session_id), True
-            members = {name: claims.all[name] for name in ("aud", "iat", "exp", "jti")} | {"token_type": TOKEN_TYPE}
+            members = claims.others | {"token_type": TOKEN_TYPE}
         if session is None or not good or client_id not in (None, session.client_id):
             return _INACTIVE
         return {"active": True, **_described(session), **members}
