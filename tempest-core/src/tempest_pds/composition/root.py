@@ -43,6 +43,7 @@ from tempest_pds.services.handle_availability import HandleAvailability
 from tempest_pds.services.hosting import Hosting
 from tempest_pds.services.lexicon_resolution import LexiconResolution, own_proofs
 from tempest_pds.services.mail_report import mail_report
+from tempest_pds.services.oauth.kept_permission_sets import KeptPermissionSets
 from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
@@ -54,6 +55,7 @@ from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.repos import Repos
 from tempest_pds.services.service_auth import ServiceAuth
 from tempest_pds.services.sync_reads import SyncReads
+from tempest_pds.services.timestamps import now_us
 from tempest_pds.services.upkeep import Upkeep
 from tempest_pds.services.write_gate import WriteGate
 from tempest_pds.settings import Settings
@@ -215,12 +217,13 @@ async def open_services(
         events=accounts.security_events,
     )
     oauth_clients = make_oauth_clients(settings, data, network, stack)
+    kept_sets = KeptPermissionSets(data.accounts, writer, now_us)
     oauth = make_oauth(
         settings,
         data,
         writer,
         oauth_clients,
-        PermissionSets(published, lexicons.added),
+        PermissionSets(published, kept_sets, lexicons.added),
         plugins,
         accounts.security_events,
     )
@@ -234,6 +237,7 @@ async def open_services(
         browsers=accounts.browsers,
         oauth_requests=oauth.requests,
         oauth_sessions=oauth.sessions,
+        permission_sets=kept_sets,
         email_codes=accounts.email_codes,
         security_events=accounts.security_events,
         quarantine=office.quarantine,
