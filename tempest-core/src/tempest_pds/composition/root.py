@@ -227,6 +227,7 @@ async def open_services(
         PermissionSets(published, lexicons.added),
         plugins,
         accounts.security_events,
+        accounts.browsers,
     )
     upkeep = Upkeep(
         log=log,
