@@ -226,6 +226,7 @@ async def open_services(
         PermissionSets(published, kept_sets, lexicons.added),
         plugins,
         accounts.security_events,
+        accounts.browsers,
     )
     upkeep = Upkeep(
         log=log,

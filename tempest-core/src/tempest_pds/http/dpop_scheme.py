@@ -62,13 +62,15 @@ class DpopScheme:
 
     def authenticate(self, call: Call, token: str) -> tuple[Credentials, ScopeSet]:
         """Give the credentials of an app, and what it was granted; raise XrpcError as clients understand it."""
-        call.response_headers.append((b"dpop-nonce", self._proofs.nonce().encode("ascii")))
         try:
             grant = self._grant(call, token)
         except (InvalidToken, ExpiredToken) as error:
             raise _refusal(InvalidAccessToken(str(error))) from error
         except (UseDpopNonce, InvalidDpopProof, InvalidAccessToken) as error:
             raise _refusal(error) from error
+        finally:
+            # Not before: a look at a proof may make all former nonces worthless.
+            call.response_headers.append((b"dpop-nonce", self._proofs.nonce().encode("ascii")))
         return _credentials(grant), grant.permissions
 
     def look_again(self, token: str) -> tuple[Credentials, ScopeSet]:

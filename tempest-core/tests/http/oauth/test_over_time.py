@@ -192,6 +192,16 @@ async def test_a_refresh_token_of_a_session_that_is_over_is_told_to_be_no_good(t
             assert (await client.introspect(token)).json()["active"] is active
 
 
+async def test_a_refresh_token_is_not_told_to_outlive_its_session(there: Provider, alice: User) -> None:
+    token = (await (client := there.client()).sign_in(alice))["refresh_token"]
+    admin = ("admin", there.server.admin_token)
+    first = (await there.server.http.post("/oauth/introspect", data={"token": token}, auth=admin)).json()["exp"]
+    with there.clock.later(7 * DAY):
+        token = (await client.refresh(token)).json()["refresh_token"]
+        again = await there.server.http.post("/oauth/introspect", data={"token": token}, auth=admin)
+    assert again.json()["exp"] == first
+
+
 async def test_what_is_over_is_swept_out(there: Provider, alice: User) -> None:
     client = there.client()
     await client.sign_in(alice)

@@ -123,6 +123,8 @@ async def test_the_well_known_address_leads_to_where_a_password_is_set(server: W
         ("http://127.0.0.1:8080/", "http:"),
         ("http://[::1]:8080/callback", "http:"),
         ("com.example.app:/callback", "com.example.app:"),
+        ("Com.Example.App:/callback", "com.example.app:"),
+        ("https://app.example/callback;a=1?b=2,3", "https:"),
     ],
 )
 async def test_the_policy_of_a_page_names_where_its_forms_may_lead(address: str, source: str) -> None:

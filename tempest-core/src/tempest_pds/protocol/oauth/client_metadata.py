@@ -52,6 +52,8 @@ _TEXTS: Final = (
     "authorization_encrypted_response_alg",
 )
 MAX_NAME_LENGTH: Final = 1_000
+MAX_REDIRECT_URIS: Final = 500
+"""Each is read with the document, and held against each request."""
 _EMAIL: Final = re.compile(
     r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+.-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,}"
 )
@@ -242,7 +244,10 @@ def _keys(document: Document, method: AuthMethod) -> tuple[JwkSet | None, str | 
 def _redirect_uris(
     document: Document, client_id: DiscoverableClientId, application_type: str
 ) -> tuple[RedirectUri, ...]:
-    found = tuple(RedirectUri.parse(text) for text in _texts(document, "redirect_uris", None))
+    texts = _texts(document, "redirect_uris", None)
+    if len(texts) > MAX_REDIRECT_URIS:
+        raise InvalidClientMetadata(f"redirect_uris must not have more than {MAX_REDIRECT_URIS} entries")
+    found = tuple(RedirectUri.parse(text) for text in texts)
     for uri in found:
         if application_type != "native" and (uri.is_loopback or uri.private_scheme):
             raise InvalidRedirectUri(f'redirect_uri {uri!r}: is for application_type "native" only')

@@ -26,7 +26,7 @@ from tempest_pds.stores.account.oauth_sessions import OAuthSession
 TYPE: Final = "at+jwt"
 SESSION_CLAIM: Final = "sid"
 _CACHE_SIZE: Final = 4096
-_TOLD: Final = ("aud", "iat", "exp", "jti")
+_TOLD: Final = frozenset({"aud", "iat", "exp", "jti"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class AccessTokens:
                 "exp": int(expires_at),
                 "cnf": {"jkt": str(thumbprint)},
             } if isinstance(session_id := members.get(SESSION_CLAIM), str):
-                others = {name: members[name] for name in _TOLD if name in members}
+                others: dict[str, Any] = {name: value for name, value in members.items() if name in _TOLD}
                 return AccessClaims(Did(did), client_id, session_id, thumbprint, expires_at, others)
         # Of another server whose keys were moved here, or of a time when this one had another name.
         raise InvalidToken("Token could not be verified")

@@ -46,6 +46,7 @@ from tempest_pds.protocol.oauth.permission_set import PermissionSet
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.browsers import Browsers
 from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth
 from tempest_pds.services.oauth.clients import Client, Clients
@@ -122,6 +123,7 @@ class AuthorizationRequests:
         *,
         store: AccountStore,
         writer: AccountWriter,
+        browsers: Browsers,
         clients: Clients,
         permission_sets: PermissionSets,
         request_objects: RequestObjects,
@@ -130,6 +132,7 @@ class AuthorizationRequests:
     ) -> None:
         self._store = store
         self._writer = writer
+        self._browsers = browsers
         self._clients = clients
         self._permission_sets = permission_sets
         self._request_objects = request_objects
@@ -288,7 +291,7 @@ class AuthorizationRequests:
         with self._store.transaction():
             found = self._unanswered(request.id)
             _check_browser(found.browser or b"", browser)
-            refusal = self._why_not(found, did, now)
+            refusal = self._why_not(found, browser, did, now)
             if refusal is not None:
                 self._store.oauth_requests.delete(id_hash)
                 return refusal
@@ -307,7 +310,7 @@ class AuthorizationRequests:
                 self._store.oauth_consents.put(did, found.client_id, str(scopes), now)
             return None
 
-    def _why_not(self, found: OAuthRequest, did: Did, now: int) -> str | None:
+    def _why_not(self, found: OAuthRequest, browser: bytes, did: Did, now: int) -> str | None:
         if found.expires_at <= now:
             return "This request has expired"
         account = self._store.accounts.get(did)
@@ -315,6 +318,9 @@ class AuthorizationRequests:
             return "This account cannot be used"
         if account.deactivated_at is not None:
             return "This account has been deactivated"
+        if not self._browsers.is_signed_in(browser, did):
+            # It was when the page was asked for; a new password has ended that since, or its owner from elsewhere.
+            return "This account was signed out"
         return None
 
     def _store_refusal(self, request_id: str) -> None:

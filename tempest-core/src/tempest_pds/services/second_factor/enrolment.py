@@ -264,7 +264,11 @@ class Enrolment:
             return self._first_codes(did)
 
     def _first_codes(self, did: Did) -> list[str]:
-        return [] if self._store.recovery_codes.count(did) else self._make_codes(did)
+        if self._store.recovery_codes.count(did):
+            return []
+        # Apps that were let in without a factor, and have not come for it yet, are not let in with one now.
+        self._store.oauth_requests.delete_all(did)
+        return self._make_codes(did)
 
     def _renew_codes(self, did: Did, visitor: Visitor) -> list[str]:
         with self._store.transaction():
