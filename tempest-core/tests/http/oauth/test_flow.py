@@ -276,7 +276,7 @@ async def test_a_takedown_ends_sessions_and_codes_and_a_deletion_too(there: Prov
     await there.server.take_down(carol)
     assert not client.is_good(tokens["access_token"])
     with pytest.raises(Exception, match="cannot be used"):
-        await late.agree(request, carol)
+        await late.grant(request, carol)
     await there.server.set_takedown({"$type": "com.atproto.admin.defs#repoRef", "did": carol.did}, applied=False)
     tokens = await there.client().sign_in(carol)
     assert (await there.server.administer("com.atproto.admin.deleteAccount", {"did": carol.did})).status_code == 200
