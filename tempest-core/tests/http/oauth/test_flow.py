@@ -68,6 +68,7 @@ async def test_an_access_token_says_who_may_do_what_with_which_key(there: Provid
 async def test_what_was_narrowed_is_what_the_client_gets(there: Provider, alice: User) -> None:
     client = there.client()
     request = await client.open()
+    client.sign_in_browser(alice)
     response = await client.requests.grant(
         request, client.browser, Did(alice.did), request.scopes.narrowed([]), client_ip=None
     )

@@ -62,6 +62,7 @@ class PermissionSets:
         self._lexicons = lexicons
         self._added = added
         self._clock = clock
+        self._questions: dict[Nsid, asyncio.Task[PublishedLexicon]] = {}
         self._slots = Slots(MAX_OUTSIDE, MAX_OF_ONE_OWNER, seconds=patience)
         self._outages: dict[str, float] = {}
 
@@ -118,6 +119,14 @@ class PermissionSets:
     async def _ask(self, nsid: Nsid) -> PublishedLexicon:
         if self._lexicons.knows(nsid):
             return await self._lexicons.resolve(nsid, max_age=FRESH_SECONDS)
+        question = self._questions.get(nsid)
+        if question is None:
+            question = self._questions[nsid] = asyncio.create_task(self._ask_in_turn(nsid))
+            question.add_done_callback(lambda done: self._finish(nsid, done))
+        # Shielded: others may wait for the same answer.
+        return await asyncio.shield(question)
+
+    async def _ask_in_turn(self, nsid: Nsid) -> PublishedLexicon:
         try:
             give_back = await self._slots.take(_owner(nsid))
         except Busy as error:
@@ -126,6 +135,11 @@ class PermissionSets:
             return await self._lexicons.resolve(nsid, max_age=FRESH_SECONDS)
         finally:
             give_back()
+
+    def _finish(self, nsid: Nsid, question: asyncio.Task[PublishedLexicon]) -> None:
+        del self._questions[nsid]
+        if not question.cancelled():
+            question.exception()  # looked at, or asyncio complains that nobody did
 
     def _is_out(self, nsid: Nsid) -> bool:
         return self._clock() < self._outages.get(nsid, 0.0)
