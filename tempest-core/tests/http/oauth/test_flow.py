@@ -69,6 +69,7 @@ async def test_an_access_token_says_who_may_do_what_with_which_key(there: Provid
 async def test_what_was_narrowed_is_what_the_client_gets(there: Provider, alice: User) -> None:
     client = there.client()
     request = await client.open()
+    client.sign_in_browser(alice)
     response = await client.requests.grant(
         request, client.browser, Did(alice.did), request.scopes.narrowed([]), client_ip=None
     )
@@ -274,7 +275,7 @@ async def test_a_sign_in_that_has_ended_grants_nothing(there: Provider) -> None:
     frank = await there.server.sign_up("frank")
     client = there.client()
     request = await client.open()
-    await client.sign_in_browser(frank)
+    client.sign_in_browser(frank)
     await there.server.services.browsers.sign_out_others(Did(frank.did), "")
     with pytest.raises(RequestRefused) as refused:
         await client.grant(request, frank)
