@@ -121,8 +121,9 @@ def _require_public(values: dict[str, Any], hostname: str) -> None:
 def _work_out(values: dict[str, Any], hostname: str) -> None:
     values["public_url"] = values["public_url"].rstrip("/")
     values.setdefault("service_did", f"did:web:{hostname}")
-    values.setdefault("service_name", hostname)
-    if not values["service_name"].isprintable() or not 0 < len(values["service_name"].strip()) <= _MAX_NAME:
+    name = values.setdefault("service_name", hostname)
+    # A hostname may be longer than what somebody chooses to be called.
+    if name != hostname and not (name.isprintable() and 0 < len(name.strip()) <= _MAX_NAME):
         raise SettingsError(f"TEMPEST_SERVICE_NAME must be a line of at most {_MAX_NAME} characters")
     values.setdefault("log_format", "console" if sys.stderr.isatty() else "json")
     values.setdefault("mailer", "smtp" if values.get("smtp_enabled") else "log")
