@@ -51,6 +51,7 @@ class World(SafeFetch):
         self.moved: dict[str, Fetched] = {}
         self.no_such_did = False
         self.name_server_waits_for: asyncio.Event | None = None
+        self._looked_up = asyncio.Semaphore(0)
         self.now = 0.0
         self.asked: list[str] = []
         self.limits: dict[str, Any] = {}
@@ -66,11 +67,17 @@ class World(SafeFetch):
 
     async def look_up(self, name: str) -> list[str]:
         self.asked.append(name)
+        self._looked_up.release()
         if self.name_server_waits_for is not None:
             await self.name_server_waits_for.wait()
         if isinstance(self.texts, Exception):
             raise self.texts
         return self.texts
+
+    async def has_looked_up(self, count: int) -> None:
+        """Wait until so many names more were asked for."""
+        for _ in range(count):
+            await self._looked_up.acquire()
 
     async def fetch(self, method: str, url: str, **limits: Any) -> Fetched:
         self.asked.append(url)

@@ -21,7 +21,11 @@ from whole_server import User, WholeServer, whole_server
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.client_documents import ClientDocuments
+from tempest_pds.services.browsers import REMEMBERED_US
 from tempest_pds.services.oauth.requests import AuthorizationResponse, OpenRequest
+from tempest_pds.services.timestamps import now_us
+from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.account.browsers import Browser, BrowserAccount
 
 ISSUER = "http://localhost:4000"
 PUBLIC = "https://app.example.net/client.json"
@@ -182,11 +186,45 @@ class FlowClient:
         return self.server.services.oauth.requests
 
     async def agree(self, request: OpenRequest, user: User) -> AuthorizationResponse:
-        """Have the owner of an account agree to all of a request."""
+        """Have the owner of an account agree to all of a request, signed in in the browser."""
+        self.sign_in_browser(user)
+        return await self.grant(request, user)
+
+    async def grant(self, request: OpenRequest, user: User) -> AuthorizationResponse:
+        """Have it agreed to in a browser as it is."""
         response: AuthorizationResponse = await self.requests.grant(
             request, self.browser, Did(user.did), request.scopes, client_ip="192.0.2.1"
         )
         return response
+
+    def sign_in_browser(self, user: User) -> None:
+        """Have an account signed in in the browser, unless it is."""
+        if self.server.services.browsers.is_signed_in(self.browser, Did(user.did)):
+            return
+        store: AccountStore = self.requests._store
+        now = now_us()
+        with store.transaction():
+            found = store.browsers.with_secret(self.browser)
+            if found is None:
+                found = Browser(
+                    id=secrets.token_urlsafe(12),
+                    secret_hash=self.browser,
+                    user_agent=None,
+                    client_ip=None,
+                    created_at=now,
+                    seen_at=now,
+                )
+                store.browsers.add(found)
+            store.browsers.put_account(
+                BrowserAccount(
+                    browser_id=found.id,
+                    did=Did(user.did),
+                    signed_in_at=now,
+                    confirmed_at=now,
+                    remembered=True,
+                    expires_at=now + REMEMBERED_US,
+                )
+            )
 
     async def code(self, user: User, **changes: Any) -> str:
         return (await self.agree(await self.open(**changes), user)).values["code"]

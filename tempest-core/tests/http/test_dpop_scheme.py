@@ -11,6 +11,8 @@ from granted_app import GrantedApp, Grants
 from tests.support.oauth_raw import SigningKey
 from whole_server import User, WholeServer, whole_server
 
+from tempest_pds.services.oauth.spent_tokens import SpentTokens
+
 SESSION = "com.atproto.server.getSession"
 PATH = f"/xrpc/{SESSION}"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -76,6 +78,10 @@ async def test_an_app_without_a_nonce_is_told_one_and_comes_back(place: Place) -
     place.app.nonce = None
     asked = await place.send()
     assert refusal(asked) == (401, "use_dpop_nonce")
+    assert (await place.send()).status_code == 200
+    proofs: Any = place.server.services.oauth.proofs
+    proofs._spent = SpentTokens(0)
+    assert refusal(await place.send()) == (401, "use_dpop_nonce")
     assert (await place.send()).status_code == 200
     place.app.nonce = "stale"
     assert refusal(await place.send()) == (401, "use_dpop_nonce")

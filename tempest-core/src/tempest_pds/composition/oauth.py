@@ -8,6 +8,7 @@ from tempest_pds.composition.oauth_clients import OAuthClients
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.browsers import Browsers
 from tempest_pds.services.oauth.access_tokens import AccessTokens
 from tempest_pds.services.oauth.code_grant import CodeGrant
 from tempest_pds.services.oauth.consents import Consents
@@ -33,6 +34,7 @@ def make_oauth(
     permission_sets: PermissionSets,
     hooks: AccountHooks,
     events: SecurityEvents,
+    browsers: Browsers,
 ) -> Provider:
     """Make the provider; nothing is opened."""
     issuer = settings.public_url
@@ -42,6 +44,7 @@ def make_oauth(
     requests = AuthorizationRequests(
         store=store,
         writer=writer,
+        browsers=browsers,
         clients=clients.clients,
         permission_sets=permission_sets,
         request_objects=RequestObjects(issuer),
@@ -58,7 +61,7 @@ def make_oauth(
             store=store,
             writer=writer,
             sessions=sessions,
-            codes=CodeGrant(store, writer, clients.authentication, permission_sets, now_us),
+            codes=CodeGrant(store, writer, clients.authentication, now_us),
             refreshes=RefreshGrant(store, writer, refresh_tokens, clients.authentication, permission_sets, now_us),
             access_tokens=AccessTokens(
                 clients.keys, issuer=issuer, audience=Did.parse(settings.service_did), clock=now_us

@@ -85,6 +85,13 @@ class Browsers:
         browser = self._find(secret)
         return [] if browser is None else self._signed_in(browser)
 
+    def is_signed_in(self, browser: bytes, did: Did) -> bool:
+        """Tell whether an account is signed in with all that it takes, by the SHA-256 of the browser's cookie."""
+        found = self._store.browsers.with_secret(browser)
+        return found is not None and any(
+            signed_in.account.did == did and not signed_in.lacks_factor for signed_in in self._signed_in(found)
+        )
+
     async def seen(self, secret: str, client_ip: str | None, user_agent: str | None) -> list[SignedIn]:
         """Tell the same, and note that the browser was here, which keeps those who are not remembered signed in."""
         browser = self._find(secret)

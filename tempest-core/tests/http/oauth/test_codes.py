@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 from authorizing import signed_in
 from oauth_flow import CONFIDENTIAL, Provider, verdict
+from pyotp import TOTP
 from tests.support.app_hosts import confidential
 from tests.support.oauth_raw import SigningKey
 from whole_server import User
+
+from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.sign_in import Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -121,6 +125,15 @@ async def test_a_code_that_comes_again_signs_its_owner_out_where_it_was_granted(
     assert (await granting.get(profile)).headers["location"].startswith("/account/sign-in?")
     assert (await granting.get(f"/account/{bob.did}")).status_code == 200
     assert (await other.get(profile)).status_code == 200
+
+
+async def test_a_code_that_was_given_before_there_was_a_second_factor_is_none_after(there: Provider) -> None:
+    dave, visitor = await there.server.sign_up("dave"), Visitor(browser=b"d" * 32)
+    client, enrolment = there.client(), there.server.services.enrolment
+    code = await client.code(dave)
+    new = await enrolment.begin_app(Did(dave.did), visitor)
+    await enrolment.confirm_app(Did(dave.did), TOTP(new.secret).now(), visitor)
+    assert verdict(await client.exchange(code)) == (400, "invalid_grant")
 
 
 async def test_a_code_that_was_never_given_signs_nobody_out(there: Provider, alice: User) -> None:

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oauth_flow import APP, CONFIDENTIAL, DOCUMENTS, FORM, ISSUER, FlowClient, Provider, provider, verdict
 
+from tempest_pds.services.oauth.spent_tokens import SpentTokens
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ENDPOINTS = ["/oauth/par", "/oauth/token", "/oauth/revoke", "/oauth/introspect"]
@@ -88,6 +90,18 @@ async def test_a_proof_without_a_nonce_is_told_which_to_use(there: Provider, pat
     assert verdict(again)[1] != "use_dpop_nonce"
     replayed = await there.server.http.post(path, data=client.credentials(), headers=headers)
     assert verdict(replayed) == (400, "invalid_dpop_proof")
+
+
+async def test_with_no_room_for_another_proof_the_nonce_that_is_told_is_one_of_the_new_ones(there: Provider) -> None:
+    client = there.client()
+    assert (await client.push()).status_code == 201
+    proofs: Any = there.server.services.oauth.proofs
+    proofs._spent = SpentTokens(0)
+    for expected in ((400, "use_dpop_nonce"), (201, "")):
+        headers = {"DPoP": client.proof("/oauth/par")}
+        answer = await there.server.http.post("/oauth/par", data=client.parameters(), headers=headers)
+        assert verdict(answer) == expected
+        client.nonce = answer.headers["dpop-nonce"]
 
 
 @pytest.mark.parametrize(

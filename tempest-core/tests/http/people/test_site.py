@@ -85,7 +85,7 @@ async def test_a_page_is_asked_for_by_its_head_alone(server: WholeServer) -> Non
     assert answer.headers["content-security-policy"]
 
 
-async def test_an_address_is_asked_the_wrong_way(server: WholeServer) -> None:
+async def test_an_address_that_is_asked_the_wrong_way_says_which_ways_there_are(server: WholeServer) -> None:
     answer = await server.http.get("/account/language")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     answer = await server.http.put(SIGN_IN)
@@ -123,6 +123,8 @@ async def test_the_well_known_address_leads_to_where_a_password_is_set(server: W
         ("http://127.0.0.1:8080/", "http:"),
         ("http://[::1]:8080/callback", "http:"),
         ("com.example.app:/callback", "com.example.app:"),
+        ("Com.Example.App:/callback", "com.example.app:"),
+        ("https://app.example/callback;a=1?b=2,3", "https:"),
     ],
 )
 async def test_the_policy_of_a_page_names_where_its_forms_may_lead(address: str, source: str) -> None:
@@ -137,6 +139,12 @@ async def test_a_policy_cannot_be_widened_by_an_address_that_is_none(address: st
     except ValueError:
         return
     assert not {"*", "\r"} & set(policy)
+
+
+async def test_the_style_calls_nothing_that_browsers_of_2021_do_not_know() -> None:
+    """A colour that one does not know leaves a field without a border, and a button without a ground."""
+    known = {"attr", "brightness", "fit-content", "inset", "lang", "min", "minmax", "repeat", "var"}
+    assert set(re.findall(r"([a-z-]+)\(", Templates().style)) <= known
 
 
 # Languages and notices

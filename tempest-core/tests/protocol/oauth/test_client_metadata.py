@@ -135,6 +135,7 @@ def test_more_than_one_redirect_uri_leaves_no_default() -> None:
         ("redirect_uris", ABSENT),
         ("redirect_uris", []),
         ("redirect_uris", [1]),
+        ("redirect_uris", [f"https://app.example.com/{n}" for n in range(501)]),
     ],
 )
 def test_a_document_that_breaks_a_rule_is_told_which_member(member: str, value: object) -> None:

@@ -108,13 +108,13 @@ class OAuthEndpoints:
     def _page(self, work: Work, limits: tuple[Limit, ...] = (GLOBAL,)) -> Page:
         async def answer(request: Request) -> Response:
             exchange = exchange_of(request)
-            headers: list[Header] = [*_NO_STORE, (b"dpop-nonce", self._services.oauth.proofs.nonce().encode())]
+            headers: list[Header] = [*_NO_STORE]
             try:
                 self._count(exchange, limits, headers)
                 if exchange.scope["method"] != "POST":
                     raise XrpcError(405, "InvalidRequest", "Method Not Allowed", ((b"allow", b"POST, OPTIONS"),))
                 status, members = await work(exchange, await read_fields(exchange))
-                return Response(status, headers, Content(JSON, json.dumps(members).encode()))
+                return self._answer(status, headers, json.dumps(members).encode())
             except ClientGone:
                 # Raised, it would be an error to BlackSheep.
                 return Response(CLIENT_GONE)
@@ -123,9 +123,14 @@ class OAuthEndpoints:
                 if refusal.unexpected:
                     _log.error("unexpected error", target=exchange.target, exc_info=error)
                 headers.extend(refusal.headers)
-                return Response(refusal.status, headers, Content(JSON, refusal.body()))
+                return self._answer(refusal.status, headers, refusal.body())
 
         return answer
+
+    def _answer(self, status: int, headers: list[Header], body: bytes) -> Response:
+        # The nonce comes last: a look at a proof may have made all former ones worthless.
+        nonce = (b"dpop-nonce", self._services.oauth.proofs.nonce().encode())
+        return Response(status, [*headers, nonce], Content(JSON, body))
 
     def _count(self, exchange: Exchange, limits: tuple[Limit, ...], headers: list[Header]) -> None:
         limiter = self._limiter

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Header = tuple[bytes, bytes]
 
-_ADDRESS: Final = re.compile(r"([a-z][a-z0-9+.-]*):[^\s;,]*")
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*")
 
 _HTML: Final = b"text/html; charset=utf-8"
 _PACKAGE: Final = "tempest_pds.http.pages"
@@ -120,10 +120,10 @@ def _source(address: str) -> str:
     Its scheme is all that is said. Chromium holds against the policy each redirect after a form, those of the app among
     them, and apps send their users on from where they read the answer to where they are at home.
     """
-    found = _ADDRESS.fullmatch(address)
-    if found is None:
+    scheme, colon, _ = address.lower().partition(":")
+    if not colon or _SCHEME.fullmatch(scheme) is None:
         raise ValueError(f"not an address: {address[:200]!r}")
-    return f"{found[1]}:"
+    return f"{scheme}:"
 
 
 @cache

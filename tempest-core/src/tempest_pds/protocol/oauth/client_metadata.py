@@ -52,6 +52,8 @@ _TEXTS: Final = (
     "authorization_encrypted_response_alg",
 )
 MAX_NAME_LENGTH: Final = 1_000
+MAX_REDIRECT_URIS: Final = 500
+"""Each is read with the document, and held against each request."""
 _EMAIL: Final = re.compile(
     r"(?!\.)(?!.*\.\.)[A-Za-z0-9_'+.-]*[A-Za-z0-9_+-]@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,}"
 )
@@ -121,7 +123,7 @@ def read_client_metadata(client_id: DiscoverableClientId, document: object) -> C
     application_type = _choice(document, "application_type", ("web", "native"), "web")
     _choice(document, "subject_type", ("public",), "public")
     grant_types = _grant_types(document)
-    response_types = _response_types(document, grant_types)
+    response_types = _response_types(document)
     if _flag(document, "dpop_bound_access_tokens") is not True:
         raise InvalidClientMetadata("dpop_bound_access_tokens must be true")
     method = _auth_method(document, application_type)
@@ -172,7 +174,7 @@ def _grant_types(document: Document) -> tuple[str, ...]:
     return found
 
 
-def _response_types(document: Document, grant_types: tuple[str, ...]) -> tuple[str, ...]:
+def _response_types(document: Document) -> tuple[str, ...]:
     found = _texts(document, "response_types", ("code",))
     for response_type in found:
         if response_type not in RESPONSE_TYPES:
@@ -242,7 +244,10 @@ def _keys(document: Document, method: AuthMethod) -> tuple[JwkSet | None, str | 
 def _redirect_uris(
     document: Document, client_id: DiscoverableClientId, application_type: str
 ) -> tuple[RedirectUri, ...]:
-    found = tuple(RedirectUri.parse(text) for text in _texts(document, "redirect_uris", None))
+    texts = _texts(document, "redirect_uris", None)
+    if len(texts) > MAX_REDIRECT_URIS:
+        raise InvalidClientMetadata(f"redirect_uris must not have more than {MAX_REDIRECT_URIS} entries")
+    found = tuple(RedirectUri.parse(text) for text in texts)
     for uri in found:
         if application_type != "native" and (uri.is_loopback or uri.private_scheme):
             raise InvalidRedirectUri(f'redirect_uri {uri!r}: is for application_type "native" only')

@@ -12,6 +12,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 from tempest_pds.protocol.crypto.jwt import decode_unverified
@@ -25,18 +26,23 @@ from tempest_pds.stores.account.oauth_sessions import OAuthSession
 TYPE: Final = "at+jwt"
 SESSION_CLAIM: Final = "sid"
 _CACHE_SIZE: Final = 4096
+_TOLD: Final = frozenset({"aud", "iat", "exp", "jti"})
 
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What a token of this server says; `expires_at` in seconds since 1970."""
+    """What a token of this server says; `expires_at` in seconds since 1970.
+
+    Attributes:
+        others: the claims that are only ever told to who asks about the token.
+    """
 
     did: Did
     client_id: str
     session_id: str
     thumbprint: str
     expires_at: int
-    all: dict[str, Any]
+    others: dict[str, Any]
 
 
 class AccessTokens:
@@ -55,7 +61,8 @@ class AccessTokens:
         self._clock = clock
         # A client sends one token with every request of an hour: checking its signature once is enough, as long as its
         # key is still believed and its end is looked at.
-        self._verified: OrderedDict[str, tuple[str, AccessClaims]] = OrderedDict()
+        # Neither token nor scope is kept: an app chooses how long these are.
+        self._verified: OrderedDict[bytes, tuple[str, AccessClaims]] = OrderedDict()
 
     def make(self, session: OAuthSession) -> tuple[str, int]:
         """Make a token for a session; return it and for how many seconds it is good."""
@@ -77,12 +84,13 @@ class AccessTokens:
 
     def read(self, token: str) -> AccessClaims:
         """Check a token's signature and that it was made here, not its end; raise InvalidToken."""
-        found = self._verified.get(token)
+        digest = sha256(token.encode(errors="surrogatepass")).digest()
+        found = self._verified.get(digest)
         if found is not None and self._keys.verifies(found[0]):
-            self._verified.move_to_end(token)
+            self._verified.move_to_end(digest)
             return found[1]
         claims = self._claims(self._keys.verify(token, typ=TYPE))
-        self._verified[token] = (str(decode_unverified(token).header["kid"]), claims)
+        self._verified[digest] = (str(decode_unverified(token).header["kid"]), claims)
         if len(self._verified) > _CACHE_SIZE:
             self._verified.popitem(last=False)
         return claims
@@ -104,6 +112,7 @@ class AccessTokens:
                 "exp": int(expires_at),
                 "cnf": {"jkt": str(thumbprint)},
             } if isinstance(session_id := members.get(SESSION_CLAIM), str):
-                return AccessClaims(Did(did), client_id, session_id, thumbprint, expires_at, members)
+                others: dict[str, Any] = {name: value for name, value in members.items() if name in _TOLD}
+                return AccessClaims(Did(did), client_id, session_id, thumbprint, expires_at, others)
         # Of another server whose keys were moved here, or of a time when this one had another name.
         raise InvalidToken("Token could not be verified")

@@ -26,7 +26,7 @@ class OAuthSessionView:
     """A session as the account's owner sees it. Times are microseconds since 1970.
 
     Attributes:
-        scopes: what was granted.
+        scope: what was granted.
         used_at: when the client last did something with it, to the minute.
         client_ip: where its owner granted it from.
     """
@@ -34,10 +34,15 @@ class OAuthSessionView:
     id: str
     client_id: str
     client_name: str | None
-    scopes: ScopeSet
+    scope: str
     created_at: int
     used_at: int
     client_ip: str | None
+
+    @property
+    def scopes(self) -> ScopeSet:
+        """What was granted, read anew each time, which may take a while."""
+        return ScopeSet.parse(self.scope)
 
 
 class OAuthSessions:
@@ -71,7 +76,7 @@ class OAuthSessions:
                 id=session.id,
                 client_id=session.client_id,
                 client_name=session.client_name,
-                scopes=ScopeSet.parse(session.scope),
+                scope=session.scope,
                 created_at=session.created_at,
                 used_at=self._uses.get(session.id, session.used_at),
                 client_ip=session.client_ip,

@@ -12,7 +12,7 @@ from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import ExpiredToken, InvalidToken
-from tempest_pds.services.oauth.access_tokens import AccessTokens
+from tempest_pds.services.oauth.access_tokens import AccessClaims, AccessTokens
 from tempest_pds.services.oauth.client_authentication import ClientAuth
 from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.code_grant import CodeGrant
@@ -112,21 +112,32 @@ class OAuthTokens:
         if named is not None:
             session = self._sessions.find(named[0])
             good = session is not None and named[1] == session.generation
-            members: Mapping[str, object] = {"exp": session.idle_after // SECOND} if session is not None else {}
+            members: Mapping[str, object] = (
+                {} if session is None else {"exp": min(session.idle_after, session.ends_at) // SECOND}
+            )
         else:
             try:
                 claims = self._access_tokens.verify(token)
             except (InvalidToken, ExpiredToken):
                 return _INACTIVE
             session, good = self._sessions.find(claims.session_id), True
-            members = {name: claims.all[name] for name in ("aud", "iat", "exp", "jti")} | {"token_type": TOKEN_TYPE}
+            members = claims.others | {"token_type": TOKEN_TYPE}
         if session is None or not good or client_id not in (None, session.client_id):
             return _INACTIVE
         return {"active": True, **_described(session), **members}
 
     def verify_access(self, token: str) -> AccessGrant:
         """Check an access token, and that its session has not ended; raise InvalidToken or ExpiredToken."""
-        claims = self._access_tokens.verify(token)
+        return self._grant(self._access_tokens.verify(token))
+
+    def look_again(self, token: str) -> AccessGrant:
+        """Tell what a token that was good is good for now, be it over meanwhile; raise InvalidToken if it was revoked.
+
+        A call that was begun in time may last as long as its body, but not longer than its session.
+        """
+        return self._grant(self._access_tokens.read(token))
+
+    def _grant(self, claims: AccessClaims) -> AccessGrant:
         session = self._sessions.find(claims.session_id)
         if session is None or (session.did, session.dpop_jkt) != (claims.did, claims.thumbprint):
             raise InvalidToken("Token has been revoked")

@@ -22,6 +22,8 @@ from tempest_pds.services.oauth.sessions import OAuthSessionView
 class _App:
     """One client with its sessions, the last used first; it may have none, and be let in again unseen.
 
+    What is allowed in a session is None where there is no room to say it.
+
     Attributes:
         host: where it is at home; None for an app in development, on the owner's own machine.
         addresses: where one in development may be, which tells it from another.
@@ -31,7 +33,7 @@ class _App:
     name: str | None
     host: str | None
     addresses: tuple[str, ...]
-    sessions: list[tuple[OAuthSessionView, list[Entry]]]
+    sessions: list[tuple[OAuthSessionView, list[Entry] | None]]
 
     @classmethod
     def of(cls, client_id: str, name: str | None) -> Self:
@@ -43,16 +45,25 @@ class _App:
         return cls(client_id, name, None, tuple(named or DEFAULT_REDIRECT_URIS), [])
 
 
+MOST_SHOWN: Final = 50_000
+"""Characters of what apps may do, on the page. Two hundred sessions that may do a lot would hold up everybody."""
+
+
 @people_page("GET", "/account/*/apps")
 async def list_apps(visit: Visit) -> Response:
     """List the apps that may act for the account, the last used first."""
     account = visit.account().account
     apps: dict[str, _App] = {}
-    for session in visit.services.oauth.sessions.list_for(account.did):
+    oauth, room = visit.services.oauth, MOST_SHOWN
+    for session in oauth.sessions.list_for(account.did):
         app = apps.setdefault(session.client_id, _App.of(session.client_id, app_name(session.client_name)))
-        app.sessions.append((session, describe(session.scopes, visit.texts)))
+        entries = None
+        if room > 0:
+            entries = describe(session.scopes, visit.texts, oauth.permission_sets.at_hand(session.scopes))
+            room -= len(session.scope) + sum(map(_length, entries))
+        app.sessions.append((session, entries))
     # Those that have no session now, and may come back for one.
-    for client_id in visit.services.oauth.consents.clients(account.did):
+    for client_id in oauth.consents.clients(account.did):
         apps.setdefault(client_id, _App.of(client_id, None))
     return visit.page("people/apps.html", account=account, apps=list(apps.values()))
 
@@ -71,6 +82,10 @@ async def end_app_session(visit: Visit) -> Response:
     did = visit.account().account.did
     await visit.services.oauth.sessions.revoke(did, visit.form.get("session", ""), visit.visitor)
     return visit.redirect(account_path(did, "apps"), notice="The app is signed out there.")
+
+
+def _length(entry: Entry) -> int:
+    return len(entry.title) + sum(map(len, entry.lines))
 
 
 PAGES: Final[tuple[PeoplePage, ...]] = (list_apps, revoke_app, end_app_session)

@@ -25,11 +25,11 @@ from tempest_pds.services.oauth.requests import AuthorizationResponse, OpenReque
 @people_page("GET", AUTHORIZE)
 async def start(visit: Visit) -> Response:
     """Take a request, and go to the first page about it. Opening it again, as a reload does, is harmless."""
-    return await answered(visit, _open(visit), _begin, is_begun="request_uri" in visit.query, refused=_refused)
+    return await answered(visit, _open(visit), _begin, is_begun=_was_pushed(visit), refused=_refused)
 
 
 async def _open(visit: Visit) -> OpenRequest:
-    if "request_uri" not in visit.query:
+    if not _was_pushed(visit):
         # It costs what a pushed one costs: a row, and maybe the fetching of a client.
         visit.count(PUSHES)
     return await provider(visit).requests.open(single_values(visit.query_pairs), visit.browser)
@@ -43,7 +43,12 @@ def _refused(visit: Visit, response: AuthorizationResponse) -> Response:
     """
     if visit.query.get("prompt") == "none":
         return carry(visit, response)
-    return refused_page(visit, response, is_begun="request_uri" in visit.query)
+    return refused_page(visit, response, is_begun=_was_pushed(visit))
+
+
+def _was_pushed(visit: Visit) -> bool:
+    """Tell whether a request comes by its name; an empty one is none."""
+    return bool(visit.query.get("request_uri"))
 
 
 async def _begin(visit: Visit, request: OpenRequest) -> Response:
