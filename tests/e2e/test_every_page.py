@@ -36,6 +36,11 @@ WIDER_THAN_THE_SCREEN = """[...document.querySelectorAll('body *')].filter(e =>
   .map(e => e.outerHTML.slice(0, 120))"""
 
 
+# A browser obeys the first that it can show, when it has drawn the page.
+FOCUS_IS_SET = """(first => !first || document.activeElement === first)(
+  [...document.querySelectorAll('[autofocus]')].find(e => e.getClientRects().length))"""
+
+
 @dataclass(frozen=True)
 class Sight:
     """What was seen of a page."""
@@ -51,6 +56,7 @@ def look(browser: Chromium, judge: Judge, stop: Stop) -> Sight:
     heading = browser.evaluate("document.querySelector('h1').textContent.trim()")
     if not re.fullmatch(heading_of(stop.template, browser.evaluate("document.documentElement.lang")), heading):
         raise AssertionError(f"not at {stop}, but: {browser.evaluate('document.body.innerText')}")
+    browser.wait_for(FOCUS_IS_SET)
     faults = judge.faults_in_all_looks(browser)
     too_wide = []
     for change, style in LARGER.items():

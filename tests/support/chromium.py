@@ -124,7 +124,7 @@ class Chromium:
                     raise
             if time.monotonic() > deadline:
                 raise BrowserFailed(f"{condition} does not come to hold at {self.evaluate('location.href')}")
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def draw(self, html: str) -> None:
         """Show a page that no server sends."""
