@@ -18,6 +18,7 @@ from tempest_pds.services.oauth.permission_sets import (
     FRESH_SECONDS,
     MAX_OF_ONE_OWNER,
     MAX_OUTSIDE,
+    MAX_PERMISSIONS,
     MAX_SET_BYTES,
     MAX_SETS,
     RETRY_SECONDS,
@@ -104,6 +105,7 @@ async def test_a_set_that_was_withdrawn_holds_no_longer(world: World, sets: Perm
             "not a permission",
         ),
         ({"main": {**PERMISSIONS, "detail": "x" * MAX_SET_BYTES}}, "too large"),
+        ({"main": {**PERMISSIONS, "permissions": PERMISSIONS["permissions"] * (MAX_PERMISSIONS + 1)}}, "too large"),
         ({"main": {**PERMISSIONS, "permissions": 5}}, "not published"),
     ],
 )

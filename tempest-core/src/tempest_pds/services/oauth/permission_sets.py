@@ -31,6 +31,8 @@ MAX_SETS: Final = 32
 """Values of `include:` that one request may have, which may name the same set."""
 MAX_SET_BYTES: Final = 64 * 1024
 """Of one published set, and of all that a request names: each step of it, and each call later, goes through them."""
+MAX_PERMISSIONS: Final = 500
+"""Of all sets that a request names: each is read anew wherever what a session may do is looked at."""
 MAX_OUTSIDE: Final = 32
 MAX_OF_ONE_OWNER: Final = 8
 PATIENCE_SECONDS: Final = 3.0
@@ -82,6 +84,8 @@ class PermissionSets:
         sources = dict(zip(nsids, await asyncio.gather(*map(self._source, nsids)), strict=True))
         _check_size(sum(_size(sources[include.nsid]) for include in includes))
         found = {nsid: _read(nsid, source) for nsid, source in sources.items()}
+        if sum(len(found[include.nsid].permissions) for include in includes) > MAX_PERMISSIONS:
+            raise InvalidScope("permission sets that are too large")
         # Each permission that leaves it to the request names the audience that stands there.
         _check_size(sum(len(found[include.nsid].permissions) * len(include.audience or "") for include in includes))
         return found
