@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from tests.e2e.exchanges import CID, NOBODY, POST, RAW_CID, Body, Exchange, State, post
+from tests.e2e.exchange import CID, NOBODY, POST, RAW_CID, Body, Exchange, State, post
 
 ADMIN, SERVER, REPO, SYNC, IDENTITY = (
     "com.atproto." + name for name in ("admin", "server", "repo", "sync", "identity")

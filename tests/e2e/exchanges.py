@@ -1,52 +1,11 @@
-"""The table of requests that both servers are sent, in this order, with what each account has made so far.
+"""The table of requests that both servers are sent, in this order.
 
-A path may hold the names of `State` in braces; a body may be a function of it. Where the answers differ on purpose,
-`DIFFERENCES` of the test beside this file says so.
+Where the answers differ on purpose, `DIFFERENCES` of the test beside this file says so.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-POST, LIKE, PROFILE = "app.bsky.feed.post", "app.bsky.feed.like", "app.bsky.actor.profile"
-NOW = "2026-01-02T03:04:05.678Z"
-CID = "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a"
-RAW_CID = "bafkreidmclqgoloilqzrg3fs2dvqxd2tcub7w6qfav27ijih6bjj4ikus4"
-NOBODY = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
-
-
-@dataclass
-class State:
-    """What the account under test is and has made."""
-
-    did: str
-    handle: str
-    password: str
-    other_did: str
-    other_handle: str
-    app_password: str = ""
-    uri: str = ""
-    cid: str = ""
-    commit: str = ""
-    blob: dict[str, Any] = field(default_factory=dict)
-    tokens: dict[str, str] = field(default_factory=dict)
-
-
-Body = Callable[[State], Any]
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """One request. `auth` names a token of the state, or None; `raw` is a body that is sent as it is."""
-
-    name: str
-    method: str
-    path: str
-    body: Body | None = None
-    auth: str | None = None
-    raw: bytes | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-
+from tests.e2e.exchange import CID, LIKE, NOBODY, NOW, POST, PROFILE, RAW_CID, Body, Exchange, State, create, post
 
 EXCHANGES: list[Exchange] = []
 
@@ -64,14 +23,6 @@ def call(name: str, nsid: str, body: Body | dict[str, Any] | None, auth: str | N
 def raw(name: str, nsid: str, data: bytes, content_type: str, auth: str | None = "access") -> None:
     headers = (("Content-Type", content_type),) if content_type else ()
     EXCHANGES.append(Exchange(name, "POST", "/xrpc/" + nsid, auth=auth, raw=data, headers=headers))
-
-
-def post(**more: Any) -> dict[str, Any]:
-    return {"$type": POST, "text": "hi", "createdAt": NOW, **more}
-
-
-def create(record: Any, collection: str = POST, **more: Any) -> Body:
-    return lambda s: {"repo": s.did, "collection": collection, "record": record, **more}
 
 
 SERVER, REPO, SYNC, IDENTITY = ("com.atproto." + name for name in ("server", "repo", "sync", "identity"))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from argon2 import PasswordHasher
 from tests.e2e.admin_exchanges import EXCHANGES
-from tests.e2e.exchanges import Exchange, State
+from tests.e2e.exchange import Exchange, State
 from tests.e2e.test_differential import Reply, send
 from tests.support.account import sign_up
 from tests.support.admin import Moderator, basic

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
-from tests.e2e.exchanges import EXCHANGES, Exchange, State
+from tests.e2e.exchange import Exchange, State
+from tests.e2e.exchanges import EXCHANGES
 from tests.support.account import sign_up
 from tests.support.process import ServerProcess
 from tests.support.reference import ADMIN_PASSWORD, PlcDirectory, ReferencePds

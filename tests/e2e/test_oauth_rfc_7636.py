@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 import pytest
 from tests.support.oauth_raw import refused
 from tests.support.oauth_stage import Stage
@@ -29,7 +27,7 @@ def test_a_challenge_that_no_s256_makes_is_refused(stage: Stage, challenge: str)
 
 @pytest.mark.parametrize(
     "verifier",
-    [None, "", "short", secrets.token_urlsafe(48), "x" * 129],
+    [None, "", "short", "another" + "x" * 57, "x" * 129],
     ids=["none", "empty", "short", "wrong", "long"],
 )
 def test_a_code_without_its_verifier_is_worth_nothing(stage: Stage, verifier: str | None) -> None:

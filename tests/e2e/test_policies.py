@@ -14,6 +14,7 @@ import pytest
 from tests.support.account import Account, CallRefused, sign_up
 from tests.support.oauth_person import Stuck, TempestPerson
 from tests.support.oauth_raw import RawClient
+from tests.support.plugin_folder import write_plugin
 from tests.support.process import json_request
 from tests.support.server import Tempest
 
@@ -77,11 +78,7 @@ class Guarded:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("gatekeeper")
-    metadata = folder / "gatekeeper-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: gatekeeper\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[tempest_pds.plugins]\ngatekeeper = gatekeeper_of_a_test\n")
-    (folder / "gatekeeper_of_a_test.py").write_text(GATEKEEPER)
+    write_plugin(folder, "gatekeeper", GATEKEEPER)
     path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
     with Tempest(folder / "data", PYTHONPATH=path) as server, httpx.Client(timeout=30) as http:
         yield Guarded(server, folder, http)

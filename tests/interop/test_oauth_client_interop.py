@@ -14,17 +14,14 @@ from tests.interop.oauth_client_cases import (
     CONFIDENTIAL,
     GOOD,
     KEY,
-    PRIVATE,
     REQUEST,
     REQUEST_VALUES,
     documents,
-    each_part,
     is_stricter_here,
-    is_unplain,
     key_sets,
     shows_a_secret,
-    urls,
 )
+from tests.interop.oauth_url_cases import PRIVATE, each_part, is_unplain, urls
 
 from tempest_pds.protocol.errors import ProtocolError
 from tempest_pds.protocol.oauth.authorization_parameters import check_parameters

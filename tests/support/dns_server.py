@@ -1,7 +1,6 @@
 """A name server on the loopback interface that knows a handful of names, and answers NXDOMAIN for all others."""
 
 import socket
-import sys
 import threading
 from types import TracebackType
 from typing import Self
@@ -70,17 +69,3 @@ class DnsServer:
             last.sendto(b"", self._socket.getsockname())
         self._thread.join(10)
         self._socket.close()
-
-
-def main() -> None:
-    """Serve on port 53 until standard input ends: run as `dns_server.py NAME=ADDRESS…`."""
-    with DnsServer(53) as server:
-        for argument in sys.argv[1:]:
-            name, _, address = argument.partition("=")
-            server.records[name, "A"] = [address]
-        print("ready", flush=True)
-        sys.stdin.read()
-
-
-if __name__ == "__main__":
-    main()

@@ -4,9 +4,10 @@ What it says stands in a JSON file, which is read again for each question, so th
 it:
 
     {"dns": {"NAME": {"TXT": ["\\"did=…\\""], "A": ["1.2.3.4"]}}, "silent": ["NAME"],
-     "web": {"HOST": {"/PATH": {"status": 200, "body": "…", "base64": "…", "headers": {}, "hangs": false}}}}
+     "web": {"HOST": {"/PATH": {"status": 200, "body": "…", "base64": "…", "headers": {}, "hangs": false,
+                                "breaks": false}}}}
 
-Run as `internet.py WORLD CERTIFICATE KEY`.
+Run as `internet.py WORLD CERTIFICATE KEY [ADDRESS]`.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ class Names(DnsServer):
         return super()._answer(query)
 
 
-async def serve(world: Path, certificate: str, key: str) -> None:
+async def serve(world: Path, certificate: str, key: str, address: str = "0.0.0.0") -> None:
     """Answer for every host, until the process is ended."""
 
     def find(host: str, path: str) -> dict[str, Any] | None:
@@ -49,6 +50,8 @@ async def serve(world: Path, certificate: str, key: str) -> None:
             raise web.HTTPNotFound
         if page.get("hangs"):
             await asyncio.Event().wait()
+        if page.get("breaks") and request.transport is not None:
+            request.transport.abort()
         text = page.get("body", "")
         content = {"body": b64decode(page["base64"])} if "base64" in page else {"text": text}
         return web.Response(status=page.get("status", 200), headers=page.get("headers"), **content)
@@ -59,7 +62,7 @@ async def serve(world: Path, certificate: str, key: str) -> None:
     await runner.setup()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
-    await web.TCPSite(runner, "0.0.0.0", 443, ssl_context=context).start()
+    await web.TCPSite(runner, address, 443, ssl_context=context).start()
     await asyncio.Event().wait()
 
 

@@ -119,6 +119,15 @@ const actions = {
     })
     return data instanceof Uint8Array ? { bytes: data.length } : data
   },
+  async fetch({ did, path, method = 'GET', body, headers }) {
+    const json = body && { 'content-type': 'application/json' }
+    const answer = await (await session(did)).fetchHandler(path, {
+      method,
+      headers: { ...json, ...headers },
+      ...(body && { body: JSON.stringify(body) }),
+    })
+    return { status: answer.status, body: await answer.json() }
+  },
   async stored({ did }) {
     return await sessions.get(did)
   },

@@ -136,6 +136,11 @@ class OAuthApp:
         """Call a method with the session of a user."""
         return self.ask("call", did=did, nsid=nsid, params=params or {}, **rest)
 
+    def fetch(self, did: str, path: str, **rest: Any) -> tuple[int, Any]:
+        """Send a request with the session of a user, be it of a method that no package knows."""
+        answer = self.ask("fetch", did=did, path=path, **rest)
+        return answer["status"], answer["body"]
+
     def requests(self) -> list[dict[str, Any]]:
         """Return what it asked of others since this was last called: method, path, status and name of the error."""
         asked: list[dict[str, Any]] = self.ask("requests")

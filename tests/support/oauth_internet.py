@@ -2,7 +2,8 @@
 
 All of it is on a `LoneHost` whose names lead to a public address, so that both servers run as in production, their
 protection against private addresses on. Caddy stands in front of all: of the servers, of the directory of did:plc, and
-of the files that the applications publish. It listens on a Unix socket too, which is the way in for a test.
+of the files that the applications publish. It listens on a Unix socket too, which is the way in for a test. Everybody
+else there, from name server to web hosts, is as the `world` says.
 """
 
 from __future__ import annotations
@@ -11,27 +12,32 @@ import json
 import secrets
 import shutil
 import ssl
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 from tests.support.account import Account
 from tests.support.caddy import find_caddy
+from tests.support.certificates import Authority
 from tests.support.deployment import HostedCaddy
+from tests.support.hosted_tempest import hosted_tempest
 from tests.support.lone_host import AUTHORITIES, HostedProcess, LoneHost
 from tests.support.node import NODE_FOLDER, Node
 from tests.support.oauth_app import EVERYTHING, OAuthApp
+from tests.support.world import World
 
 ADDRESS = "93.184.215.14"
 """Public, and that of every name here."""
-TEMPEST, REFERENCE, PLC = "pds.example.com", "reference.example.com", "plc.example.com"
-APP = "app.example.edu"
+WORLD_ADDRESS = "93.184.215.15"
+"""That of the hosts of everybody else."""
+TEMPEST, REFERENCE = "pds.example.com", "reference.example.com"
+APP, PLC = "app.example.edu", "plc.example.edu"
 """The reference server fetches nothing of `example.com` and its like."""
+_FIRST_HOST = "www.example.edu"
 TRAPS = {"near.example.edu": "127.0.0.1", "metadata.example.edu": "169.254.169.254"}
 """Names that lead to where no stranger may send a server."""
 _ROOT = Path(__file__).parents[2]
@@ -83,12 +89,13 @@ class OAuthInternet:
                 folder / "host",
                 *_PORTS,
                 APP,
-                addresses=(f"{ADDRESS}/32",),
+                addresses=(f"{ADDRESS}/32", f"{WORLD_ADDRESS}/32"),
                 names_at=ADDRESS,
                 name_server="127.0.0.1",
             )
         )
-        stack.enter_context(self._name_server())
+        self.world = World(folder / "world.json", WORLD_ADDRESS)
+        stack.enter_context(self._rest(folder))
         config = folder / "Caddyfile"
         socket = short / "caddy"
         sites = [f"https://{name} {{\n\treverse_proxy 127.0.0.1:{port}\n}}\n" for name, port in _PORTS.items()]
@@ -145,37 +152,34 @@ class OAuthInternet:
             **given,
         )
 
-    @contextmanager
-    def _name_server(self) -> Iterator[None]:
+    def publish_did(self, did: str, operation: Mapping[str, Any]) -> None:
+        """Give the PLC directory an operation."""
+        answer = self.http.post(f"https://{PLC}/{did}", json=dict(operation))
+        assert answer.status_code == 200, answer.text
+
+    def _rest(self, folder: Path) -> HostedProcess:
         """Tempest asks a name server for the names of strangers, where others ask the host."""
-        names = [f"{name}={address}" for name, address in {**dict.fromkeys([*_PORTS, APP], ADDRESS), **TRAPS}.items()]
-        command = self.host.command(sys.executable, "-m", "tests.support.dns_server", *names)
-        env = {**self.host.env, "PYTHONPATH": str(_ROOT)}
-        with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-            assert child.stdout is not None
-            assert child.stdout.readline() == b"ready\n"
-            yield
+        for name, address in {**dict.fromkeys([*_PORTS, APP], ADDRESS), **TRAPS}.items():
+            self.world.name(name, address)
+        self.world.page(_FIRST_HOST, "/", body="here")
+        authority = Authority(folder / "authority")
+        pair = authority.issue("hosts", "*.example.edu")
+        self.host.trust(authority.root)
+        given = map(str, (folder / "world.json", pair.certificate, pair.key, WORLD_ADDRESS))
+        command = [sys.executable, "-m", "tests.support.internet", *given]
+        env = {"PYTHONPATH": str(_ROOT)}
+        return HostedProcess(self.host, command, env, folder / "internet", 443, f"https://{_FIRST_HOST}/")
 
     def _tempest(self, folder: Path, stack: ExitStack) -> HostedProcess:
-        settings = {
-            "PORT": str(_PORTS[TEMPEST]),
-            "TEMPEST_HOSTNAME": TEMPEST,
-            "TEMPEST_PUBLIC_URL": f"https://{TEMPEST}",
-            "TEMPEST_HANDLE_DOMAINS": f".{TEMPEST}",
-            "TEMPEST_DATA_DIR": str(folder),
-            "TEMPEST_BIND_ADDRESS": "127.0.0.1",
-            "TEMPEST_SSRF_PROTECTION": "true",
-            "TEMPEST_PLC_URL": f"http://127.0.0.1:{_PORTS[PLC]}",
-            "TEMPEST_CRAWLERS": "",
-            "TEMPEST_APPVIEW_URL": "http://127.0.0.1:1",
-            "TEMPEST_INVITE_REQUIRED": "false",
-            "TEMPEST_RATE_LIMITS_ENABLED": "false",
-            "SECRET_KEY_BASE": "0f3c9a8b7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a",
-            "TEMPEST_ADMIN_TOKEN_HASH": "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
-        }
-        serve = [sys.executable, "-m", "tempest_pds.cli.main", "serve"]
-        health = f"http://127.0.0.1:{_PORTS[TEMPEST]}/xrpc/_health"
-        return stack.enter_context(HostedProcess(self.host, serve, settings, folder, _PORTS[TEMPEST], health))
+        tempest = hosted_tempest(
+            self.host,
+            folder,
+            hostname=TEMPEST,
+            port=_PORTS[TEMPEST],
+            plc_port=_PORTS[PLC],
+            handle_domains=f".{TEMPEST}",
+        )
+        return stack.enter_context(tempest)
 
     def _reference(self, folder: Path, stack: ExitStack) -> HostedReference:
         settings = {
@@ -186,7 +190,8 @@ class OAuthInternet:
             "PDS_SERVICE_HANDLE_DOMAINS": f".{REFERENCE}",
             "PDS_INVITE_REQUIRED": "false",
             "PDS_RATE_LIMITS_ENABLED": "false",
-            "PDS_DID_PLC_URL": f"http://127.0.0.1:{_PORTS[PLC]}",
+            # It finds the publishers of lexicons by this too, and no other way than strangers' servers.
+            "PDS_DID_PLC_URL": f"https://{PLC}",
             "PDS_DATA_DIRECTORY": str(folder),
             "PDS_BLOBSTORE_DISK_LOCATION": str(folder / "blobs"),
             "PDS_BSKY_APP_VIEW_URL": "https://nobody.example.com",

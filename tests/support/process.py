@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 # Below those that the system gives to outgoing connections: one of these could take a port before its server does.
-_PORTS = range(10_000, 32_000)
+# And above 10080, which browsers and Node connect to for nobody: https://fetch.spec.whatwg.org/#port-blocking
+_PORTS = range(10_081, 32_000)
 _given: set[int] = set()
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.certificates import Authority
+from tests.support.hosted_tempest import hosted_tempest
 from tests.support.lone_host import HostedProcess, LoneHost
 from tests.support.node import NODE_FOLDER, Node
+from tests.support.world import World
 
 HOSTNAME = "pds.example.com"
 URL = f"https://{HOSTNAME}"
@@ -22,17 +24,14 @@ WEB_ADDRESS = "93.184.215.14"
 _ROOT = Path(__file__).parents[2]
 _PLC_PORT, _PORT = 2582, 4000
 _FIRST_HOST = "www.example.net"
-_WELL_KNOWN = "/.well-known/atproto-did"
-_DOCUMENT = "/.well-known/did.json"
 PASSWORD = "correct horse battery"
 
 
-class SmallInternet:
+class SmallInternet(World):
     """All of it, running; the stack stops it."""
 
     def __init__(self, folder: Path, node: Node, stack: ExitStack) -> None:
-        self._world: dict[str, Any] = {"dns": {}, "silent": [], "web": {}}
-        self._file = folder / "world.json"
+        super().__init__(folder / "world.json", WEB_ADDRESS)
         self.page(_FIRST_HOST, "/", body="here")
         authority = Authority(folder / "authority")
         pair = authority.issue("hosts", "*.example.net", "*.example.org", "example.org")
@@ -45,61 +44,18 @@ class SmallInternet:
         plc_env = node.environment(LOG_ENABLED="false")
         plc = node.command(NODE_FOLDER / "plc_directory.mjs", str(_PLC_PORT))
         self._run(stack, folder / "plc", plc, plc_env, _PLC_PORT, f"http://127.0.0.1:{_PLC_PORT}/_health")
-        settings = {
-            "PORT": str(_PORT),
-            "TEMPEST_HOSTNAME": HOSTNAME,
-            "TEMPEST_PUBLIC_URL": URL,
-            "TEMPEST_HANDLE_DOMAINS": f".{HOSTNAME},.people.example.com",
-            "TEMPEST_DATA_DIR": str(folder / "data"),
-            "TEMPEST_BIND_ADDRESS": "127.0.0.1",
-            "TEMPEST_SSRF_PROTECTION": "true",
-            "TEMPEST_PLC_URL": f"http://127.0.0.1:{_PLC_PORT}",
-            "TEMPEST_CRAWLERS": "",
-            "TEMPEST_APPVIEW_URL": "http://127.0.0.1:1",
-            "TEMPEST_INVITE_REQUIRED": "false",
-            "TEMPEST_RATE_LIMITS_ENABLED": "false",
-            "SECRET_KEY_BASE": "0f3c9a8b7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a",
-            "TEMPEST_ADMIN_TOKEN_HASH": "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
-        }
-        serve = [sys.executable, "-m", "tempest_pds.cli.main", "serve"]
-        self._run(stack, folder / "data", serve, settings, _PORT, f"http://127.0.0.1:{_PORT}/xrpc/_health")
+        tempest = hosted_tempest(
+            self.host,
+            folder / "data",
+            hostname=HOSTNAME,
+            port=_PORT,
+            plc_port=_PLC_PORT,
+            handle_domains=f".{HOSTNAME},.people.example.com",
+        )
+        stack.enter_context(tempest)
         self._number = 0
 
     # The world outside
-
-    def txt(self, handle: str, *dids: str) -> None:
-        """Let the TXT records of a handle name DIDs; none takes the name away."""
-        self.texts(handle, *(f'"did={did}"' for did in dids))
-
-    def texts(self, handle: str, *texts: str, label: str = "_atproto") -> None:
-        """Set the TXT records of a handle, in the form of zone files."""
-        self._world["dns"].pop(f"{label}.{handle}", None)
-        if texts:
-            self._world["dns"][f"{label}.{handle}"] = {"TXT": list(texts)}
-        self._save()
-
-    def publishes_lexicons(self, domain: str, did: str) -> None:
-        """Let the TXT record of a domain name the account that publishes its lexicons."""
-        self.texts(domain, f'"did={did}"', label="_lexicon")
-
-    def keep_silent(self, *names: str) -> None:
-        """Let the name server not answer for names."""
-        self._world["silent"] += names
-        self._save()
-
-    def page(self, host: str, path: str, *, address: str = WEB_ADDRESS, **page: Any) -> None:
-        """Put a page onto a host; see `tests.support.internet`."""
-        self._world["dns"][host] = {"A": [address]}
-        self._world["web"].setdefault(host, {})[path] = page
-        self._save()
-
-    def well_known(self, handle: str, did: str, *, address: str = WEB_ADDRESS) -> None:
-        """Let the host of a handle name a DID."""
-        self.page(handle, _WELL_KNOWN, body=did, address=address)
-
-    def document(self, host: str, document: Mapping[str, Any]) -> None:
-        """Let a host have a DID document."""
-        self.page(host, _DOCUMENT, body=json.dumps(document), headers={"Content-Type": "application/json"})
 
     def publish(self, did: str, operation: Mapping[str, Any]) -> None:
         """Give the PLC directory an operation."""
@@ -149,11 +105,6 @@ class SmallInternet:
     def refresh(self, identifier: str) -> tuple[int, Any]:
         """Ask anew who somebody is."""
         return self.call("com.atproto.identity.refreshIdentity", {"identifier": identifier})
-
-    def _save(self) -> None:
-        new = self._file.with_suffix(".new")
-        new.write_text(json.dumps(self._world))
-        new.replace(self._file)
 
     def _run(
         self, stack: ExitStack, folder: Path, command: list[str], env: Mapping[str, str], port: int, health: str

@@ -39,6 +39,10 @@ class Grants:
         )
         return token
 
+    def revoke(self, token: str) -> None:
+        """Forget a token."""
+        del self._grants[token]
+
     def verify_access(self, token: str) -> AccessGrant:
         """Look a token up."""
         if token in self.expired:
@@ -46,6 +50,8 @@ class Grants:
         if token not in self._grants:
             raise InvalidToken("Token could not be verified")
         return self._grants[token]
+
+    look_again = verify_access
 
 
 class GrantedApp:

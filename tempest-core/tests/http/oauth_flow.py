@@ -188,6 +188,10 @@ class FlowClient:
     async def agree(self, request: OpenRequest, user: User) -> AuthorizationResponse:
         """Have the owner of an account agree to all of a request, signed in in the browser."""
         self.sign_in_browser(user)
+        return await self.grant(request, user)
+
+    async def grant(self, request: OpenRequest, user: User) -> AuthorizationResponse:
+        """Have it agreed to in a browser as it is."""
         response: AuthorizationResponse = await self.requests.grant(
             request, self.browser, Did(user.did), request.scopes, client_ip="192.0.2.1"
         )

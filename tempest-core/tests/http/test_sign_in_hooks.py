@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from installed_plugin import installed_plugin
 from whole_server import PASSWORD, verdict, whole_server
 
 from tempest_pds.plugin_hooks import POLICY_FAILED
-from tempest_pds.plugin_loading import installed_entry_points
 
 SERVER = "com.atproto.server"
 DOORKEEPER = """
@@ -30,17 +30,8 @@ def signed_in(did, handle, client_ip, method):
 @pytest.fixture
 def doorkeeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Install a plugin, and give its folder."""
-    folder = tmp_path / "site"
-    metadata = folder / "doorkeeper-1.0.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: doorkeeper\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[tempest_pds.plugins]\ndoorkeeper = doorkeeper_of_a_test\n")
-    (folder / "doorkeeper_of_a_test.py").write_text(DOORKEEPER)
-    monkeypatch.syspath_prepend(folder)
-    # A process looks once for what is installed.
-    installed_entry_points.cache_clear()
-    yield folder
-    installed_entry_points.cache_clear()
+    with installed_plugin("doorkeeper", DOORKEEPER, tmp_path / "site", monkeypatch) as folder:
+        yield folder
 
 
 async def test_a_policy_s_reason_reaches_whoever_knows_the_password_and_nobody_else(

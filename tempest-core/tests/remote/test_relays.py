@@ -22,16 +22,20 @@ async def test_each_relay_is_asked_once_within_the_pause_and_again_after_it(serv
         asked.append((request.path, await request.json()))
         return web.Response()
 
-    relays = Relays(fetch, "pds.example.com", [await serve(handler), await serve(handler) + "/"], pause=0.5)
+    now = 0.0
+    addresses = [await serve(handler), await serve(handler) + "/"]
+    relays = Relays(fetch, "pds.example.com", addresses, pause=3600, clock=lambda: now)
     for _ in range(10):
         relays.notify()
     await _until(lambda: len(asked) == 2)
     assert asked == [("/xrpc/com.atproto.sync.requestCrawl", {"hostname": "pds.example.com"})] * 2
+    now = 3600
     relays.notify()
-    await asyncio.sleep(0.1)
-    assert len(asked) == 2
     await _until(lambda: len(asked) == 4)
-    await asyncio.sleep(0.6)
+    now = 7199
+    for _ in range(10):
+        relays.notify()
+    await asyncio.sleep(0.1)
     assert len(asked) == 4
     await relays.close()
 

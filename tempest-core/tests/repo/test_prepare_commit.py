@@ -163,7 +163,9 @@ BATCHES = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(BATCHES)
 def test_every_event_can_be_undone(
     genesis: PreparedCommit, signing_key: PrivateKey, batches: list[list[tuple[str, int]]]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from tempest_pds.adapters.disk_blob_store import DiskBlobStore
 from tempest_pds.plugins import PluginManager
@@ -319,3 +322,25 @@ async def world(tmp_path: Path) -> AsyncIterator[Any]:
     made = World(tmp_path)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Any]:
+    """Posts mails over an account file, to a mailer that does what the test says."""
+    from mail_office import Office
+
+    office = Office(tmp_path)
+    office.outbox.start()
+    yield office
+    office.relay.open_for_mail.set()
+    await office.outbox.close()
+    office.writer.close()
+    office.store.close()
+
+
+@pytest.fixture
+def logged() -> Iterator[list[EventDict]]:
+    """What is logged meanwhile."""
+    structlog.reset_defaults()
+    with capture_logs() as events:
+        yield events

@@ -61,11 +61,15 @@ def file_fails(monkeypatch):
 @pytest.fixture
 async def behind(write_path):
     """Hold the writer thread, so that what follows is queued: `release` lets it go."""
-    gate = threading.Event()
+    gate, entered = threading.Event(), threading.Event()
+
+    def wait():
+        entered.set()
+        gate.wait()
 
     async def hold():
-        held = asyncio.create_task(write_path.log.call(gate.wait))
-        await asyncio.sleep(0.02)
+        held = asyncio.create_task(write_path.log.call(wait))
+        await asyncio.to_thread(entered.wait)
         return held
 
     hold.release = gate.set

@@ -4,89 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager, suppress
 
 import pytest
+from firehose_sink import ALICE, BOB, Sink, parse, subscribed, write
 
-from tempest_pds.protocol.data_model import dag_cbor
-from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.repo.verify import verify_commit_event
 from tempest_pds.repo.writes import RepoOp
 from tempest_pds.services import firehose as firehose_module
 from tempest_pds.services.event_frames import AccountEvent
 from tempest_pds.services.firehose import ConsumerTooSlow, from_wire, to_wire
 from tempest_pds.services.repo_errors import FutureCursor
-
-ALICE = Did("did:plc:aliceaaaaaaaaaaaaaaaaaaa")
-BOB = Did("did:plc:bobbbbbbbbbbbbbbbbbbbbbb")
-
-
-class Sink:
-    """A subscriber's socket. `reads` tells whether the other side reads at all."""
-
-    def __init__(self, *, at_once: bool = True, pause: float = 0.0, reads: bool = True) -> None:
-        self.frames: list[bytes] = []
-        self.wires: list[bytes] = []
-        self._at_once = at_once
-        self._pause = pause
-        self._reads = reads
-        self.changed = asyncio.Event()
-
-    def try_write(self, wire: bytes) -> bool:
-        if not self._at_once or not self._reads:
-            return False
-        self._take(wire)
-        return True
-
-    async def write(self, wire: bytes) -> None:
-        if not self._reads:
-            await asyncio.Event().wait()
-        if self._pause:
-            await asyncio.sleep(self._pause)
-        self._take(wire)
-
-    def _take(self, wire: bytes) -> None:
-        self.wires.append(wire)
-        self.frames += from_wire(wire)
-        self.changed.set()
-
-    @property
-    def seqs(self) -> list[int]:
-        return [body["seq"] for kind, body in map(parse, self.frames) if kind != "#info"]
-
-    async def reach(self, seq: int) -> None:
-        async with asyncio.timeout(10):
-            while not self.seqs or self.seqs[-1] < seq:
-                self.changed.clear()
-                await self.changed.wait()
-
-
-HEADERS = {
-    dag_cbor.encode({"op": 1, "t": kind}): kind for kind in ("#commit", "#sync", "#account", "#identity", "#info")
-}
-
-
-def parse(frame: bytes) -> tuple[str, dict]:
-    header = next(header for header in HEADERS if frame.startswith(header))
-    body = dag_cbor.decode(frame[len(header) :])
-    assert isinstance(body, dict)
-    return HEADERS[header], body
-
-
-@asynccontextmanager
-async def subscribed(path, cursor: int | None, sink: Sink):
-    task = asyncio.create_task(path.firehose.serve(cursor, sink))
-    await asyncio.sleep(0)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError, ConsumerTooSlow):
-            await task
-
-
-async def write(path, count: int, did: Did = ALICE) -> None:
-    await asyncio.gather(*[path.post(str(number), did=did) for number in range(count)])
 
 
 async def test_without_a_cursor_a_subscriber_is_told_of_what_is_to_come(write_path):
@@ -151,109 +78,6 @@ async def test_after_a_restart_the_log_gives_what_the_ring_has_lost(open_write_p
         await write(path, 2)
         await sink.reach(12)
     assert sink.seqs == list(range(5, 13))
-
-
-async def test_events_that_were_purged_with_their_account_leave_a_gap_and_no_stop(write_path):
-    write_path.create(BOB)
-    await write(write_path, 3)
-    await write(write_path, 3, did=BOB)
-    await write(write_path, 3)
-    await write(write_path, 1, did=BOB)
-    await write_path.log.call(lambda: write_path.sequencer.purge_account(BOB, 100))
-    write_path.firehose._ring.clear()
-    sink = Sink()
-    async with subscribed(write_path, 0, sink):
-        await sink.reach(9)
-        await write(write_path, 1)
-        await sink.reach(11)
-    assert sink.seqs == [1, 2, 3, 7, 8, 9, 11]
-
-
-async def forget(write_path, did: Did) -> None:
-    """Purge an account's events from the log, and from memory."""
-    seqs = write_path.sequencer.seqs_of(did, 100)
-    await write_path.log.call(lambda: write_path.sequencer.purge_account(did, 100))
-    write_path.firehose.forget(seqs)
-
-
-async def test_what_was_purged_is_not_sent_from_memory_either(write_path):
-    write_path.create(BOB)
-    await write(write_path, 3)
-    await write(write_path, 3, did=BOB)
-    await write(write_path, 3)
-    await write(write_path, 1, did=BOB)
-    before = write_path.firehose._ring_bytes
-    await forget(write_path, BOB)
-    assert write_path.firehose._ring_bytes < before
-    sink = Sink()
-    async with subscribed(write_path, 0, sink):
-        await sink.reach(9)
-        await write(write_path, 1)
-        await sink.reach(11)
-    assert sink.seqs == [1, 2, 3, 7, 8, 9, 11]
-
-
-async def test_pages_of_nothing_but_purged_events_are_passed_over(write_path, monkeypatch):
-    monkeypatch.setattr(firehose_module, "_PAGE_EVENTS", 2)
-    write_path.create(BOB)
-    await write(write_path, 7, did=BOB)
-    await write(write_path, 2)
-    await forget(write_path, BOB)
-    sink = Sink()
-    async with subscribed(write_path, 0, sink):
-        await sink.reach(9)
-    assert sink.seqs == [8, 9]
-
-
-@pytest.mark.parametrize("from_log", [False, True], ids=["memory", "log"])
-async def test_what_is_withheld_is_sent_to_nobody_until_it_is_given_back(write_path, from_log):
-    write_path.create(BOB)
-    await write(write_path, 3, did=BOB)
-    await write(write_path, 2)
-    if from_log:
-        write_path.firehose._ring.clear()
-
-    async def sent():
-        sink = Sink()
-        async with subscribed(write_path, 0, sink):
-            await sink.reach(5)
-        return sink.seqs
-
-    assert await sent() == [1, 2, 3, 4, 5]
-    commits = write_path.sequencer.commits_of(BOB)
-    write_path.firehose.withhold(commits)
-    assert await sent() == [4, 5]
-    write_path.firehose.give_back(commits)
-    assert await sent() == [1, 2, 3, 4, 5]
-
-
-async def test_a_page_that_was_kept_for_the_next_subscriber_is_forgotten_too(write_path):
-    write_path.create(BOB)
-    await write(write_path, 2, did=BOB)
-    await write(write_path, 1)
-    first, second = Sink(), Sink()
-    async with subscribed(write_path, 0, first):
-        await first.reach(3)
-    await forget(write_path, BOB)
-    async with subscribed(write_path, 0, second):
-        await second.reach(3)
-    assert (first.seqs, second.seqs) == ([1, 2, 3], [3])
-
-
-async def test_a_page_without_events_does_not_put_the_next_subscriber_to_sleep(write_path):
-    write_path.create(BOB)
-    await write(write_path, 3)
-    await write(write_path, 3, did=BOB)
-    await write_path.log.call(lambda: write_path.sequencer.purge_account(BOB, 100))
-    write_path.firehose._ring.clear()
-    first, second = Sink(), Sink()
-    async with subscribed(write_path, 3, first):
-        await asyncio.sleep(0.01)
-        await write(write_path, 1)
-        await first.reach(7)
-        async with subscribed(write_path, 3, second):
-            await second.reach(7)
-    assert first.seqs == second.seqs == [7]
 
 
 async def test_a_cursor_of_the_future_is_refused(write_path):

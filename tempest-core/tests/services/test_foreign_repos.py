@@ -23,7 +23,9 @@ _at = st.integers(0, len(CAR) - 1)
 _pieces = st.binary(min_size=0, max_size=40)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(edits=st.lists(st.tuples(_at, st.integers(0, 40), _pieces), min_size=1, max_size=3), chunk=st.integers(1, 5000))
 def test_whatever_is_damaged_is_refused_or_the_same(
     tmp_path: Path, edits: list[tuple[int, int, bytes]], chunk: int

@@ -7,6 +7,7 @@ import re
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 
 import pytest
 from tests.support.foreign_repo import BOB, RECORDS, Foreign, bad_repos, odd_repos, post
@@ -234,17 +235,18 @@ async def test_an_account_without_a_repository_cannot_import(write_path):
 
 
 async def test_two_imports_into_one_repository_do_not_meet(write_path):
-    started = asyncio.Event()
+    started, refused = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
         started.set()
-        await asyncio.sleep(0.05)
+        await refused.wait()
         yield Foreign(RECORDS, ALICE).car()
 
     first = asyncio.create_task(write_path.repos.import_car(ALICE, slow()))
     await started.wait()
     with pytest.raises(RepoBusy):
         await write_path.repos.import_car(ALICE, in_chunks(Foreign({}, ALICE).car()))
+    refused.set()
     await first
     assert len(await write_path.contents()) == 300
 
@@ -271,7 +273,7 @@ async def test_an_import_that_is_cancelled_has_happened_or_not_and_holds_nothing
     task = asyncio.create_task(write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car())))
     await asyncio.sleep(moment)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with suppress(asyncio.CancelledError):
         await task
     assert await write_path.contents() in (before, RECORDS)
     assert list(write_path.directory.tmp.iterdir()) == []
@@ -306,14 +308,14 @@ async def test_the_log_is_settled_beside_an_import_without_waiting_for_it(write_
     write_path.create(BOB)
     await write_path.post("of before")
     importing = asyncio.create_task(write_path.repos.import_car(ALICE, in_chunks(Foreign(RECORDS, ALICE).car())))
-    slowest = 0.0
+    beside = 0
     while not importing.done():
         await write_path.post("bob's", did=BOB)
-        started = time.perf_counter()
         await write_path.log.settle()
-        slowest = max(slowest, time.perf_counter() - started)
+        beside += bool(write_path.log._set_aside)
     await importing
-    assert slowest < 0.2
+    # The first may have begun before the file was set aside.
+    assert beside >= 2
     await write_path.log.settle()
     assert write_path.sequencer.applied_seq() == write_path.log.last_seq
 

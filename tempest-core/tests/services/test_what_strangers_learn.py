@@ -68,7 +68,7 @@ async def work_of(world: World, request: Callable[[], Awaitable[object]]) -> Wor
 @pytest.fixture
 async def town(world: World) -> AsyncIterator[World]:
     """Accounts of every kind, under names of the kind; what tells owners of addresses does so later than any test."""
-    world.notices._pause = lambda: 3600.0
+    world.notices._afterwards._pause = lambda: 3600.0
     store = world.store.accounts
     for name in KINDS:
         did = (await world.create(name, email=f"{name.replace('sharing', 'shared')}@example.com")).account.did
@@ -89,7 +89,7 @@ async def town(world: World) -> AsyncIterator[World]:
             case "plain":
                 await world.app_passwords.create(did, "app")
     yield world
-    for task in world.notices._pending:
+    for task in world.notices._afterwards._pending:
         task.cancel()
 
 
@@ -109,7 +109,7 @@ async def test_a_sign_in_that_fails_is_answered_and_worked_on_alike_whoever_it_i
 
 
 @pytest.mark.parametrize("shape", ["{}.test", "{}@example.com"])
-async def test_so_is_one_on_the_pages(town: World, shape: str) -> None:
+async def test_a_sign_in_on_the_pages_that_fails_is_answered_and_worked_on_alike_too(town: World, shape: str) -> None:
     visitor = Visitor(browser=b"b" * 32)
     unknown = await work_of(town, lambda: town.sign_in.with_password(shape.format("nobody"), "wrong", visitor))
     assert unknown.ended == "AuthenticationRequired: Invalid identifier or password"
@@ -154,13 +154,13 @@ async def test_a_sign_up_is_answered_and_worked_on_alike_whoever_has_the_address
 
 async def test_a_change_of_address_is_answered_and_worked_on_alike_whoever_has_it(town: World) -> None:
     room = MailRoom(town)
-    room.notices._pause = lambda: 3600.0
+    room.notices._afterwards._pause = lambda: 3600.0
     did = (await town.create("mover")).account.did
     free = await work_of(town, lambda: room.addresses.change(did, "free@example.com"))
     assert free.ended == "well"
     for kind in KINDS:
         assert await work_of(town, lambda kind=kind: room.addresses.change(did, f"{kind}@example.com")) == free, kind
-    for task in room.notices._pending:
+    for task in room.notices._afterwards._pending:
         task.cancel()
 
 
@@ -185,7 +185,7 @@ async def test_what_tells_the_owner_of_an_address_costs_about_the_same_where_the
     async def cost(email: str) -> tuple[int, int]:
         with mock.patch.object(room.texts._layout, "mail", wraps=room.texts._layout.mail) as written:
             did = account.did
-            town.store.accounts.set_email(did, email)
+            town.store.accounts.set_email(did, email, given_at=1)
             given = town.store.accounts.get(did)
             assert given is not None
             room.notices.consider(given)

@@ -47,6 +47,9 @@ def store(tmp_path: Path) -> Iterator[AccountStore]:
 def test_a_request_is_found_by_its_id_and_once_granted_by_its_code(store: AccountStore) -> None:
     store.oauth_requests.add(REQUEST)
     assert store.oauth_requests.get(b"id") == REQUEST
+    with_sets = replace(REQUEST, id_hash=b"other", permission_sets='{"com.example.set": {}}')
+    store.oauth_requests.add(with_sets)
+    assert store.oauth_requests.get(b"other") == with_sets
     store.oauth_requests.work_on(b"id", b"browser", 150)
     assert store.oauth_requests.get(b"id") == replace(REQUEST, browser=b"browser", expires_at=150)
     store.oauth_requests.grant(b"id", ALICE, "atproto", b"code", client_ip="192.0.2.1", expires_at=160)
@@ -80,6 +83,17 @@ def test_a_challenge_is_spent_until_its_time_is_over(store: AccountStore) -> Non
     assert store.oauth_challenges.spend("x", now=10, expires_at=20)
     assert store.oauth_challenges.delete_expired(19) == 1
     assert not store.oauth_challenges.spend("x", now=19, expires_at=30)
+
+
+def test_a_permission_set_that_is_kept_is_changed_by_its_publisher_alone(store: AccountStore) -> None:
+    kept, nsid = store.oauth_permission_sets, "com.example.set"
+    assert kept.get(nsid) is None
+    kept.put(nsid, "heard", 5)
+    kept.add(nsid, "older", 9)
+    assert kept.get(nsid) == ("heard", 5)
+    kept.put(nsid, "heard later", 10)
+    assert kept.get(nsid) == ("heard later", 10)
+    assert [kept.delete_unused(before) for before in (9, 10, 10)] == [0, 1, 0]
 
 
 def test_the_last_consent_counts(store: AccountStore) -> None:

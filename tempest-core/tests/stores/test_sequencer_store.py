@@ -100,7 +100,9 @@ def test_purging_an_account_keeps_the_others_and_its_last_events(sequencer: Sequ
     assert [seq for seq, _ in sequencer.frames_after(0)] == [2, 4]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     gaps=st.lists(st.tuples(st.integers(1, 3), st.integers(0, 20)), min_size=1, max_size=30),
     pruned=st.integers(0, 10),

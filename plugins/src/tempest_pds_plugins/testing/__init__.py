@@ -14,7 +14,7 @@ The fixture returns an adapter that is new, empty and not opened; the kit opens 
 import pytest
 
 # Before the imports below: only then do the kit's bare asserts explain themselves in somebody else's test run.
-for _module in ("backup_sink", "blob_store", "chunks", "mailer", "telemetry_exporter"):
+for _module in ("backup_sink", "blob_keys", "blob_store", "chunks", "mailer", "telemetry_exporter"):
     pytest.register_assert_rewrite(f"tempest_pds_plugins.testing.{_module}")
 
 from tempest_pds_plugins.testing.backup_sink import BackupSinkContract  # noqa: E402

@@ -13,6 +13,7 @@ import structlog
 from tempest_pds.composition.accounts import make_accounts
 from tempest_pds.composition.backups import open_backups
 from tempest_pds.composition.data import open_data
+from tempest_pds.composition.forwarding import make_forwarding
 from tempest_pds.composition.hosted_directory import HostedDirectory
 from tempest_pds.composition.mail import open_mail
 from tempest_pds.composition.maintenance import make_maintenance
@@ -23,7 +24,6 @@ from tempest_pds.composition.office import make_office
 from tempest_pds.composition.opened import Opened, server_info
 from tempest_pds.composition.status import make_status
 from tempest_pds.http.context import Services
-from tempest_pds.http.forwarding import Forwarding
 from tempest_pds.plugins import PluginManager
 from tempest_pds.protocol.lexicon.lexicons import Lexicons
 from tempest_pds.protocol.syntax.did import Did
@@ -43,14 +43,11 @@ from tempest_pds.services.handle_availability import HandleAvailability
 from tempest_pds.services.hosting import Hosting
 from tempest_pds.services.lexicon_resolution import LexiconResolution, own_proofs
 from tempest_pds.services.mail_report import mail_report
+from tempest_pds.services.oauth.kept_permission_sets import KeptPermissionSets
 from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.open_repos import OpenRepos
 from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.preferences import Preferences
-from tempest_pds.services.proxy import Proxy, Service
-from tempest_pds.services.read_after_write.image_urls import ImageUrls
-from tempest_pds.services.read_after_write.local_records import LocalRecordReader
-from tempest_pds.services.read_after_write.service import ReadAfterWrite
 from tempest_pds.services.record_writes import WriteChecker
 from tempest_pds.services.records import Records
 from tempest_pds.services.recovery import catch_up, replay
@@ -58,6 +55,7 @@ from tempest_pds.services.repo_list import RepoList
 from tempest_pds.services.repos import Repos
 from tempest_pds.services.service_auth import ServiceAuth
 from tempest_pds.services.sync_reads import SyncReads
+from tempest_pds.services.timestamps import now_us
 from tempest_pds.services.upkeep import Upkeep
 from tempest_pds.services.write_gate import WriteGate
 from tempest_pds.settings import Settings
@@ -219,12 +217,13 @@ async def open_services(
         events=accounts.security_events,
     )
     oauth_clients = make_oauth_clients(settings, data, network, stack)
+    kept_sets = KeptPermissionSets(data.accounts, writer, now_us)
     oauth = make_oauth(
         settings,
         data,
         writer,
         oauth_clients,
-        PermissionSets(published, lexicons.added),
+        PermissionSets(published, kept_sets, lexicons.added),
         plugins,
         accounts.security_events,
         accounts.browsers,
@@ -239,6 +238,7 @@ async def open_services(
         browsers=accounts.browsers,
         oauth_requests=oauth.requests,
         oauth_sessions=oauth.sessions,
+        permission_sets=kept_sets,
         email_codes=accounts.email_codes,
         security_events=accounts.security_events,
         quarantine=office.quarantine,
@@ -248,22 +248,7 @@ async def open_services(
         retention_seconds=settings.firehose_retention_hours * 3600,
     )
     service_auth = ServiceAuth(data.keys, network.dids, Did.parse(settings.service_did))
-    proxy = Proxy(
-        network.strangers,
-        network.configured,
-        network.dids,
-        service_auth,
-        app_view=Service(Did.parse(settings.appview_did), settings.appview_url),
-        reports=Service(Did.parse(settings.report_service_did), settings.report_service_url),
-        moderation=Service(Did.parse(settings.mod_service_did), settings.mod_service_url),
-    )
-    stack.push_async_callback(proxy.close)
-    read_after_write = ReadAfterWrite(
-        proxy,
-        LocalRecordReader(data.stores),
-        hosting,
-        ImageUrls(settings.public_url, settings.appview_cdn_url_pattern),
-    )
+    forwarding = make_forwarding(settings, data, network, service_auth, hosting, stack)
 
     await announcer.announce_pending()
     await office.deletion.resume_at_start()
@@ -321,7 +306,7 @@ async def open_services(
         ),
         mail=mail,
         oauth=oauth,
-        proxy=Forwarding(proxy, read_after_write),
+        proxy=forwarding,
         backups=backups.maker,
         account_listing=AccountListing(data.accounts, data.stores),
         security_events=accounts.security_events,

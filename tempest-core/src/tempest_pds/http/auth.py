@@ -20,6 +20,7 @@ from tempest_pds.http.context import Call
 from tempest_pds.http.dpop_scheme import DpopScheme
 from tempest_pds.http.errors import XrpcError
 from tempest_pds.http.rate_limits import MINUTE, Limit, RateLimiter
+from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.credentials import Credentials, Kind, Scope
 from tempest_pds.services.errors import (
@@ -136,6 +137,24 @@ class Authenticator:
         scope = credentials.scope
         if scope not in access.scopes or (access.refuse_takendown and scope is Scope.TAKENDOWN):
             raise InvalidToken("Bad token scope")
+        return self._of_session(access, credentials)
+
+    def look_again(self, access: Access, call: Call) -> None:
+        """Hold a caller who was recognised before the body came against what is known now; raises as `authenticate`.
+
+        Whoever sends a body takes as long for it as he likes: a call that was begun while a session stood must come to
+        nothing when the owner has thrown everybody out meanwhile.
+        """
+        credentials = call.credentials
+        if credentials is None:
+            return
+        if credentials.kind is Kind.OAUTH:
+            _, token = _parse(call.headers[b"authorization"])
+            call.credentials = self._of_app(access, call, *self._dpop.look_again(token))
+        elif credentials.kind is Kind.ACCESS:
+            call.credentials = self._of_session(access, credentials)
+
+    def _of_session(self, access: Access, credentials: Credentials) -> Credentials:
         self._check_not_ended(credentials)
         self._check_status(access, credentials.account)
         return self._narrowed(access, credentials)
@@ -144,7 +163,10 @@ class Authenticator:
         """Check an app's access token, and that it was granted what the method needs."""
         if access.oauth is None:
             raise AuthenticationRequired("Authentication Required") if access.admin else AuthMissing
-        credentials, permissions = self._dpop.authenticate(call, token)
+        return self._of_app(access, call, *self._dpop.authenticate(call, token))
+
+    def _of_app(self, access: Access, call: Call, credentials: Credentials, permissions: ScopeSet) -> Credentials:
+        assert access.oauth is not None, "a method that takes no tokens of apps has refused this one"
         self._check_status(access, credentials.account)
         credentials = self._narrowed(access, credentials)
         access.oauth.check(permissions, call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -166,6 +166,7 @@ class Call:
         client_ip: the caller's address, as the trusted proxies tell it.
         headers: of the request, names in lower case; of a repeated one the last.
         response_headers: sent with the answer, be it an error.
+        look_again: raises unless the caller may make the call still, now that the body is here.
     """
 
     __slots__ = (
@@ -175,6 +176,7 @@ class Call:
         "headers",
         "http_method",
         "input",
+        "look_again",
         "nsid",
         "params",
         "response_headers",
@@ -192,6 +194,7 @@ class Call:
         self.input: Any = None
         self.credentials: Credentials | None = None
         self.response_headers: list[tuple[bytes, bytes]] = []
+        self.look_again: Callable[[], None] = _nobody
 
     def header(self, name: str) -> str | None:
         """Give a request header, None when it is not there; raise XrpcError when it is not ASCII."""
@@ -242,7 +245,7 @@ class Call:
             return None
         return value.partition(b";")[0].strip().lower().decode("latin-1")
 
-    def body(self, limit: int) -> AsyncIterator[bytes]:
+    async def body(self, limit: int) -> AsyncIterator[bytes]:
         """Read the body as it comes, with any gzip or deflate undone.
 
         Args:
@@ -251,13 +254,20 @@ class Call:
         Raises:
             XrpcError: PayloadTooLarge, before the first byte if the length is declared; or an unknown encoding.
             ClientGone: the client went away, or stopped sending.
+            TempestError: as `look_again`, after the last byte.
         """
         from tempest_pds.http.request_body import read_chunks
 
-        return read_chunks(self.exchange, limit)
+        async for chunk in read_chunks(self.exchange, limit):
+            yield chunk
+        self.look_again()
 
     def raw_body(self, limit: int) -> AsyncIterator[bytes]:
         """Read the body as it comes and as it is, for passing it on; raises as `body` does."""
         from tempest_pds.http.request_body import read_chunks
 
         return read_chunks(self.exchange, limit, decode=False)
+
+
+def _nobody() -> None:
+    """Look at an anonymous caller again."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -143,6 +144,7 @@ class Dispatcher:
                         call.credentials = await self._authenticator.authenticate(endpoint.access, call)
                         if call.credentials is not None:
                             exchange.did = call.credentials.did
+                            call.look_again = partial(self._authenticator.look_again, endpoint.access, call)
                     if method.kind == "procedure":
                         await self._read_input(endpoint, call)
                     elif exchange.body_pending:
@@ -215,6 +217,7 @@ class Dispatcher:
         if schema.has_input_schema:
             body = await read_all(call.exchange, endpoint.method.max_input or self._json_max_bytes)
             call.input = schema.parse_input(lex_json.loads(body))
+            call.look_again()
 
     def _count(self, method: Method, call: Call, tightest: Standing | None) -> Standing | None:
         for limit in method.limits:

@@ -48,6 +48,10 @@ class AccessTokens(Protocol):
         """Check an access token, and that its session has not ended; raise InvalidToken or ExpiredToken."""
         ...
 
+    def look_again(self, token: str) -> AccessGrant:
+        """Check of a token that was good that its session has not ended since; raise InvalidToken."""
+        ...
+
 
 class DpopScheme:
     """Turn an access token and its proof into credentials."""
@@ -67,15 +71,15 @@ class DpopScheme:
         finally:
             # Not before: a look at a proof may make all former nonces worthless.
             call.response_headers.append((b"dpop-nonce", self._proofs.nonce().encode("ascii")))
-        permissions = grant.permissions
-        return Credentials(
-            did=grant.did,
-            scope=None,
-            kind=Kind.OAUTH,
-            permissions=permissions,
-            client_id=grant.client_id,
-            factor_at=grant.granted_at / 1_000_000,
-        ), permissions
+        return _credentials(grant), grant.permissions
+
+    def look_again(self, token: str) -> tuple[Credentials, ScopeSet]:
+        """Give the same for a token that was proven before the body came; a proof is for one use."""
+        try:
+            grant = self._tokens.look_again(token)
+        except InvalidToken as error:
+            raise _refusal(InvalidAccessToken(str(error))) from error
+        return _credentials(grant), grant.permissions
 
     def _grant(self, call: Call, token: str) -> AccessGrant:
         scope = call.exchange.scope
@@ -91,6 +95,17 @@ class DpopScheme:
         if not compare_digest(proof.thumbprint.encode(), grant.thumbprint.encode()):
             raise InvalidAccessToken("Invalid DPoP key binding")
         return grant
+
+
+def _credentials(grant: AccessGrant) -> Credentials:
+    return Credentials(
+        did=grant.did,
+        scope=None,
+        kind=Kind.OAUTH,
+        permissions=grant.permissions,
+        client_id=grant.client_id,
+        factor_at=grant.granted_at / 1_000_000,
+    )
 
 
 def _refusal(error: OAuthError) -> XrpcError:

@@ -11,6 +11,7 @@ from tempest_pds.http.presence import Presence
 from tempest_pds.http.request_body import declared_length, too_large
 from tempest_pds.services.method_rules import is_own
 from tempest_pds.services.proxy import Proxy, ProxyAnswer, ProxyRequest
+from tempest_pds.services.proxy_targets import ProxyTargets
 from tempest_pds.services.read_after_write.service import ReadAfterWrite
 
 MAX_REQUEST_BYTES: Final = 100 * 1024 * 1024
@@ -24,9 +25,15 @@ class Forwarding:
     """
 
     def __init__(
-        self, proxy: Proxy, read_after_write: ReadAfterWrite, *, max_request_bytes: int = MAX_REQUEST_BYTES
+        self,
+        proxy: Proxy,
+        targets: ProxyTargets,
+        read_after_write: ReadAfterWrite,
+        *,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
     ) -> None:
         self._proxy = proxy
+        self._targets = targets
         self._read_after_write = read_after_write
         self._max_request_bytes = max_request_bytes
 
@@ -40,12 +47,12 @@ class Forwarding:
     def is_elsewhere(self, call: Call) -> bool:
         """Tell whether a call of a method that is served here names another service in `atproto-proxy`."""
         named = call.header("atproto-proxy")
-        return bool(named) and self._proxy.is_elsewhere(call.nsid, {"atproto-proxy": named or ""})
+        return bool(named) and self._targets.is_elsewhere({"atproto-proxy": named or ""})
 
     def audience(self, call: Call) -> str:
         """Tell which service a call is for, `did#service`; raise InvalidRequest when there is none."""
         named = call.header("atproto-proxy")
-        return self._proxy.audience(call.nsid, {"atproto-proxy": named} if named else {})
+        return self._targets.audience(call.nsid, {"atproto-proxy": named} if named else {})
 
     async def forward(self, call: Call) -> Stream:
         """Pass the call on; errors as for `services.proxy.Proxy.forward`."""

@@ -106,6 +106,10 @@ class Cache(Generic[K, V]):
         """Tell whether `get` would answer, be it that there is nothing, without waiting for anybody."""
         return self._usable(key, None) is not None
 
+    def is_asked(self, key: K) -> bool:
+        """Tell whether a question is under way whose answer `get` would wait for, and ask nobody itself."""
+        return key in self._newest
+
     def forget(self, key: K) -> None:
         """Drop an answer, and what is still to come of questions asked by now."""
         self._drop(key)

@@ -26,7 +26,7 @@ from tempest_pds.protocol.oauth.client_metadata import ClientMetadata, read_clie
 from tempest_pds.protocol.oauth.errors import InvalidJwk, OAuthError
 from tempest_pds.protocol.oauth.jwk import JwkSet
 from tempest_pds.remote.cache import Cache
-from tempest_pds.remote.errors import BadAnswer, NotFound
+from tempest_pds.remote.errors import BadAnswer, NotFound, OutOfOrder
 from tempest_pds.remote.safe_fetch import SafeFetch
 
 FRESH_SECONDS: Final = 10 * 60.0
@@ -95,6 +95,8 @@ class ClientDocuments:
         )
         if answer.status in (404, 410):
             raise NotFound(f"The server answered with status {answer.status}")
+        if answer.status == 429 or answer.status >= 500:
+            raise OutOfOrder(f"The server answered with status {answer.status}")
         if answer.status != 200:
             redirect = ", and redirects are not followed" if 300 <= answer.status < 400 else ""
             raise BadAnswer(f"The server answered with status {answer.status}{redirect}")

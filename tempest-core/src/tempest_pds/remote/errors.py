@@ -31,6 +31,10 @@ class BadAnswer(RemoteError):
     """An answer that is not what the protocol says it should be."""
 
 
+class OutOfOrder(BadAnswer):
+    """An answer that says of itself that there is none to be had now."""
+
+
 class NotFound(RemoteError):
     """The server knows for certain that there is no such thing."""
 

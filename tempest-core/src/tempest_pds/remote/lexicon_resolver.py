@@ -111,6 +111,10 @@ class LexiconResolver:
         """Tell whether `resolve` would answer without asking anybody."""
         return self._cache.knows(_canonical(nsid))
 
+    def is_asked(self, nsid: Nsid) -> bool:
+        """Tell whether somebody is being asked already."""
+        return self._cache.is_asked(_canonical(nsid))
+
     async def close(self) -> None:
         """Stop what is under way."""
         await self._cache.close()

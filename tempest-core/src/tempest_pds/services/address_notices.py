@@ -6,15 +6,13 @@ answer, and costs the server about the same where there is nobody to tell.
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Callable
-from typing import Final
+from functools import partial
 
 import structlog
 
-from tempest_pds.protocol.errors import TempestError
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.afterwards import Afterwards, a_moment
 from tempest_pds.services.email_codes import CodeOutbox, EmailCodes
 from tempest_pds.services.mail_texts import MailTexts
 from tempest_pds.services.nobody import NOBODY
@@ -23,8 +21,6 @@ from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds_plugins.mailer import Mail
-
-_MOST_PENDING: Final = 100
 
 _log = structlog.get_logger("tempest_pds.address_notices")
 
@@ -45,7 +41,7 @@ class AddressNotices:
         outbox: CodeOutbox,
         texts: MailTexts,
         events: SecurityEvents,
-        pause: Callable[[], float] = lambda: random.uniform(0.05, 0.5),  # noqa: S311 - it hides, and opens nothing
+        pause: Callable[[], float] = a_moment,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -53,34 +49,25 @@ class AddressNotices:
         self._outbox = outbox
         self._texts = texts
         self._events = events
-        self._pause = pause
-        self._pending: set[asyncio.Task[None]] = set()
+        self._afterwards = Afterwards(_log, "address_notice.not_sent", pause)
 
     def consider(self, account: Account) -> None:
         """Tell, soon, whoever has confirmed the address that an account was given just now, if anybody has."""
-        if len(self._pending) >= _MOST_PENDING:
-            return
-        task = asyncio.get_running_loop().create_task(self._tell(account))
-        self._pending.add(task)
-        task.add_done_callback(self._pending.discard)
+        if not self._afterwards.is_full:
+            self._afterwards.do(partial(self._tell, account))
 
     async def close(self) -> None:
         """Do what is not done yet."""
-        if self._pending:
-            await asyncio.wait(self._pending)
+        await self._afterwards.close()
 
     async def _tell(self, account: Account) -> None:
         try:
-            await asyncio.sleep(self._pause())
             found = self._store.accounts.by_email(account.email or "")
             owner = found if found is not None and found.email_confirmed and found.did != account.did else None
             mail = self._texts.address_given(owner or NOBODY, account)
             await self._writer.run(self._store_notice, owner, mail)
-        except TempestError as error:
-            _log.warning("address_notice.not_sent", error=str(error))
-        except Exception as error:  # noqa: BLE001 - nobody waits for this task, so nobody else would tell
-            _log.error("address_notice.not_sent", error=repr(error))
-        self._outbox.stir()
+        finally:
+            self._outbox.stir()
 
     # In the thread that writes accounts
 

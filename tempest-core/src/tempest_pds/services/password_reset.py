@@ -8,17 +8,16 @@ so that no request of another kind tells it by its own time. Only the mails them
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
 
-from tempest_pds.protocol.errors import TempestError
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_hooks import AccountHooks
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.afterwards import Afterwards, a_moment
 from tempest_pds.services.email_codes import CodeOutbox, EmailCodes
 from tempest_pds.services.errors import InvalidToken, NotEnoughResources
 from tempest_pds.services.mail_texts import MailTexts
@@ -31,7 +30,6 @@ from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
 
-_MOST_PENDING: Final = 100
 # Longer than any address that an account may have; what waits stays in memory.
 _LONGEST: Final = 320
 # Whoever asks again and again fills nobody's mailbox, and does not end the code that is on its way.
@@ -61,7 +59,7 @@ class PasswordReset:
         texts: MailTexts,
         hooks: AccountHooks,
         events: SecurityEvents,
-        pause: Callable[[], float] = lambda: random.uniform(0.05, 0.5),  # noqa: S311 - it hides, and opens nothing
+        pause: Callable[[], float] = a_moment,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -71,30 +69,26 @@ class PasswordReset:
         self._texts = texts
         self._hooks = hooks
         self._events = events
-        self._pause = pause
-        self._pending: set[asyncio.Task[None]] = set()
+        self._afterwards = Afterwards(_log, "password_reset.not_sent", pause)
 
     def request(self, email: str) -> None:
         """Have a code mailed to an address, soon, if it is that of an account; nobody is told whether it is.
 
-        That is the account that has confirmed it, or else each of the five oldest that were given it: each has a mail
-        and a code of its own.
+        That is the account that has confirmed it, or else each of the five that have it longest: each has a mail and a
+        code of its own.
 
         Raises:
             MethodNotImplemented: this server sends no mail.
             NotEnoughResources: many requests wait already.
         """
         self._codes.require_mail()
-        if len(self._pending) >= _MOST_PENDING:
+        if self._afterwards.is_full:
             raise NotEnoughResources("Too many requests at once, try again in a moment")
-        task = asyncio.get_running_loop().create_task(self._send(email.strip()[:_LONGEST]))
-        self._pending.add(task)
-        task.add_done_callback(self._pending.discard)
+        self._afterwards.do(partial(self._send, email.strip()[:_LONGEST]))
 
     async def close(self) -> None:
         """Do what was asked for and not done yet."""
-        if self._pending:
-            await asyncio.wait(self._pending)
+        await self._afterwards.close()
 
     async def reset(self, code: str, password: str, origin: Origin = NOWHERE) -> None:
         """Set another password for the account that was sent a code, end its sessions, and tell its owner.
@@ -114,16 +108,8 @@ class PasswordReset:
         self._hooks.notify("account_changed", did=str(did), handle=handle, change="password")
 
     async def _send(self, email: str) -> None:
-        try:
-            await asyncio.sleep(self._pause())
-            accounts = self._store.accounts.with_email(email, MOST_ACCOUNTS)
-            await self._codes.send_to_some(
-                accounts, _RESET, count=MOST_ACCOUNTS, again_after_seconds=_AGAIN_AFTER_SECONDS
-            )
-        except TempestError as error:
-            _log.warning("password_reset.not_sent", error=str(error))
-        except Exception as error:  # noqa: BLE001 - nobody waits for this task, so nobody else would tell
-            _log.error("password_reset.not_sent", error=repr(error))
+        accounts = self._store.accounts.with_email(email, MOST_ACCOUNTS)
+        await self._codes.send_to_some(accounts, _RESET, count=MOST_ACCOUNTS, again_after_seconds=_AGAIN_AFTER_SECONDS)
 
     # In the thread that writes accounts
 

@@ -1,8 +1,7 @@
 """Passing a request on to another service, in the account's name.
 
-Which service: the one that `atproto-proxy: did#service` names, resolved from its DID document; without that header the
-AppView, the moderation service for `tools.ozone`, the report service for reports. The request goes out with a service
-token for that server and that method; the answer comes back as it is, compressed or not, piece by piece.
+`proxy_targets.py` finds the service. The request goes out with a service token for it and for the method; the answer
+comes back as it is, compressed or not, piece by piece.
 
 https://atproto.com/specs/xrpc#service-proxying
 """
@@ -12,14 +11,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from tempest_pds.protocol.errors import InvalidSyntax
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
-from tempest_pds.protocol.syntax.at_uri import AtUri
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.remote.cache import Cache
-from tempest_pds.remote.did_resolver import DidResolver
 from tempest_pds.remote.errors import RemoteError
 from tempest_pds.remote.safe_fetch import Answer, SafeFetch
 from tempest_pds.services.credentials import Credentials
@@ -27,12 +23,11 @@ from tempest_pds.services.errors import (
     InvalidRequest,
     InvalidToken,
     MethodNotImplemented,
-    UnknownFeed,
     UpstreamError,
     UpstreamFailure,
 )
+from tempest_pds.services.feed_generators import FeedGenerators
 from tempest_pds.services.method_rules import (
-    CREATE_REPORT,
     GET_FEED,
     GET_FEED_SKELETON,
     is_open_to_takendown,
@@ -41,11 +36,11 @@ from tempest_pds.services.method_rules import (
     is_protected,
     is_push,
 )
+from tempest_pds.services.proxy_targets import NOTIFICATIONS, ProxyTargets, Target
 from tempest_pds.services.service_auth import ServiceAuth
 
 MAX_ANSWER_BYTES: Final = 10 * 1024 * 1024
 SECONDS: Final = 30.0
-_NOTIFICATIONS: Final = "bsky_notif"
 # Those without an account have one share together.
 _NOBODY: Final = "nobody"
 _MAX_PUSH_BYTES: Final = 64 * 1024
@@ -54,33 +49,6 @@ _REQUEST_HEADERS: Final = ("accept-language", "atproto-accept-labelers", "x-bsky
 _BODY_HEADERS: Final = ("content-type", "content-encoding", "content-length")
 _CONTENT_HEADERS: Final = ("content-length", "content-encoding", "content-type", "content-language")
 _ANSWER_HEADERS: Final = ("atproto-repo-rev", "atproto-content-labelers", "retry-after")
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A service that the operator configured: the AppView, the report service, the moderation service."""
-
-    did: Did
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a request goes.
-
-    Attributes:
-        configured: the operator named the address, rather than a DID document that anybody may write.
-    """
-
-    did: Did
-    service: str
-    url: str
-    configured: bool = False
-
-    @property
-    def name(self) -> str:
-        """What the service is called in the `atproto-proxy` header and in OAuth scopes: `did#service`."""
-        return f"{self.did}#{self.service}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,30 +95,20 @@ class Proxy:
         self,
         strangers: SafeFetch,
         configured: SafeFetch,
-        dids: DidResolver,
+        targets: ProxyTargets,
+        feed_generators: FeedGenerators,
         service_auth: ServiceAuth,
         *,
-        app_view: Service | None = None,
-        reports: Service | None = None,
-        moderation: Service | None = None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         seconds: float = SECONDS,
     ) -> None:
         self._strangers = strangers
         self._configured = configured
-        self._dids = dids
+        self._targets = targets
+        self._feed_generators = feed_generators
         self._service_auth = service_auth
-        self._app_view = app_view
-        self._reports = reports
-        self._moderation = moderation
         self._max_answer_bytes = max_answer_bytes
         self._seconds = seconds
-        self._feed_generators: Cache[AtUri, str] = Cache(self._find_feed_generator, stale=600, hard=3600, capacity=512)
-
-    def is_elsewhere(self, method: str, headers: Mapping[str, str]) -> bool:
-        """Tell whether a method that is served here was asked of another service by `atproto-proxy`."""
-        named = headers.get("atproto-proxy")
-        return bool(named) and (self._app_view is None or named != f"{self._app_view.did}#bsky_appview")
 
     async def forward(self, request: ProxyRequest, caller: Credentials) -> ProxyAnswer:
         """Pass a request on, and give the answer as soon as its headers are here.
@@ -175,21 +133,20 @@ class Proxy:
             body = await _read_small(body)
             target = await self._push_target(method, body, caller)
         else:
-            target = await self.resolve_target(method, request.headers)
+            target = await self._targets.resolve(method, request.headers)
             if caller.permissions is not None:
                 _check_app(caller.permissions, method, target.name)
         audience: str = target.did
         token_method = method
         if method == GET_FEED:
-            # The AppView asks the feed generator in the caller's name, and hands the token on.
-            audience, token_method = await self._feed_generator(request.path), GET_FEED_SKELETON
+            audience, token_method = await self._feed_generators.audience(request.path), GET_FEED_SKELETON
         headers = _request_headers(request.headers, has_body=body is not None)
         headers["authorization"] = f"Bearer {self._service_auth.mint(caller.account, audience, token_method)}"
         return await self._send(request, target, headers, body, caller.account)
 
     async def public_read(self, request: ProxyRequest) -> ProxyAnswer:
         """Have the AppView answer a query in nobody's name; errors as for `forward`."""
-        target = self._default(request.method)
+        target = self._targets.default(request.method)
         headers = _request_headers(request.headers, has_body=False)
         return await self._send(request, target, headers, None, _NOBODY)
 
@@ -200,7 +157,7 @@ class Proxy:
             UpstreamError: it refuses.
             UpstreamFailure: it is not reached, fails, or answers with something else than JSON.
         """
-        target = self._default(method)
+        target = self._targets.default(method)
         token = self._service_auth.mint(caller, target.did, method)
         try:
             answer = await self._configured.fetch(
@@ -215,42 +172,6 @@ class Proxy:
         if answer.status != 200:
             raise UpstreamError(answer.status, *_named(parsed), {})
         return parsed
-
-    def audience(self, method: str, headers: Mapping[str, str]) -> str:
-        """Tell which service a request is for, `did#service`, as it is named; raise InvalidRequest when none is."""
-        return headers.get("atproto-proxy") or self._default(method).name
-
-    async def resolve_target(self, method: str, headers: Mapping[str, str]) -> Target:
-        """Find the service that a request goes to; raise InvalidRequest when there is none."""
-        named = headers.get("atproto-proxy")
-        if not named:
-            return self._default(method)
-        did, service = _parse_proxy_header(named)
-        if self._app_view is not None and named == f"{self._app_view.did}#bsky_appview":
-            return Target(did, service, self._app_view.url, configured=True)
-        try:
-            document = await self._dids.resolve(did)
-        except RemoteError as error:
-            raise InvalidRequest("could not resolve proxy did") from error
-        url = document.service(service)
-        if url is None:
-            raise InvalidRequest("could not resolve proxy did service url")
-        return Target(did, service, url)
-
-    async def close(self) -> None:
-        """Stop what is under way."""
-        await self._feed_generators.close()
-
-    def _default(self, method: str) -> Target:
-        if method.startswith("tools.ozone."):
-            service, name = self._moderation, "atproto_labeler"
-        elif method == CREATE_REPORT:
-            service, name = self._reports, "atproto_labeler"
-        else:
-            service, name = self._app_view, "bsky_appview"
-        if service is None:
-            raise InvalidRequest(f"No service configured for {method}")
-        return Target(service.did, name, service.url, configured=True)
 
     async def _send(
         self,
@@ -291,44 +212,8 @@ class Proxy:
             raise InvalidRequest("Input must have a valid serviceDid") from error
         if caller.permissions is not None:
             # Whoever the service is, apps ask for it by the name of the service for notifications.
-            caller.permissions.require_rpc(method, f"{did}#{_NOTIFICATIONS}")
-        if self._app_view is not None and did == self._app_view.did:
-            return Target(did, "bsky_appview", self._app_view.url, configured=True)
-        try:
-            document = await self._dids.resolve(did)
-        except RemoteError as error:
-            raise InvalidRequest(f"could not resolve notification service did: {did}") from error
-        url = document.service(_NOTIFICATIONS)
-        if url is None:
-            raise InvalidRequest(f"invalid notification service details in did document: {did}")
-        return Target(did, _NOTIFICATIONS, url)
-
-    async def _feed_generator(self, path: str) -> str:
-        feeds = parse_qs(urlsplit(path).query).get("feed", [""])
-        try:
-            return await self._feed_generators.get(AtUri.parse(feeds[0]))
-        except InvalidSyntax as error:
-            raise InvalidRequest("Params must have a valid feed") from error
-        except RemoteError as error:
-            raise UpstreamFailure("Upstream service unreachable") from error
-
-    async def _find_feed_generator(self, feed: AtUri) -> str:
-        """Give the DID that a feed's record names, with its fragment if it has one: the audience of the token."""
-        if self._app_view is None:
-            raise InvalidRequest(f"No service configured for {GET_FEED}")
-        query = urlencode(
-            {"repo": feed.authority, "collection": feed.collection or "", "rkey": feed.rkey or ""}, quote_via=quote
-        )
-        url = f"{self._app_view.url.rstrip('/')}/xrpc/com.atproto.repo.getRecord?{query}"
-        answer = await self._configured.fetch("GET", url)
-        if answer.status >= 500:
-            raise UpstreamFailure("Upstream service failed")
-        try:
-            named: str = answer.json()["value"]["did"]
-            Did.parse(named.partition("#")[0])
-        except (KeyError, TypeError, AttributeError, InvalidSyntax, RemoteError) as error:
-            raise UnknownFeed("could not resolve feed did") from error
-        return named
+            caller.permissions.require_rpc(method, f"{did}#{NOTIFICATIONS}")
+        return await self._targets.resolve_push(did)
 
 
 def _check_session(caller: Credentials, method: str) -> None:
@@ -342,22 +227,6 @@ def _check_app(permissions: ScopeSet, method: str, audience: str) -> None:
     permissions.require_rpc(method, audience)
     if method == GET_FEED:
         permissions.require_rpc(GET_FEED_SKELETON, audience)
-
-
-def _parse_proxy_header(value: str) -> tuple[Did, str]:
-    did, hash_sign, service = value.partition("#")
-    if not did:
-        raise InvalidRequest("no did specified in proxy header")
-    if not hash_sign or not service:
-        raise InvalidRequest("no service id specified in proxy header")
-    if "#" in service:
-        raise InvalidRequest("invalid proxy header format")
-    if " " in value:
-        raise InvalidRequest("proxy header cannot contain spaces")
-    try:
-        return Did.parse(did), service
-    except InvalidSyntax as error:
-        raise InvalidRequest("invalid proxy header format") from error
 
 
 def _origin(url: str) -> str:

@@ -93,7 +93,8 @@ class SecurityEvents:
         failures = self._failures.get((did, kind))
         if failures is None:
             if len(self._failures) >= _MOST_COUNTED:
-                return
+                # The oldest: were the newest left out, who fills the table could then try passwords unseen.
+                del self._failures[next(iter(self._failures))]
             failures = self._failures[did, kind] = _Failures(self._now(), origin)
         failures.count += 1
         failures.origin = origin
@@ -106,7 +107,7 @@ class SecurityEvents:
                 failures.noted = True
                 await self._writer.run(self.add, *key, failures.origin)
             elif now - failures.since > (_DAY_US if failures.noted else _HOUR_US):
-                del self._failures[key]
+                self._failures.pop(key, None)
 
     async def forget_old(self) -> None:
         """Sweep out events past their time."""

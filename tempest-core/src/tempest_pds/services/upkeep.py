@@ -17,6 +17,7 @@ from tempest_pds.services.commit_log import CommitLog
 from tempest_pds.services.due_deletions import DueDeletions
 from tempest_pds.services.email_codes import EmailCodes
 from tempest_pds.services.errors import NotFound
+from tempest_pds.services.oauth.kept_permission_sets import KeptPermissionSets
 from tempest_pds.services.oauth.requests import AuthorizationRequests
 from tempest_pds.services.oauth.sessions import OAuthSessions
 from tempest_pds.services.quarantine import Quarantine
@@ -61,6 +62,7 @@ class Upkeep:
         browsers: Browsers,
         oauth_requests: AuthorizationRequests,
         oauth_sessions: OAuthSessions,
+        permission_sets: KeptPermissionSets,
         email_codes: EmailCodes,
         security_events: SecurityEvents,
         quarantine: Quarantine,
@@ -78,6 +80,7 @@ class Upkeep:
         self._browsers = browsers
         self._oauth_requests = oauth_requests
         self._oauth_sessions = oauth_sessions
+        self._permission_sets = permission_sets
         self._email_codes = email_codes
         self._security_events = security_events
         self._quarantine = quarantine
@@ -126,6 +129,7 @@ class Upkeep:
         await self._sessions.forget_expired()
         await self._browsers.forget_expired()
         await self._oauth_sessions.forget_over()
+        await self._permission_sets.forget_unused()
         await self._email_codes.forget_expired()
         await self._security_events.forget_old()
         await self._deletions.resume()

@@ -16,6 +16,7 @@ from tempest_pds.protocol.crypto.jwt import decode_unverified
 from tempest_pds.protocol.oauth.authorization_parameters import MAX_SCOPE_AND_CLIENT_LENGTH, MAX_SCOPE_LENGTH
 from tempest_pds.protocol.oauth.client_metadata import ClientMetadata
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.oauth.requests import RequestRefused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -272,6 +273,17 @@ async def test_a_new_password_ends_sessions_and_codes(there: Provider) -> None:
     assert verdict(await late.exchange(code)) == (400, "invalid_grant")
 
 
+async def test_a_sign_in_that_has_ended_grants_nothing(there: Provider) -> None:
+    frank = await there.server.sign_up("frank")
+    client = there.client()
+    request = await client.open()
+    client.sign_in_browser(frank)
+    await there.server.services.browsers.sign_out_others(Did(frank.did), "")
+    with pytest.raises(RequestRefused) as refused:
+        await client.grant(request, frank)
+    assert refused.value.response.values["error"] == "access_denied"
+
+
 async def test_a_takedown_ends_sessions_and_codes_and_a_deletion_too(there: Provider) -> None:
     carol = await there.server.sign_up("carol")
     client, late = there.client(), there.client()
@@ -279,7 +291,7 @@ async def test_a_takedown_ends_sessions_and_codes_and_a_deletion_too(there: Prov
     await there.server.take_down(carol)
     assert not client.is_good(tokens["access_token"])
     with pytest.raises(Exception, match="cannot be used"):
-        await late.agree(request, carol)
+        await late.grant(request, carol)
     await there.server.set_takedown({"$type": "com.atproto.admin.defs#repoRef", "did": carol.did}, applied=False)
     tokens = await there.client().sign_in(carol)
     assert (await there.server.administer("com.atproto.admin.deleteAccount", {"did": carol.did})).status_code == 200

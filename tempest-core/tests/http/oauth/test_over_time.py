@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
-from unittest import mock
 
 import pytest
 import pytest_asyncio
@@ -14,14 +13,15 @@ from tests.support.oauth_raw import SigningKey
 from whole_server import User
 
 from tempest_pds.protocol.crypto.jwt import decode_unverified
-from tempest_pds.protocol.oauth.errors import InvalidRequest, InvalidScope
+from tempest_pds.protocol.oauth.errors import InvalidRequest
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.services.oauth.permission_sets import PermissionSetUnavailable
 from tempest_pds.services.oauth.requests import RequestRefused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+MARGIN = 10
+"""What is good until some second is tried that much before it: the clock of the machine goes on meanwhile."""
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -42,7 +42,7 @@ async def opened(client: FlowClient) -> Any:
 async def test_a_request_that_nobody_opens_is_over_after_five_minutes(there: Provider) -> None:
     client = there.client()
     asked = {"client_id": PUBLIC, "request_uri": await client.request_uri()}
-    with there.clock.later(15 * MINUTE - 1):
+    with there.clock.later(15 * MINUTE - MARGIN):
         await client.requests.forget_expired()
         with pytest.raises(RequestRefused) as caught:
             await client.requests.open(asked, BROWSER)
@@ -53,7 +53,7 @@ async def test_a_request_that_nobody_opens_is_over_after_five_minutes(there: Pro
 
 
 async def test_who_has_opened_a_request_has_twenty_minutes_for_the_next_step(there: Provider, alice: User) -> None:
-    for since, is_over in ((20 * MINUTE - 1, False), (20 * MINUTE, True)):
+    for since, is_over in ((20 * MINUTE - MARGIN, False), (20 * MINUTE, True)):
         client = there.client()
         request, _ = await opened(client)
         with there.clock.later(4 * MINUTE):
@@ -85,7 +85,7 @@ async def test_a_code_waits_for_five_minutes(there: Provider, alice: User) -> No
         assert verdict(await client.exchange(code)) == (400, "invalid_grant")
     in_time = there.client()
     code = await in_time.code(alice)
-    with there.clock.later(5 * MINUTE - 1):
+    with there.clock.later(5 * MINUTE - MARGIN):
         assert verdict(await in_time.exchange(code)) == (200, "")
 
 
@@ -150,7 +150,7 @@ async def test_a_used_refresh_token_leads_on_for_two_minutes(there: Provider, al
     client = there.client()
     token = (await client.sign_in(alice))["refresh_token"]
     successor = (await client.refresh(token)).json()["refresh_token"]
-    with there.clock.later(2 * MINUTE - 2):
+    with there.clock.later(2 * MINUTE - MARGIN):
         again = await client.refresh(token)
         assert again.json()["refresh_token"] == successor
     with there.clock.later(2 * MINUTE + 2):
@@ -243,47 +243,6 @@ async def test_a_restart_in_the_middle_loses_nothing(tmp_path_factory: pytest.Te
             request = await asked.requests.open({"client_id": PUBLIC, "request_uri": uri}, BROWSER)
             code = (await asked.agree(request, bob)).values["code"]
             assert (await asked.exchange(code)).status_code == 200
-
-
-# Permission sets
-
-
-async def test_what_a_permission_set_stands_for_is_asked_anew_at_each_refresh(there: Provider, alice: User) -> None:
-    app = "https://sets.example.net/client.json"
-    scope = "atproto include:com.example.basic blob:*/*"
-    there.hosts.publish(app, client_document(app, scope=scope))
-    client = there.client(app)
-
-    def publish(*collections: str) -> Any:
-        permissions = [{"type": "permission", "resource": "repo", "collection": list(collections)}]
-        main = {"type": "permission-set", "title": "Basic", "permissions": permissions}
-        return {"lexicon": 1, "id": "com.example.basic", "defs": {"main": main}}
-
-    def standing(token: str) -> str:
-        return str(there.server.services.oauth.tokens.verify_access(token).permissions)
-
-    with mock.patch.object(there.server.services.oauth.permission_sets, "_source") as find:
-        find.side_effect = InvalidScope("the permission set is not published")
-        assert verdict(await client.push(scope=scope)) == (400, "invalid_scope")
-        find.side_effect = None
-        find.return_value = publish("com.example.post")
-        tokens = await client.sign_in(alice, scope=scope)
-        assert tokens["scope"] == "repo:com.example.post atproto blob:*/*" == standing(tokens["access_token"])
-        assert decode_unverified(tokens["access_token"]).claims["scope"] == scope
-        find.return_value = publish("com.example.like")
-        tokens = (await client.refresh(tokens["refresh_token"])).json()
-        assert tokens["scope"] == "repo:com.example.like atproto blob:*/*"
-        # Its publisher is out of reach: what it said last stands.
-        find.side_effect = PermissionSetUnavailable("cannot be had now")
-        tokens = (await client.refresh(tokens["refresh_token"])).json()
-        assert tokens["scope"] == "repo:com.example.like atproto blob:*/*"
-        # It was withdrawn, and comes back.
-        find.side_effect = InvalidScope("the permission set is not published")
-        tokens = (await client.refresh(tokens["refresh_token"])).json()
-        assert tokens["scope"] == "atproto blob:*/*" == standing(tokens["access_token"])
-        find.side_effect = None
-        tokens = (await client.refresh(tokens["refresh_token"])).json()
-        assert tokens["scope"] == "repo:com.example.like atproto blob:*/*"
 
 
 async def test_a_key_that_is_dropped_at_once_takes_its_tokens_along(there: Provider, alice: User) -> None:

@@ -422,6 +422,20 @@ async def test_signing_in_in_another_tab_keeps_what_is_under_way(server: WholeSe
     assert "code" in answer_of(await browser.submit(CONSENT, decision="allow")).values
 
 
+@pytest.mark.parametrize("path", [SIGN_IN, SIGN_UP, CHOOSE, f"{AUTHORIZE}/cancel", f"{AUTHORIZE}/factor"])
+async def test_a_form_that_another_tab_has_made_too_old_leads_back_to_what_is_under_way(
+    server: WholeServer, alice: User, path: str
+) -> None:
+    browser = await opened(server)
+    fields = browser.page.form(SIGN_IN).fields
+    await browser.get("/account/sign-in")
+    await browser.submit("/account/sign-in", identifier="alice.test", password=PASSWORD)
+    assert (await browser.post(path, fields)).status_code == 403
+    [way_back] = [link["href"] for link in browser.page.all("a") if link["href"].startswith(AUTHORIZE)]
+    await browser.follow(await browser.get(way_back))
+    assert place(browser) == CONSENT
+
+
 async def test_a_forgotten_password_leads_back_to_the_app(server: WholeServer) -> None:
     browser = await opened(server)
     [link] = [link["href"] for link in browser.page.all("a") if link["href"].startswith("/account/reset-password")]

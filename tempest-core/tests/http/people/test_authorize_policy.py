@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from authorizing import CONSENT, answer_of, loopback, opened, signed_in
+from installed_plugin import installed_plugin
 from whole_server import whole_server
-
-from tempest_pds.plugin_loading import installed_entry_points
 
 GUARD = """
 import json, pathlib
@@ -38,18 +36,8 @@ def signed_in(surface, client_id):
 @pytest.fixture
 def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Install a plugin, and give its folder."""
-    folder = tmp_path / "site"
-    metadata = folder / "guard-1.0.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: guard\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[tempest_pds.plugins]\nguard = consent_guard_of_a_test\n")
-    (folder / "consent_guard_of_a_test.py").write_text(GUARD)
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.delitem(sys.modules, "consent_guard_of_a_test", raising=False)
-    # A process looks once for what is installed.
-    installed_entry_points.cache_clear()
-    yield folder
-    installed_entry_points.cache_clear()
+    with installed_plugin("guard", GUARD, tmp_path / "site", monkeypatch) as folder:
+        yield folder
 
 
 async def test_a_refusal_is_shown_to_the_person_and_the_app_hears_that_it_was_denied(

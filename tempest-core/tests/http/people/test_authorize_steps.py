@@ -51,6 +51,7 @@ def asked(
             "https://app.example/client.json", reply, str(SCOPES), challenge, **parameters
         ),
         scopes=scopes,
+        permission_sets={},
         created_at=ASKED_AT,
         expires_at=ASKED_AT + 300 * SECOND,
     )

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -213,6 +214,37 @@ def test_many_methods_are_said_by_what_they_are_about() -> None:
     assert entry_of(f"rpc?{asked}&aud={BLUESKY}").lines == ("For: profiles and your Bluesky settings",)
 
 
+def test_what_deletes_a_persons_messages_is_not_lost_among_many_methods() -> None:
+    harmless = [nsid for nsid in ACTIONS if nsid.startswith("chat.bsky.convo.get")]
+    asked = "&".join(f"lxm={nsid}" for nsid in [*harmless, "chat.bsky.actor.deleteAccount"])
+    assert len(harmless) >= 6
+    assert entry_of(f"rpc?{asked}&aud=did:web:api.bsky.chat%23bsky_chat").lines == (
+        "That is: delete all that you have in Bluesky chat",
+        "For: your private messages",
+    )
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "rpc:CHAT.bsky.convo.getMessages?aud=did:web:api.bsky.chat%23bsky_chat",
+        "rpc:*?aud=did:web:api.bsky.chat%23another",
+    ],
+)
+def test_private_messages_are_warned_of_however_they_are_named(scope: str) -> None:
+    full, chat = entries_of(f"transition:generic {scope}")
+    assert chat.warning == "What is in there concerns other people too."
+    assert "Not: read or send private messages." not in full.lines
+
+
+def test_a_type_of_files_adds_no_words_to_ours() -> None:
+    said = quote("image/png\N{NO-BREAK SPACE}only.\N{NO-BREAK SPACE}It\u202e gets nothing".replace(" ", "\u2003"))
+    assert entry_of(f"blob:{said}").title == (
+        "Upload files of the type image/png%C2%A0only.%C2%A0it%E2%80%AE%E2%80%83gets%E2%80%83nothing"
+    )
+    assert len(entry_of("blob:image/" + "x" * 5_000).title) < 200
+
+
 def test_the_methods_of_one_service_are_one_entry() -> None:
     entry = entry_of(
         " ".join(
@@ -284,6 +316,20 @@ def test_a_title_cannot_turn_the_writing_round_or_hide_the_page() -> None:
     title = entry_of("include:com.example.authBasic", known).title
     assert re.fullmatch(r"Harm less x+…", title)
     assert len(title) == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\u3164\u2800", ""),
+        ("Bank\u3164\u3164\u3164Wallet", "Bank Wallet"),
+        ("A" + "\u0353" * 500 + "pp", "A" + "\u0353" * 3 + "pp"),
+        ("\u0489\u0489App", "App"),
+        ("Việt Nam ❤️ 1️⃣", "Việt Nam ❤️ 1️⃣"),
+    ],
+)
+def test_a_strangers_text_neither_hides_nor_covers_what_stands_beside_it(text: str, shown: str) -> None:
+    assert printable(text, 60) == shown
 
 
 @given(st.text(), st.integers(min_value=1, max_value=40))

@@ -71,3 +71,11 @@ async def test_a_body_that_is_no_form_is_refused(browser: Browser, server: Whole
     cookie = {"Cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}
     answer = await server.http.post(SIGN_IN, json={"identifier": "x"}, headers=cookie)
     assert answer.status_code == 415
+
+
+async def test_a_choice_of_the_language_that_comes_too_late_leads_back_to_its_page(browser: Browser) -> None:
+    await browser.get("/account/reset-password/code?next=%2Faccount")
+    form = browser.page.form("/account/language")
+    answer = await browser.post("/account/language", {**form.fields, "language": "de", "form_token": "x"})
+    assert answer.status_code == 403
+    assert form.fields["next"] in [link["href"] for link in browser.page.all("a")]

@@ -85,7 +85,7 @@ async def test_a_page_is_asked_for_by_its_head_alone(server: WholeServer) -> Non
     assert answer.headers["content-security-policy"]
 
 
-async def test_an_address_is_asked_the_wrong_way(server: WholeServer) -> None:
+async def test_an_address_that_is_asked_the_wrong_way_says_which_ways_there_are(server: WholeServer) -> None:
     answer = await server.http.get("/account/language")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     answer = await server.http.put(SIGN_IN)
@@ -139,6 +139,12 @@ async def test_a_policy_cannot_be_widened_by_an_address_that_is_none(address: st
     except ValueError:
         return
     assert not {"*", "\r"} & set(policy)
+
+
+async def test_the_style_calls_nothing_that_browsers_of_2021_do_not_know() -> None:
+    """A colour that one does not know leaves a field without a border, and a button without a ground."""
+    known = {"attr", "brightness", "fit-content", "inset", "lang", "min", "minmax", "repeat", "var"}
+    assert set(re.findall(r"([a-z-]+)\(", Templates().style)) <= known
 
 
 # Languages and notices

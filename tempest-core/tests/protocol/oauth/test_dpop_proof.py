@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strangers import NOW, rsa_key, stranger
 
 from tempest_pds.protocol.crypto.jwt import encode_base64url, encode_hs256
-from tempest_pds.protocol.oauth.dpop_nonce import NONCE_LIFETIME_SECONDS, DpopNonces
+from tempest_pds.protocol.oauth.dpop_nonce import TURN_SECONDS, DpopNonces
 from tempest_pds.protocol.oauth.dpop_proof import DpopProof, check_dpop_proof, hash_access_token
 from tempest_pds.protocol.oauth.errors import InvalidDpopProof, UseDpopNonce
 from tempest_pds.protocol.oauth.jwk import ACCEPTED_ALGORITHMS, PublicJwk
@@ -65,7 +65,7 @@ def test_the_proofs_of_the_rfc_are_good() -> None:
 @pytest.mark.parametrize("alg", ACCEPTED_ALGORITHMS)
 def test_a_proof_tells_key_and_name(alg: str) -> None:
     nonce = NONCES.issue(NOW)
-    expected = DpopProof(PublicJwk.parse(stranger(alg).jwk).thumbprint, "one", NOW + NONCE_LIFETIME_SECONDS, nonce)
+    expected = DpopProof(PublicJwk.parse(stranger(alg).jwk).thumbprint, "one", NOW + 3 * TURN_SECONDS, nonce)
     assert check(make(alg)) == expected
     assert check(make(alg, ath=hash_access_token(TOKEN)), TOKEN) == expected
 
@@ -162,7 +162,7 @@ def test_a_nonce_stands_for_the_time_of_a_clock_that_is_off(off: int) -> None:
     with pytest.raises(UseDpopNonce, match="needed"):
         check(make(nonce=None, **theirs))
     proof = check(make(**theirs))
-    assert proof.forget_after == NOW + NONCE_LIFETIME_SECONDS
+    assert proof.forget_after == NOW + 3 * TURN_SECONDS
     check(make(**theirs), now=proof.forget_after - 1)
     # As soon as its name is forgotten, its nonce speaks against it.
     with pytest.raises(UseDpopNonce, match="too old"):

@@ -113,3 +113,14 @@ def test_a_scope_set_is_expanded() -> None:
     assert expanded.expanded({}) == expanded
     with pytest.raises(InvalidScope, match=NSID):
         scopes.expanded({})
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [{}, {"title": "A", "title:lang": {"de": "B"}}, {"detail": "C", "detail:lang": {"fr": "D", "pt-BR": "E"}}],
+)
+def test_a_set_may_be_written_down_and_read_again(texts: dict[str, Any]) -> None:
+    written = document(permission("rpc", lxm=["com.example.app.get"], inheritAud=True), **texts)
+    known = PermissionSet.parse(NSID, {**written, "description": "of no use here"})
+    assert known.document == written
+    assert PermissionSet.parse(NSID, known.document) == known

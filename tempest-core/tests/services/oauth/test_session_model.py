@@ -18,6 +18,7 @@ from tempest_pds.protocol.oauth.authorization_parameters import AuthorizationPar
 from tempest_pds.protocol.oauth.client_id import DiscoverableClientId
 from tempest_pds.protocol.oauth.client_metadata import ClientMetadata
 from tempest_pds.protocol.oauth.errors import OAuthError
+from tempest_pds.protocol.oauth.permission_set import PermissionSet
 from tempest_pds.protocol.oauth.pkce import CodeChallenge, make_challenge
 from tempest_pds.protocol.oauth.redirect_uri import RedirectUri
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
@@ -65,8 +66,8 @@ class Bound:
 
 
 class NoSets:
-    async def expand(self, scopes: ScopeSet) -> ScopeSet:
-        return scopes
+    async def find_granted(self, _: ScopeSet) -> dict[str, PermissionSet]:
+        return {}
 
 
 @dataclass
@@ -110,9 +111,10 @@ class SessionMachine(RuleBasedStateMachine):
         self.now = 1_700_000_000 * SECOND
         self.made = 0
         self.refresh_tokens = RefreshTokens(b"k" * 32)
-        checks: Any = (Bound(), NoSets(), lambda: self.now)
-        self.code_grant = CodeGrant(self.store, self.writer, *checks)
-        self.refresh_grant = RefreshGrant(self.store, self.writer, self.refresh_tokens, *checks)
+        bound: Any = Bound()
+        sets: Any = NoSets()
+        self.code_grant = CodeGrant(self.store, self.writer, bound, lambda: self.now)
+        self.refresh_grant = RefreshGrant(self.store, self.writer, self.refresh_tokens, bound, sets, lambda: self.now)
         self.sessions: list[Session] = []
 
     @initialize()

@@ -1,7 +1,8 @@
 """The one table from errors to the answers of the provider's endpoints: RFC 6749, section 5.2.
 
-Nearly all are 400. `invalid_client` is 401 where the client tried the Authorization header, which this server knows no
-way to take, and RFC 6749 then wants it; the reference answers 400, and browsers can do nothing with the other.
+Nearly all are 400. What is to be had in a while is 503: clients keep what they have, and come again. `invalid_client`
+is 401 where the client tried the Authorization header, which this server knows no way to take, and RFC 6749 then wants
+it; the reference answers 400, and browsers can do nothing with the other.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from tempest_pds.http.errors import Header, answer_to
-from tempest_pds.protocol.oauth.errors import InvalidClientAssertion, OAuthError
+from tempest_pds.protocol.oauth.errors import ClientUnavailable, InvalidClientAssertion, OAuthError
 
 _BY_STATUS: Final = {429: "temporarily_unavailable", 503: "temporarily_unavailable"}
+_RETRY: Final[Header] = (b"retry-after", b"30")
 _BASIC: Final[Header] = (b"www-authenticate", b'Basic realm="OAuth clients"')
 
 
@@ -37,6 +39,8 @@ def refused(error: Exception, request_headers: dict[bytes, bytes]) -> Refused:
     if isinstance(error, OAuthError):
         if isinstance(error, InvalidClientAssertion) and b"authorization" in request_headers:
             return Refused(401, error.code, error.description, (_BASIC,))
+        if isinstance(error, ClientUnavailable):
+            return Refused(503, error.code, error.description, (_RETRY,))
         return Refused(400, error.code, error.description)
     answer = answer_to(error)
     name = _BY_STATUS.get(answer.status) or ("server_error" if answer.status >= 500 else "invalid_request")

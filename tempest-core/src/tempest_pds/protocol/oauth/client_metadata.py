@@ -123,7 +123,7 @@ def read_client_metadata(client_id: DiscoverableClientId, document: object) -> C
     application_type = _choice(document, "application_type", ("web", "native"), "web")
     _choice(document, "subject_type", ("public",), "public")
     grant_types = _grant_types(document)
-    response_types = _response_types(document, grant_types)
+    response_types = _response_types(document)
     if _flag(document, "dpop_bound_access_tokens") is not True:
         raise InvalidClientMetadata("dpop_bound_access_tokens must be true")
     method = _auth_method(document, application_type)
@@ -174,7 +174,7 @@ def _grant_types(document: Document) -> tuple[str, ...]:
     return found
 
 
-def _response_types(document: Document, grant_types: tuple[str, ...]) -> tuple[str, ...]:
+def _response_types(document: Document) -> tuple[str, ...]:
     found = _texts(document, "response_types", ("code",))
     for response_type in found:
         if response_type not in RESPONSE_TYPES:

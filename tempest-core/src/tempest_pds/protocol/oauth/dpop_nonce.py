@@ -19,8 +19,6 @@ from tempest_pds.protocol.crypto.jwt import encode_base64url
 
 SECRET_LENGTH: Final = 32
 TURN_SECONDS: Final = 60
-NONCE_LIFETIME_SECONDS: Final = 3 * TURN_SECONDS
-"""For how long a nonce is good at most."""
 
 
 @dataclass(frozen=True, slots=True)

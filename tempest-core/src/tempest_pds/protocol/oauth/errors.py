@@ -45,6 +45,12 @@ class InvalidClientMetadata(OAuthError):
     code = "invalid_client_metadata"
 
 
+class ClientUnavailable(InvalidClientMetadata):
+    """A client's document or keys that cannot be had now, and may be had in a while. Nothing is used up by this."""
+
+    code = "temporarily_unavailable"
+
+
 class InvalidRedirectUri(OAuthError):
     """A redirect URI that no client may have, or that this client has not."""
 

@@ -53,6 +53,13 @@ class PermissionSet:
             _texts(nsid, main, "detail:lang"),
         )
 
+    @property
+    def document(self) -> dict[str, object]:
+        """The Lexicon document that `parse` reads this from, without what it has no use for."""
+        texts = {"title": self.title, "title:lang": self.titles, "detail": self.detail, "detail:lang": self.details}
+        main = {"type": "permission-set", **{name: text for name, text in texts.items() if text}}
+        return {"lexicon": 1, "id": self.nsid, "defs": {"main": {**main, "permissions": list(self.permissions)}}}
+
     def granted_by(self, include: IncludeScope) -> tuple[RepoPermission | RpcPermission, ...]:
         """Return the permissions that a scope stands for, in the order of the document; it may be none at all."""
         found = (_granted(include, permission) for permission in self.permissions)

@@ -112,7 +112,7 @@ class AccessTokens:
                 "exp": int(expires_at),
                 "cnf": {"jkt": str(thumbprint)},
             } if isinstance(session_id := members.get(SESSION_CLAIM), str):
-                others = {name: value for name, value in members.items() if name in _TOLD}
+                others: dict[str, Any] = {name: value for name, value in members.items() if name in _TOLD}
                 return AccessClaims(Did(did), client_id, session_id, thumbprint, expires_at, others)
         # Of another server whose keys were moved here, or of a time when this one had another name.
         raise InvalidToken("Token could not be verified")

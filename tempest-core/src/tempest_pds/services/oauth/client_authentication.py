@@ -22,6 +22,7 @@ from typing import Final, Self
 from tempest_pds.protocol.oauth.client_assertion import ASSERTION_TYPE, ClientAssertion, check_client_assertion
 from tempest_pds.protocol.oauth.client_metadata import AuthMethod
 from tempest_pds.protocol.oauth.errors import (
+    ClientUnavailable,
     InvalidClientAssertion,
     InvalidGrant,
     InvalidRequest,
@@ -163,6 +164,9 @@ class ClientAuthentication:
     async def _renewed(self, client_id: str, refusal: InvalidClientAssertion) -> Client:
         try:
             client = await self._clients.get(client_id, max_age=RENEW_SECONDS)
+        except ClientUnavailable:
+            # It may be a good key that was only just added.
+            raise
         except OAuthError:
             raise refusal from refusal.__cause__
         if not client.metadata.is_confidential:

@@ -8,11 +8,11 @@ from typing import Final
 
 from tempest_pds.protocol.oauth.client_id import DiscoverableClientId, parse_client_id
 from tempest_pds.protocol.oauth.client_metadata import ClientMetadata
-from tempest_pds.protocol.oauth.errors import InvalidClientMetadata
+from tempest_pds.protocol.oauth.errors import ClientUnavailable, InvalidClientMetadata
 from tempest_pds.protocol.oauth.jwk import JwkSet
 from tempest_pds.protocol.oauth.loopback_client import loopback_client_metadata
 from tempest_pds.remote.client_documents import ClientDocuments
-from tempest_pds.remote.errors import RemoteError
+from tempest_pds.remote.errors import Busy, OutOfOrder, RemoteError, TimedOut, Unreachable
 
 _SHOWN: Final = 200
 
@@ -52,7 +52,8 @@ class Clients:
 
         Raises:
             InvalidClientId: no client has such an id.
-            InvalidClientMetadata: its document or its keys cannot be had, or break a rule.
+            ClientUnavailable: its document or its keys cannot be had now.
+            InvalidClientMetadata: they are not there, or break a rule.
             InvalidRedirectUri: its document names one that it may not have.
         """
         parsed = parse_client_id(client_id)
@@ -61,15 +62,19 @@ class Clients:
         try:
             metadata = await self._documents.metadata(parsed, max_age=max_age)
         except RemoteError as error:
-            raise InvalidClientMetadata(
-                f'Unable to obtain client metadata for "{client_id[:_SHOWN]}": {error}'
-            ) from error
+            what = f'Unable to obtain client metadata for "{client_id[:_SHOWN]}"'
+            raise _refusal(what, error) from error
         keys = metadata.jwks
         if metadata.jwks_uri is not None:
             try:
                 keys = await self._documents.keys(metadata.jwks_uri, max_age=max_age)
             except RemoteError as error:
-                raise InvalidClientMetadata(
-                    f'Unable to obtain jwks from "{metadata.jwks_uri[:_SHOWN]}" for "{client_id[:_SHOWN]}": {error}'
-                ) from error
+                what = f'Unable to obtain jwks from "{metadata.jwks_uri[:_SHOWN]}" for "{client_id[:_SHOWN]}"'
+                raise _refusal(what, error) from error
         return Client(metadata, keys, client_id in self._trusted)
+
+
+def _refusal(what: str, error: RemoteError) -> InvalidClientMetadata:
+    """Tell whether it is worth to come again."""
+    passes = isinstance(error, (Unreachable, TimedOut, Busy, OutOfOrder))
+    return (ClientUnavailable if passes else InvalidClientMetadata)(f"{what}: {error}")

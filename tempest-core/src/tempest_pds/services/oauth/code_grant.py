@@ -5,8 +5,9 @@ which come before, ends the code: who holds a stolen one has one guess. A second
 ends that session, as nobody can say which of the two was the thief (RFC 6749, section 4.1.2). It also signs the account
 out of the browser that the code went through, as the reference does: somebody may have been listening there.
 
-The code is taken and the session begun in one transaction, after everything that has to be waited for: of two who come
-at the same time, the second finds the session of the first, and ends it.
+The code is taken and the session begun in one transaction: of two who come at the same time, the second finds the
+session of the first, and ends it. Nobody else is asked anything for that, so that no outage can cost a code: what the
+permission sets stand for was found when the request was made, and shown to the person who granted it.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth, ClientAuthentication
 from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.lifetimes import lifetimes_of
-from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.refresh_tokens import new_session_id
 from tempest_pds.services.oauth.requests import hash_secret
 from tempest_pds.services.oauth.stored_parameters import read_parameters
+from tempest_pds.services.oauth.stored_permission_sets import read_sets
 from tempest_pds.services.timestamps import SECOND
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
@@ -50,13 +51,11 @@ class CodeGrant:
         store: AccountStore,
         writer: AccountWriter,
         client_authentication: ClientAuthentication,
-        permission_sets: PermissionSets,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
         self._writer = writer
         self._client_authentication = client_authentication
-        self._permission_sets = permission_sets
         self._clock = clock
 
     async def exchange(
@@ -73,7 +72,7 @@ class CodeGrant:
             raise InvalidGrant("Invalid code")
         try:
             challenge = await self._check(request, fields, client, client_auth, dpop_thumbprint)
-            session = await self._new_session(request, client, client_auth, dpop_thumbprint)
+            session = self._new_session(request, client, client_auth, dpop_thumbprint)
             replayed = not await self._writer.run(self._store_session, request, session, challenge)
         except OAuthError:
             await self._writer.run(self._store.oauth_requests.delete, request.id_hash)
@@ -105,13 +104,13 @@ class CodeGrant:
         parameters.code_challenge.check(fields["code_verifier"])
         return parameters.code_challenge
 
-    async def _new_session(
+    def _new_session(
         self, request: OAuthRequest, client: Client, client_auth: ClientAuth, dpop_thumbprint: str
     ) -> OAuthSession:
         assert request.did is not None, "a request with a code was granted by an account"
         assert request.scope is not None, "a request with a code was granted a scope"
         scopes = ScopeSet.parse(request.scope)
-        permissions = await self._permission_sets.expand(scopes)
+        permissions = scopes.expanded(read_sets(request.permission_sets))
         now = self._clock()
         lifetimes = lifetimes_of(client)
         return OAuthSession(

@@ -12,7 +12,7 @@ A generation above the row's comes from a database that was restored from a back
 tells that it is used up. It goes on from there.
 
 Whatever is wrong, but for the proofs that come before, ends the session, as the reference does: a token that is not in
-the hands of its client is stolen.
+the hands of its client is stolen. That others cannot be asked is nobody's wrong, and ends nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from dataclasses import replace
 from typing import Final
 
 from tempest_pds.protocol.oauth.errors import InvalidGrant, InvalidRequest, InvalidScope
+from tempest_pds.protocol.oauth.permissions import IncludeScope
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.services.account_writer import AccountWriter
+from tempest_pds.services.errors import NotEnoughResources
 from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth, ClientAuthentication
 from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.lifetimes import lifetimes_of
-from tempest_pds.services.oauth.permission_sets import PermissionSets, PermissionSetUnavailable
+from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.refresh_tokens import RefreshTokens
 from tempest_pds.services.timestamps import SECOND
 from tempest_pds.stores.account.account_store import AccountStore
@@ -104,28 +106,14 @@ class RefreshGrant:
         declared = client.metadata.scopes
         scopes = granted.narrowed(scope.spelling for scope in granted if scope.spelling in declared)
         try:
-            return scopes, await self._permission_sets.expand(scopes)
-        except PermissionSetUnavailable:
-            if scopes != granted:
-                raise
-            # What its publisher said last stands until the next refresh.
-            return scopes, ScopeSet.parse(session.permissions)
-        except InvalidScope:
-            # It may come back, so it stays granted; until then it stands for nothing.
-            return scopes, await self._permission_sets.expand(await self._without_withdrawn(scopes))
-
-    async def _without_withdrawn(self, scopes: ScopeSet) -> ScopeSet:
-        """Leave out the permission sets that their publishers have withdrawn."""
-        kept = []
-        for scope in scopes:
-            try:
-                await self._permission_sets.find(scopes.narrowed([scope.spelling]))
-            except PermissionSetUnavailable:
-                raise
-            except InvalidScope:
-                continue
-            kept.append(scope.spelling)
-        return scopes.narrowed(kept)
+            return scopes, scopes.expanded(await self._permission_sets.find_granted(scopes))
+        except (InvalidScope, NotEnoughResources):
+            if scopes == granted:
+                # What it stood for until now stands until the next refresh.
+                return scopes, ScopeSet.parse(session.permissions)
+            # Which of that belonged to what is no longer declared, nobody can say: the sets stand for nothing so long.
+            plain = (scope.spelling for scope in scopes if not isinstance(scope.meaning, IncludeScope))
+            return scopes, scopes.narrowed(plain)
 
     # In the thread that writes accounts
 

@@ -42,6 +42,7 @@ from tempest_pds.protocol.oauth.errors import (
     InvalidScope,
     OAuthError,
 )
+from tempest_pds.protocol.oauth.permission_set import PermissionSet
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
@@ -52,6 +53,7 @@ from tempest_pds.services.oauth.clients import Client, Clients
 from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.request_objects import RequestObjects
 from tempest_pds.services.oauth.stored_parameters import read_parameters, write_parameters
+from tempest_pds.services.oauth.stored_permission_sets import read_sets, write_set, write_sets
 from tempest_pds.services.timestamps import SECOND
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
@@ -78,6 +80,8 @@ class OpenRequest:
     Attributes:
         id: names the request to the browser at work on it; a secret between the two.
         scopes: what was asked for; `scopes.unknown` is not understood here, and never granted.
+        permission_sets: what was found for those that `scopes` names when the client asked. They stay as they are
+            until the code: what a person was shown is what is granted, whoever cannot be asked by then.
         created_at: when the client asked, in microseconds since 1970; `expires_at` likewise.
     """
 
@@ -86,6 +90,7 @@ class OpenRequest:
     client_auth: ClientAuth
     parameters: AuthorizationParameters
     scopes: ScopeSet
+    permission_sets: Mapping[str, PermissionSet]
     created_at: int
     expires_at: int
 
@@ -146,8 +151,8 @@ class AuthorizationRequests:
             raise InvalidRequest(str(error)) from error
         for thumbprint in (dpop_thumbprint, client_auth.confirmed_thumbprint):
             parameters = _pinned(parameters, thumbprint)
-        await self._check_scopes(parameters)
-        request_id = await self._begin(parameters, client_auth, browser=None)
+        sets = await self._find_sets(parameters)
+        request_id = await self._begin(parameters, sets, client_auth, browser=None)
         return REQUEST_URI_PREFIX + request_id, PUSHED_SECONDS
 
     async def open(self, fields: Mapping[str, str], browser: bytes) -> OpenRequest:
@@ -198,20 +203,25 @@ class AuthorizationRequests:
         reply = reply_address(asked, client.metadata)
         try:
             parameters = check_parameters(asked, client.metadata, trusted=client.is_trusted)
-            await self._check_scopes(parameters)
+            sets = await self._find_sets(parameters)
         except OAuthError as error:
             raise RequestRefused(self._refusal(reply, error.code, error.description)) from error
         # Who really asks is proven when the code is exchanged: a browser can prove nothing for its client.
         client_auth = ClientAuth("none")
-        request_id = await self._begin(parameters, client_auth, browser=browser)
+        request_id = await self._begin(parameters, sets, client_auth, browser=browser)
         return await self._take_up(request_id, browser)
 
-    async def _check_scopes(self, parameters: AuthorizationParameters) -> None:
+    async def _find_sets(self, parameters: AuthorizationParameters) -> Mapping[str, PermissionSet]:
         """Find each permission set that is asked for; raise InvalidScope."""
-        await self._permission_sets.find(ScopeSet.parse(parameters.scope))
+        return await self._permission_sets.find(ScopeSet.parse(parameters.scope))
 
     async def _begin(
-        self, parameters: AuthorizationParameters, client_auth: ClientAuth, *, browser: bytes | None
+        self,
+        parameters: AuthorizationParameters,
+        sets: Mapping[str, PermissionSet],
+        client_auth: ClientAuth,
+        *,
+        browser: bytes | None,
     ) -> str:
         request_id = secrets.token_urlsafe(_ID_BYTES)
         now = self._clock()
@@ -223,6 +233,7 @@ class AuthorizationRequests:
             created_at=now,
             expires_at=now + PUSHED_SECONDS * SECOND,
             browser=browser,
+            permission_sets=write_sets(sets),
         )
         await self._writer.run(self._store.oauth_requests.add, request)
         return request_id
@@ -239,6 +250,7 @@ class AuthorizationRequests:
             client_auth=ClientAuth.from_json(found.client_auth),
             parameters=parameters,
             scopes=ScopeSet.parse(parameters.scope),
+            permission_sets=read_sets(found.permission_sets),
             created_at=found.created_at,
             expires_at=found.expires_at,
         )
@@ -291,6 +303,8 @@ class AuthorizationRequests:
                 client_ip=client_ip,
                 expires_at=now + CODE_SECONDS * SECOND,
             )
+            for nsid in {include.nsid for include in scopes.includes}:
+                self._store.oauth_permission_sets.add(nsid, write_set(request.permission_sets[nsid]), now)
             if request.client.metadata.is_confidential or request.client.is_trusted:
                 # Anybody can say to be another client: what one was allowed says nothing of the next.
                 self._store.oauth_consents.put(did, found.client_id, str(scopes), now)

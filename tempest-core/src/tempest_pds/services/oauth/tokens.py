@@ -11,7 +11,7 @@ from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.errors import ExpiredToken, InvalidToken
-from tempest_pds.services.oauth.access_tokens import AccessTokens
+from tempest_pds.services.oauth.access_tokens import AccessClaims, AccessTokens
 from tempest_pds.services.oauth.client_authentication import ClientAuth
 from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.code_grant import CodeGrant
@@ -126,7 +126,16 @@ class OAuthTokens:
 
     def verify_access(self, token: str) -> AccessGrant:
         """Check an access token, and that its session has not ended; raise InvalidToken or ExpiredToken."""
-        claims = self._access_tokens.verify(token)
+        return self._grant(self._access_tokens.verify(token))
+
+    def look_again(self, token: str) -> AccessGrant:
+        """Tell what a token that was good is good for now, be it over meanwhile; raise InvalidToken if it was revoked.
+
+        A call that was begun in time may last as long as its body, but not longer than its session.
+        """
+        return self._grant(self._access_tokens.read(token))
+
+    def _grant(self, claims: AccessClaims) -> AccessGrant:
         session = self._sessions.find(claims.session_id)
         if session is None or (session.did, session.dpop_jkt) != (claims.did, claims.thumbprint):
             raise InvalidToken("Token has been revoked")

@@ -5,13 +5,15 @@ million: of the three time steps that are accepted. Twenty a day make a year of 
 the owner sees the first of them among the security events. While an app's codes are locked, recovery codes and passkeys
 go on: nobody guesses those.
 
-Counts are kept in memory, and a table never outgrows `_MOST`: its keys are accounts whose password was given.
+Counts are kept in memory, a table for each window, which never outgrows `_MOST`. What is counted by account is of those
+whose password was given. Of tickets and addresses anybody can have any number, so their tables are no account's: who
+fills them makes nobody else's guesses forgotten.
 """
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -45,27 +47,29 @@ class Guesses:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._counts: OrderedDict[tuple[Window, str], tuple[int, float]] = OrderedDict()
+        self._counts: defaultdict[Window, OrderedDict[str, tuple[int, float]]] = defaultdict(OrderedDict)
 
     def take(self, counted: Iterable[tuple[Window, str]]) -> None:
         """Count a try against each of these; raise TooManyTries, and count none, when one of them is used up."""
         now, keys = self._clock(), list(counted)
-        standing = [self._standing(key, now) for key in keys]
+        standing = [self._standing(window, key, now) for window, key in keys]
         if any(count >= window.tries for (window, _), (count, _) in zip(keys, standing, strict=True)):
             raise TooManyTries("Too many wrong codes. Wait a while, then try again.")
-        for key, (count, ends_at) in zip(keys, standing, strict=True):
-            self._counts[key] = (count + 1, ends_at)
-            self._counts.move_to_end(key)
-        while len(self._counts) > _MOST:
-            self._counts.popitem(last=False)
+        for (window, key), (count, ends_at) in zip(keys, standing, strict=True):
+            table = self._counts[window]
+            table[key] = (count + 1, ends_at)
+            table.move_to_end(key)
+            if len(table) > _MOST:
+                table.popitem(last=False)
 
     def give_back(self, counted: Iterable[tuple[Window, str]]) -> None:
         """Take back the count of a try that was right."""
-        for key in counted:
-            found = self._counts.get(key)
-            if found is not None:
-                self._counts[key] = (max(found[0] - 1, 0), found[1])
+        for window, key in counted:
+            table = self._counts[window]
+            if key in table:
+                count, ends_at = table[key]
+                table[key] = (max(count - 1, 0), ends_at)
 
-    def _standing(self, key: tuple[Window, str], now: float) -> tuple[int, float]:
-        count, ends_at = self._counts.get(key, (0, 0.0))
-        return (count, ends_at) if ends_at > now else (0, now + key[0].seconds)
+    def _standing(self, window: Window, key: str, now: float) -> tuple[int, float]:
+        count, ends_at = self._counts[window].get(key, (0, 0.0))
+        return (count, ends_at) if ends_at > now else (0, now + window.seconds)

@@ -14,6 +14,7 @@ from tempest_pds.stores.account.invite_codes import InviteCodes
 from tempest_pds.stores.account.mail_outbox import WaitingMails
 from tempest_pds.stores.account.oauth_challenges import OAuthChallenges
 from tempest_pds.stores.account.oauth_consents import OAuthConsents
+from tempest_pds.stores.account.oauth_permission_sets import OAuthPermissionSets
 from tempest_pds.stores.account.oauth_requests import OAuthRequests
 from tempest_pds.stores.account.oauth_sessions import OAuthSessions
 from tempest_pds.stores.account.passkeys import Passkeys
@@ -54,6 +55,7 @@ class AccountStore:
         self.oauth_challenges = OAuthChallenges(self.database)
         self.oauth_sessions = OAuthSessions(self.database)
         self.oauth_consents = OAuthConsents(self.database)
+        self.oauth_permission_sets = OAuthPermissionSets(self.database)
         self.security_events = SecurityEvents(self.database)
 
     def transaction(self) -> Transaction:

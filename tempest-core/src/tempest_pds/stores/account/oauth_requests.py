@@ -37,6 +37,7 @@ class OAuthRequest:
         browser: the hash of the cookie of the browser at work on it; None until one opens it.
         did: the account that granted it, with `scope` and `code_hash`; None until then.
         client_ip: where its owner granted it from.
+        permission_sets: the sets that it names as they were when it was made, as JSON; None when it names none.
     """
 
     id_hash: bytes
@@ -50,6 +51,7 @@ class OAuthRequest:
     scope: str | None = None
     code_hash: bytes | None = None
     client_ip: str | None = None
+    permission_sets: str | None = None
 
 
 class OAuthRequests:
@@ -124,4 +126,5 @@ def _request(row: Row) -> OAuthRequest:
         scope=row[8],
         code_hash=row[9],
         client_ip=row[10],
+        permission_sets=row[11],
     )

@@ -8,7 +8,8 @@ from sqlalchemy import Column, Index, Integer, LargeBinary, Table, Text
 
 from tempest_pds.stores.account.tables import METADATA, of_account
 
-# A request from its being pushed to the exchange of its code; `browser` is the hash of the cookie at work on it.
+# A request from its being pushed to the exchange of its code; `browser` is the hash of the cookie at work on it, and
+# `permission_sets` what was found for the sets that it names when it was made.
 OAUTH_REQUEST: Final = Table(
     "oauth_request",
     METADATA,
@@ -23,6 +24,7 @@ OAUTH_REQUEST: Final = Table(
     Column("scope", Text),
     Column("code_hash", LargeBinary),
     Column("client_ip", Text),
+    Column("permission_sets", Text),
     Index("oauth_request_by_browser", "browser"),
     Index("oauth_request_by_code", "code_hash", unique=True),
     Index("oauth_request_by_did", "did"),
@@ -74,5 +76,15 @@ OAUTH_CHALLENGE: Final = Table(
     Column("challenge", Text, primary_key=True, nullable=False),
     Column("expires_at", Integer, nullable=False),
     Index("oauth_challenge_by_expiry", "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+# What the publishers of permission sets that somebody here has granted said last, for when they cannot be asked.
+OAUTH_PERMISSION_SET: Final = Table(
+    "oauth_permission_set",
+    METADATA,
+    Column("nsid", Text, primary_key=True, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("used_at", Integer, nullable=False),
     sqlite_with_rowid=False,
 )

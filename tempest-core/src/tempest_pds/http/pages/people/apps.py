@@ -54,16 +54,16 @@ async def list_apps(visit: Visit) -> Response:
     """List the apps that may act for the account, the last used first."""
     account = visit.account().account
     apps: dict[str, _App] = {}
-    room = MOST_SHOWN
-    for session in visit.services.oauth.sessions.list_for(account.did):
+    oauth, room = visit.services.oauth, MOST_SHOWN
+    for session in oauth.sessions.list_for(account.did):
         app = apps.setdefault(session.client_id, _App.of(session.client_id, app_name(session.client_name)))
         entries = None
         if room > 0:
-            entries = describe(session.scopes, visit.texts)
+            entries = describe(session.scopes, visit.texts, oauth.permission_sets.at_hand(session.scopes))
             room -= len(session.scope) + sum(map(_length, entries))
         app.sessions.append((session, entries))
     # Those that have no session now, and may come back for one.
-    for client_id in visit.services.oauth.consents.clients(account.did):
+    for client_id in oauth.consents.clients(account.did):
         apps.setdefault(client_id, _App.of(client_id, None))
     return visit.page("people/apps.html", account=account, apps=list(apps.values()))
 

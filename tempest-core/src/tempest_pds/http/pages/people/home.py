@@ -19,7 +19,7 @@ async def choose_account(visit: Visit) -> Response:
     return visit.page("people/home.html")
 
 
-@people_page("POST", "/account/language")
+@people_page("POST", "/account/language", way_back=lambda form: form.get("next", HOME))
 async def choose_language(visit: Visit) -> Response:
     """Remember the language that the person chose, and go back to the page."""
     visit.choose_language(visit.form.get("language", ""))

@@ -107,7 +107,9 @@ class PeopleSite:
             await self._recognise(visit, exchange)
             if page.http_method == "POST":
                 visit.here = self._in_front(visit.here)
-                visit.form = await self._read_form(visit, exchange)
+                visit.form = await self._read_form(visit, exchange, page)
+                # It may have taken long to come: who was thrown out meanwhile is not signed in any more.
+                visit.accounts = self._doorway.services.browsers.accounts(visit.secret)
             return await page.handler(visit)
         except ClientGone:
             raise
@@ -165,10 +167,12 @@ class PeopleSite:
             browsers = self._doorway.services.browsers
             visit.accounts = await browsers.seen(visit.secret, visit.client_ip, visit.user_agent)
 
-    async def _read_form(self, visit: Visit, exchange: Exchange) -> dict[str, str]:
+    async def _read_form(self, visit: Visit, exchange: Exchange, page: PeoplePage) -> dict[str, str]:
         if not is_same_origin(exchange.headers, self._doorway.services.server.public_url):
             raise Refusal(403, FORM_TOO_OLD)
         form = await read_form(exchange)
+        if page.way_back is not None:
+            visit.here = own_path(page.way_back(form), visit.here)
         if not self._doorway.seals.accepts(form.pop("form_token", ""), visit.secret):
             raise Refusal(403, FORM_TOO_OLD)
         return form

@@ -11,13 +11,11 @@ from typing import Final
 
 from blacksheep import Response
 
-from tempest_pds.http.pages.people.authorize.answers import carry
 from tempest_pds.http.pages.people.authorize.entries import printable
 from tempest_pds.http.pages.people.authorize.flow import (
     authorize_page,
     deny,
     grant,
-    provider,
     show,
     signed_in_account,
     step_path,
@@ -25,7 +23,6 @@ from tempest_pds.http.pages.people.authorize.flow import (
 from tempest_pds.http.pages.people.authorize.steps import Step, fits_hint, is_active, needs_login
 from tempest_pds.http.pages.people.authorize.wording import describe
 from tempest_pds.http.pages.people.visit import Visit
-from tempest_pds.protocol.oauth.errors import InvalidScope
 from tempest_pds.services.browsers import SignedIn
 from tempest_pds.services.oauth.requests import OpenRequest
 
@@ -35,7 +32,7 @@ _UNKNOWN_LENGTH: Final = 200
 @authorize_page("GET", Step.CONSENT)
 async def ask(visit: Visit, request: OpenRequest) -> Response:
     """Show what the app asks for."""
-    return await _show(visit, request, visit.query.get("account"))
+    return _show(visit, request, visit.query.get("account"))
 
 
 @authorize_page("POST", Step.CONSENT)
@@ -43,7 +40,7 @@ async def answer(visit: Visit, request: OpenRequest) -> Response:
     """Grant what is ticked, or nothing."""
     if "language" in visit.form:
         visit.choose_language(visit.form["language"])
-        return await _show(visit, request, visit.form.get("account"), visit.form)
+        return _show(visit, request, visit.form.get("account"), visit.form)
     if visit.form.get("decision") != "allow":
         return await deny(visit, request)
     signed_in = _account(visit, request, visit.form.get("account"))
@@ -58,18 +55,14 @@ async def answer(visit: Visit, request: OpenRequest) -> Response:
     return await grant(visit, request, signed_in, request.scopes.narrowed(ticked))
 
 
-async def _show(visit: Visit, request: OpenRequest, did: str | None, ticked: Container[str] | None = None) -> Response:
+def _show(visit: Visit, request: OpenRequest, did: str | None, ticked: Container[str] | None = None) -> Response:
     """Ask about an account; what is ticked is all, unless fields are given."""
     signed_in = _account(visit, request, did)
     if signed_in is None:
         return visit.redirect(step_path(request, "resume"))
     if not is_active(signed_in):
         return show(visit, request, "inactive.html", account=signed_in.account)
-    try:
-        sets = await provider(visit).permission_sets.find(request.scopes) if request.scopes.includes else {}
-    except InvalidScope as error:
-        return carry(visit, await provider(visit).requests.refuse(request, error.code, error.description))
-    entries = describe(request.scopes, visit.texts, sets)
+    entries = describe(request.scopes, visit.texts, request.permission_sets)
     return show(
         visit,
         request,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Final, Protocol
+
+# Letters of the Unicode tables that no font draws anything for.
+_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_MOST_MARKS: Final = 3
 
 
 class Danger(IntEnum):
@@ -59,7 +64,15 @@ class Entry:
 
 
 def printable(text: str | None, limit: int) -> str:
-    """Return a stranger's text in one line, without what is invisible or turns the writing round; it may be empty."""
-    words = "".join(letter if letter.isprintable() else " " for letter in text or "").split()
-    line = " ".join(words)
+    """Return a stranger's text in one line, without what is invisible or turns the writing round; it may be empty.
+
+    Marks that are set over and under a letter are kept as far as a language needs them: a tower of them would cover
+    what stands in the lines beside it.
+    """
+    kept, marks = [], _MOST_MARKS
+    for letter in text or "":
+        marks = marks + 1 if unicodedata.category(letter).startswith("M") else 0
+        if marks <= _MOST_MARKS:
+            kept.append(letter if letter.isprintable() and letter not in _BLANK else " ")
+    line = " ".join("".join(kept).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"

@@ -6,7 +6,7 @@ request, so nothing is lost when the server restarts between two pages.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Literal
 
 from blacksheep import Response
@@ -37,16 +37,18 @@ def authorize_page(http_method: Literal["GET", "POST"], segment: str) -> Callabl
     def declare(handler: Handler) -> PeoplePage:
         async def resume(visit: Visit) -> Response:
             request_id = (visit.form if http_method == "POST" else visit.query).get("request", "")
-            if http_method == "POST":
-                visit.here = with_query(f"{AUTHORIZE}/resume", {"request": request_id})
             request = provider(visit).requests.resume(request_id, visit.browser)
             return await answered(visit, request, handler, is_begun=True)
 
         # For the page of the documentation that lists them.
         resume.__doc__ = handler.__doc__
-        return PeoplePage(http_method, f"{AUTHORIZE}/{segment}", resume)
+        return PeoplePage(http_method, f"{AUTHORIZE}/{segment}", resume, _resumption)
 
     return declare
+
+
+def _resumption(form: Mapping[str, str]) -> str:
+    return with_query(f"{AUTHORIZE}/resume", {"request": form.get("request", "")})
 
 
 async def answered(
@@ -60,6 +62,8 @@ async def answered(
     """Answer for a request, be it with a refusal: to the client where it may hear of it, else to the person."""
     try:
         found = await request
+        # The client's document may have been long in coming: who was thrown out meanwhile is not signed in any more.
+        visit.accounts = visit.services.browsers.accounts(visit.secret)
         visit.prefer(" ".join(found.parameters.ui_locales) or None)
         return await handler(visit, found)
     except RequestRefused as error:

@@ -52,6 +52,11 @@ METHODS: Final = {
 PRIVATE_METHODS: Final = ("chat.bsky.", "app.bsky.contact.")
 """Beginnings of methods that show what is private to more people than the account's owner."""
 
+GRAVE_METHODS: Final = frozenset({"chat.bsky.actor.deleteAccount", "chat.bsky.actor.exportAccountData"})
+"""Methods that are named one by one among however many others."""
+
+CHAT_SERVICE: Final = "did:web:api.bsky.chat"
+
 MOVING_METHODS: Final = frozenset({"com.atproto.server.createAccount"})
 """Methods with which an account is moved away."""
 

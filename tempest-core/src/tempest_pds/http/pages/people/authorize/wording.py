@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
+from urllib.parse import quote
 
 from tempest_pds.http.pages.people.authorize.entries import Danger, Entry, Texts, printable
 from tempest_pds.http.pages.people.authorize.known_names import (
+    CHAT_SERVICE,
     FILES,
+    GRAVE_METHODS,
     MOVING_METHODS,
     PRIVATE_METHODS,
     RECORDS,
@@ -36,6 +39,7 @@ from tempest_pds.protocol.oauth.scope_set import Meaning, Scope, ScopeSet, Stati
 
 _TITLE_LENGTH: Final = 100
 _DETAIL_LENGTH: Final = 300
+_TYPE_LENGTH: Final = 100
 _COMPARED: Final = 100
 _FEW: Final = 6
 
@@ -205,7 +209,7 @@ class _Description:
         say = self._say
         files = self._list(
             [
-                say(FILES[pattern]) if pattern in FILES else say("files of the type {type}", type=pattern)
+                say(FILES[pattern]) if pattern in FILES else say("files of the type {type}", type=_file_type(pattern))
                 for pattern in permission.accept
             ]
         )
@@ -235,14 +239,14 @@ class _Description:
         )
 
     def _method_lines(self, methods: Sequence[str]) -> Iterator[str]:
-        """Say what each does where they are few, and else what they are about."""
+        """Say what each does where they are few, and else what they are about, and what none may be lost among."""
         say = self._say
         wanted = list(dict.fromkeys(methods))
-        if len(wanted) <= _FEW:
-            actions = dict.fromkeys(ACTIONS[method] for method in wanted if method in ACTIONS)
-            if actions:
-                yield say("That is: {actions}", actions="; ".join(map(say, actions)))
-            wanted = [method for method in wanted if method not in ACTIONS]
+        named = ACTIONS.keys() if len(wanted) <= _FEW else GRAVE_METHODS
+        actions = dict.fromkeys(ACTIONS[method] for method in wanted if method in named)
+        if actions:
+            yield say("That is: {actions}", actions="; ".join(map(say, actions)))
+        wanted = [method for method in wanted if method not in named]
         known = dict.fromkeys(words for words in map(method_words, wanted) if words is not None)
         if known:
             yield say("For: {subjects}", subjects="; ".join(map(say, known)))
@@ -375,13 +379,22 @@ def _thing(meaning: Meaning) -> object:
     return meaning
 
 
+def _file_type(pattern: str) -> str:
+    """Write what an app calls a type of files so that it is none of the words around it: it may be any text at all."""
+    return printable(quote(pattern, safe="!#$&'*+-./^_`|~"), _TYPE_LENGTH)
+
+
 def _is_private(method: str, audience: str) -> bool:
-    return method.startswith(PRIVATE_METHODS) or (method == ANY and audience.partition("#")[2] == "bsky_chat")
+    if method == ANY:
+        service, _, fragment = audience.partition("#")
+        return service == CHAT_SERVICE or fragment == "bsky_chat"
+    return method.lower().startswith(PRIVATE_METHODS)
 
 
 def _is_chat(meaning: Meaning) -> bool:
     if isinstance(meaning, RpcPermission):
-        return any(method == ANY or method.startswith("chat.bsky.") for method in meaning.methods)
+        # In any case, as `allows_rpc` has it.
+        return any(method == ANY or method.lower().startswith("chat.bsky.") for method in meaning.methods)
     return meaning == StaticScope.TRANSITION_CHAT or isinstance(meaning, IncludeScope)
 
 

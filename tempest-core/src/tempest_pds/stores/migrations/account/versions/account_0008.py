@@ -1,0 +1,22 @@
+"""Keep what permission sets stand for: with each request, and for those that were granted."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "account_0008"
+down_revision = "account_0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # What was found for such a request is not known any more: it has to be made anew.
+    op.execute("DELETE FROM oauth_request WHERE parameters LIKE '%include%'")
+    op.add_column("oauth_request", sa.Column("permission_sets", sa.Text()))
+    op.create_table(
+        "oauth_permission_set",
+        sa.Column("nsid", sa.Text(), primary_key=True, nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("used_at", sa.Integer(), nullable=False),
+        sqlite_with_rowid=False,
+    )
