@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mail_room import CODE, MailRoom
 
 from tempest_pds.protocol.syntax.did import Did
-from tempest_pds.services.email_codes import MOST_GUESSES, new_code
+from tempest_pds.services.email_codes import MOST_GUESSES, MOST_TO_AN_ADDRESS, new_code
 from tempest_pds.services.errors import ExpiredToken, InvalidRequest, InvalidToken, MethodNotImplemented
 from tempest_pds.stores.account.email_tokens import EmailTokenPurpose, normalise_code
 
@@ -142,6 +142,29 @@ async def test_the_sweep_forgets_codes_an_hour_after_their_time(room: MailRoom, 
     with pytest.raises(InvalidToken):
         room.codes.check(did, CONFIRM, code)
     assert room.codes._wrong == {}
+
+
+async def test_no_mailbox_is_filled_by_who_gives_its_address_to_many_accounts(room: MailRoom, world: World) -> None:
+    dids = [(await world.create(f"mallory{n}", email="alice@example.com")).account.did for n in range(4)]
+    alice = (await world.create("alice", email="alice@example.com")).account.did
+    first = await sent(room, alice)
+    for _ in range(5):
+        for did in dids:
+            await room.codes.send(room.account(did), CONFIRM)
+    assert len(room.take()) == MOST_TO_AN_ADDRESS - 1
+    # What was sent before stays good, and the next hour has its own.
+    await room.codes.send(room.account(alice), CONFIRM)
+    assert room.take() == []
+    room.codes.check(alice, CONFIRM, first)
+    room.clock.pass_by(60)
+    await room.codes.forget_expired()
+    await sent(room, alice)
+    # Who has confirmed it has all that he asks for.
+    await world.writer.run(world.store.accounts.confirm_email, alice, 1)
+    for did in dids * 4:
+        await room.codes.send(room.account(did), CONFIRM)
+    room.take()
+    await sent(room, alice, DELETE)
 
 
 async def test_an_account_without_an_address_is_sent_nothing(room: MailRoom, world: World) -> None:

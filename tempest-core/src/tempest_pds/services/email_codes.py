@@ -35,6 +35,8 @@ from tempest_pds_plugins.mailer import Mail
 MOST_GUESSES: Final = 10
 MOST_SOON: Final = 3
 """As many codes within an hour may go to an account while those before them are still good."""
+MOST_TO_AN_ADDRESS: Final = 15
+"""As many codes within an hour go to an address by accounts that have not confirmed it, in all: as one may ask for."""
 _HOUR_US: Final = 3600 * SECOND
 # For so long after its time a code is told to be expired, and not to be none.
 _REMEMBERED_US: Final = 3600 * SECOND
@@ -88,6 +90,7 @@ class EmailCodes:
         self._wrong: dict[tuple[Did, EmailTokenPurpose], int] = {}
         # When the last few were sent; touched in the thread that writes accounts only.
         self._sent: dict[tuple[Did, EmailTokenPurpose], list[int]] = {}
+        self._to_address: dict[str, list[int]] = {}
 
     def require_mail(self) -> None:
         """Raise MethodNotImplemented on a server that sends no mail."""
@@ -96,6 +99,10 @@ class EmailCodes:
 
     async def send(self, account: Account, purpose: EmailTokenPurpose) -> None:
         """Make a code for an account, and have it mailed to its address; the mail is on the disk when this returns.
+
+        An address that the account has not confirmed may be somebody else's, and be given to any number of accounts:
+        beyond `MOST_TO_AN_ADDRESS` nothing is sent, and the code before stays good. Nobody is told, as it would tell
+        who else has given that address.
 
         Raises:
             InvalidRequest: the account has no e-mail address, or is gone.
@@ -182,7 +189,12 @@ class EmailCodes:
         with self._store.transaction():
             if not self._is_current(draft.account):
                 raise InvalidRequest("account not found")
+            if self._is_flooded(draft, now):
+                self.write_nothing(draft.mail)
+                return
             self._put(draft, purpose, now)
+        if not draft.account.email_confirmed:
+            self._to_address.setdefault(draft.mail.to, []).append(now)
         self._wrong.pop((draft.account.did, purpose), None)
 
     def _store_drafts(self, drafts: Sequence[_Draft], purpose: EmailTokenPurpose, now: int, not_since: int) -> None:
@@ -206,6 +218,10 @@ class EmailCodes:
         sent = [at for at in self._sent.get((did, purpose), ()) if now - _HOUR_US < at <= now]
         return len(sent) >= MOST_SOON and now - sent[-1] < LIFETIME_US
 
+    def _is_flooded(self, draft: _Draft, now: int) -> bool:
+        lately = [at for at in self._to_address.get(draft.mail.to, ()) if now - _HOUR_US < at <= now]
+        return len(lately) >= MOST_TO_AN_ADDRESS and not draft.account.email_confirmed
+
     def _is_current(self, account: Account) -> bool:
         """Tell whether an account is still here, and its mail goes to the same address."""
         current = self._store.accounts.get(account.did)
@@ -222,9 +238,15 @@ class EmailCodes:
             for did, purpose in list(self._wrong):
                 if tokens.sent_at(did, purpose) is None:
                     self._wrong.pop((did, purpose), None)
+        before = self._now() - _HOUR_US
         for key, sent in list(self._sent.items()):
-            if sent[-1] <= self._now() - _HOUR_US:
+            if sent[-1] <= before:
                 del self._sent[key]
+        self._to_address = {
+            address: lately
+            for address, sent in self._to_address.items()
+            if (lately := [at for at in sent if at > before])
+        }
 
 
 def new_code() -> str:
