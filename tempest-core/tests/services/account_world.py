@@ -162,6 +162,7 @@ class World:
             passkeys=self.passkeys,
             tickets=self.tickets,
             events=self.events,
+            notices=self.owner_notices,
             outbox=self.outbox,
             texts=MailTexts("localhost"),
             server="pds.example.com",

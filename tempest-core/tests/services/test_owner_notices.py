@@ -6,10 +6,11 @@ from unittest import mock
 
 import pytest
 from account_world import PASSWORD, World
-from factor_owner import Owner
+from factor_owner import BROWSER, Owner
 
 from tempest_pds.services.errors import NotEnoughResources
 from tempest_pds.services.owner_notices import MOST_A_DAY
+from tempest_pds.services.password_change import PasswordChange
 from tempest_pds.services.security_event_kinds import EventKind
 
 DAY_US = 86_400_000_000
@@ -53,6 +54,65 @@ async def test_who_makes_app_passwords_all_day_fills_no_mailbox_and_hides_no_oth
     assert len(made) == MOST_A_DAY + 3
     await world.identities.update_handle(did, "alicia.test")
     assert subjects(world)[MOST_A_DAY:] == ["The handle of @alice.test was changed"]
+
+
+async def test_the_same_handle_again_and_again_hides_no_other(world: World) -> None:
+    did = (await world.create()).account.did
+    for _ in range(MOST_A_DAY):
+        await world.identities.update_handle(did, "alice.test")
+    await world.identities.update_handle(did, "alicia.test")
+    assert subjects(world) == ["The handle of @alice.test was changed"]
+    assert [event.kind for event in world.events.list_for(did)].count(EventKind.HANDLE_CHANGED) == 1
+
+
+async def test_who_adds_and_removes_passkeys_all_day_fills_no_mailbox(world: World) -> None:
+    owner = Owner(world, (await world.create()).account.did)
+    for _ in range(MOST_A_DAY + 3):
+        passkey = await owner.add_passkey()
+        await world.enrolment.remove_passkey(owner.did, passkey.id, BROWSER)
+    assert sorted(subjects(world)) == [
+        *["A second step was added to signing in to @alice.test"] * MOST_A_DAY,
+        *["A second step was removed from signing in to @alice.test"] * MOST_A_DAY,
+    ]
+
+
+async def test_who_sets_passwords_all_day_fills_no_mailbox(world: World) -> None:
+    account = (await world.create()).account
+    change = PasswordChange(
+        store=world.store,
+        writer=world.writer,
+        passwords=world.passwords,
+        notices=world.owner_notices,
+        hooks=world.hooks,
+    )
+    for number in range(MOST_A_DAY + 3):
+        account = await change.change(account, f"a password of number {number}")
+    assert subjects(world) == ["A new password was set for @alice.test"] * MOST_A_DAY
+
+
+@pytest.mark.parametrize("step", ["add", "remove", "renew"])
+async def test_what_happens_to_a_second_factor_and_its_event_are_one(world: World, step: str) -> None:
+    """A process that dies between the two would leave a factor that nobody is told of."""
+    owner = Owner(world, (await world.create()).account.did)
+    passkey = None if step == "add" else await owner.add_passkey()
+    before = world.enrolment.of(owner.did)
+
+    async def do() -> None:
+        if passkey is None:
+            await owner.add_passkey()
+        elif step == "remove":
+            await world.enrolment.remove_passkey(owner.did, passkey.id, BROWSER)
+        else:
+            await world.enrolment.renew_codes(owner.did, BROWSER)
+
+    with (
+        mock.patch.object(world.store.security_events, "add", side_effect=OSError("killed")),
+        pytest.raises(OSError, match="killed"),
+    ):
+        await do()
+    assert world.enrolment.of(owner.did) == before
+    if passkey is not None:
+        assert (await owner.log_in(owner.codes[0])).tokens is not None
 
 
 async def test_a_day_later_mails_are_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,9 +185,7 @@ def make_accounts(
         hooks=hooks,
         events=events,
     )
-    password_change = PasswordChange(
-        store=data.accounts, writer=writer, passwords=passwords, outbox=outbox, texts=texts, hooks=hooks, events=events
-    )
+    password_change = PasswordChange(store=data.accounts, writer=writer, passwords=passwords, notices=told, hooks=hooks)
     plc_operations = PlcOperations(
         store=data.accounts,
         writer=writer,
@@ -269,6 +267,7 @@ def _make_doors(
             passkeys=passkeys,
             tickets=tickets,
             events=events,
+            notices=told,
             outbox=outbox,
             texts=texts,
             server=settings.hostname,

@@ -105,6 +105,10 @@ FOOTER: Final = (
     "You get this mail because this address was given for the account {account} on {host}. Replies are not read."
 )
 
+_FIVE_A_DAY: Final = (
+    " You get at most five mails a day about this; what else happened stands on the security page of your account."
+)
+
 EMAIL_CHANGED: Final = NoticeText(
     subject="The e-mail address of {account} was changed",
     heading="Your e-mail address was changed",
@@ -147,7 +151,7 @@ PASSWORD_CHANGED: Final = NoticeText(
     "Whoever was signed in elsewhere has to sign in again.",
     was_you="If it was you, there is nothing to do. App passwords still work: take back those that you do not know.",
     not_you="If it was not you, somebody else knew your password. Reset it now, with a code by mail: that ends every "
-    "session. If you cannot, {ask}.",
+    "session. If you cannot, {ask}." + _FIVE_A_DAY,
 )
 PASSWORD_SET: Final = NoticeText(
     subject="{host} set a new password for {account}",
@@ -163,7 +167,7 @@ SECOND_STEP_ADDED: Final = NoticeText(
     happened="An authenticator app or a passkey was added to {account} on {host}. It is asked for beside the password.",
     was_you="If it was you, keep your recovery codes where you find them without your phone.",
     not_you="If it was not you, somebody else is signed in to your account. Reset your password, which ends every "
-    "session, and {ask}: who runs the server can remove the second step.",
+    "session, and {ask}: who runs the server can remove the second step." + _FIVE_A_DAY,
 )
 SECOND_STEP_REMOVED: Final = NoticeText(
     subject="A second step was removed from signing in to {account}",
@@ -171,7 +175,7 @@ SECOND_STEP_REMOVED: Final = NoticeText(
     happened="An authenticator app or a passkey was removed from {account} on {host}, and is not asked for any more.",
     was_you="If it was you, there is nothing to do.",
     not_you="If it was not you, somebody else is signed in to your account. Reset your password, which ends every "
-    "session, and set the second step up again. If you cannot, {ask}.",
+    "session, and set the second step up again. If you cannot, {ask}." + _FIVE_A_DAY,
 )
 SECOND_STEP_OFF: Final = NoticeText(
     subject="{host} removed the second step of {account}",
@@ -179,9 +183,6 @@ SECOND_STEP_OFF: Final = NoticeText(
     happened="Whoever runs {host} has removed the second step of signing in to {account}. Its password alone opens it.",
     was_you="If you asked for that, sign in, and set the second step up again.",
     not_you="If you did not, {ask}.",
-)
-_FIVE_A_DAY: Final = (
-    " You get at most five mails a day about this; what else happened stands on the security page of your account."
 )
 HANDLE_CHANGED: Final = NoticeText(
     subject="The handle of {account} was changed",

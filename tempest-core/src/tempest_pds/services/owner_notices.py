@@ -60,9 +60,22 @@ class OwnerNotices:
         self._outbox.stir()
 
     def handle_changed(self, before: Account, handle: str, origin: Origin) -> None:
-        """Tell of another handle; the same one again is noted only."""
-        mail = None if before.handle == handle else self._texts.handle_changed(before, handle)
-        self._add(before, EventKind.HANDLE_CHANGED, mail, origin, handle=handle)
+        """Tell of another handle; the same one again is none, and must not use up the mails of a day."""
+        if before.handle != handle:
+            mail = self._texts.handle_changed(before, handle)
+            self._add(before, EventKind.HANDLE_CHANGED, mail, origin, handle=handle)
+
+    def password_changed(self, account: Account, origin: Origin) -> None:
+        """Tell of a password that was set by who is signed in."""
+        self._add(account, EventKind.PASSWORD_CHANGED, self._texts.password_changed(account), origin)
+
+    def second_factor_added(self, account: Account, origin: Origin, **detail: str) -> None:
+        """Tell of an authenticator app or a passkey that was added."""
+        self._add(account, EventKind.SECOND_FACTOR_ADDED, self._texts.second_step_added(account), origin, **detail)
+
+    def second_factor_removed(self, account: Account, origin: Origin, **detail: str) -> None:
+        """Tell of one that was removed."""
+        self._add(account, EventKind.SECOND_FACTOR_REMOVED, self._texts.second_step_removed(account), origin, **detail)
 
     def app_password_made(self, account: Account, name: str, origin: Origin) -> None:
         """Tell of a new app password."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from unittest import mock
+
 import httpx
 import pytest
 from account_owner import NEW_PASSWORD, code_for, log_in, new_name, path, press
@@ -10,6 +14,7 @@ from browser import Browser
 from whole_server import PASSWORD, User, WholeServer
 
 from tempest_pds.http.pages.people import visit as visits
+from tempest_pds.protocol.syntax.did import Did
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -63,6 +68,41 @@ async def test_another_password_signs_out_everywhere_but_here(inside: Browser, s
     assert (await log_in(server, user, NEW_PASSWORD)).status_code == 200
     user.token = user.refresh
     assert (await user.post("com.atproto.server.refreshSession")).status_code == 400
+
+
+async def test_another_password_makes_the_proof_of_its_owner_no_younger(
+    inside: Browser, server: WholeServer, user: User
+) -> None:
+    """Else who has sat down at a browser once could do for ever what takes password and factor afresh."""
+
+    def confirmed_at() -> int:
+        with closing(sqlite3.connect(server.folder / "account.sqlite", timeout=30)) as database:
+            [[found]] = database.execute("SELECT confirmed_at FROM browser_account WHERE did = ?", (user.did,))
+        return int(found)
+
+    before = confirmed_at()
+    await inside.follow(await press(inside, path(user, "password"), path(user, "password"), password=NEW_PASSWORD))
+    assert "Your password is changed." in inside.page.words
+    assert confirmed_at() == before
+
+
+async def test_who_is_thrown_out_while_his_password_is_hashed_sets_none(
+    inside: Browser, server: WholeServer, user: User
+) -> None:
+    passwords = server.services.password_change._passwords
+    hash_password = passwords.hash
+
+    async def slow(password: str) -> str:
+        hashed = await hash_password(password)
+        with mock.patch.object(passwords, "hash", hash_password):
+            await server.services.administration.set_password(Did(user.did), NEW_PASSWORD)
+        return hashed
+
+    await inside.get(path(user, "password"))
+    with mock.patch.object(passwords, "hash", slow):
+        answer = await inside.submit(path(user, "password"), password="of a thief's choice")
+    assert answer.headers["location"] == "/account/sign-in"
+    assert (await log_in(server, user, NEW_PASSWORD)).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.email_codes import CodeOutbox
 from tempest_pds.services.errors import AccountMissing, AuthenticationRequired, InvalidRequest, InvalidToken
 from tempest_pds.services.mail_texts import MailTexts
+from tempest_pds.services.owner_notices import OwnerNotices
 from tempest_pds.services.second_factor import recovery_codes, totp
 from tempest_pds.services.second_factor.factor import FactorKind
 from tempest_pds.services.second_factor.passkeys import NewKey, PasskeyCeremonies
@@ -23,7 +24,6 @@ from tempest_pds.services.timestamps import SECOND, now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
 from tempest_pds.stores.account.passkeys import Passkey, PasskeyExists
-from tempest_pds_plugins.mailer import Mail
 
 MOST_PASSKEYS: Final = 20
 LONGEST_NAME: Final = 64
@@ -88,6 +88,7 @@ class Enrolment:
         passkeys: PasskeyCeremonies,
         tickets: Tickets,
         events: SecurityEvents,
+        notices: OwnerNotices,
         outbox: CodeOutbox,
         texts: MailTexts,
         server: str,
@@ -99,6 +100,7 @@ class Enrolment:
         self._passkeys = passkeys
         self._tickets = tickets
         self._events = events
+        self._notices = notices
         self._outbox = outbox
         self._texts = texts
         self._server = server
@@ -138,14 +140,14 @@ class Enrolment:
             InvalidToken: the code is wrong.
             InvalidRequest: there is nothing to confirm.
         """
-        codes = await self._writer.run(self._confirm_secret, did, visitor.browser, "".join(code.split()))
-        await self._note(did, EventKind.SECOND_FACTOR_ADDED, visitor, factor=FactorKind.TOTP)
+        codes = await self._writer.run(self._confirm_secret, did, "".join(code.split()), visitor)
+        self._notices.stir()
         return codes
 
     async def remove_app(self, did: Did, visitor: Visitor) -> None:
         """Remove the authenticator app. That it is gone already is no error."""
-        if await self._writer.run(self._remove, did, self._store.totp_secrets.delete):
-            await self._note(did, EventKind.SECOND_FACTOR_REMOVED, visitor, factor=FactorKind.TOTP)
+        await self._writer.run(self._remove, did, self._store.totp_secrets.delete, visitor, factor=FactorKind.TOTP)
+        self._notices.stir()
 
     # Passkeys
 
@@ -171,9 +173,8 @@ class Enrolment:
         key = self._passkeys.register(answer, ticket.challenge)
         if key is None:
             raise InvalidRequest("The passkey's answer could not be read. Try again.")
-        name = _checked_name(name)
-        codes = await self._writer.run(self._store_passkey, did, name, key)
-        await self._note(did, EventKind.SECOND_FACTOR_ADDED, visitor, factor=FactorKind.PASSKEY, name=name)
+        codes = await self._writer.run(self._store_passkey, did, _checked_name(name), key, visitor)
+        self._notices.stir()
         return codes
 
     async def rename_passkey(self, did: Did, credential_id: bytes, name: str) -> None:
@@ -188,30 +189,22 @@ class Enrolment:
         def remove(owner: Did) -> bool:
             return self._store.passkeys.delete(owner, credential_id)
 
-        if passkey is not None and await self._writer.run(self._remove, did, remove):
-            await self._note(
-                did, EventKind.SECOND_FACTOR_REMOVED, visitor, factor=FactorKind.PASSKEY, name=passkey.name
-            )
+        if passkey is not None:
+            detail = {"factor": FactorKind.PASSKEY, "name": passkey.name}
+            await self._writer.run(self._remove, did, remove, visitor, **detail)
+            self._notices.stir()
 
     # Recovery codes, and all of it
 
     async def renew_codes(self, did: Did, visitor: Visitor) -> list[str]:
         """Make new recovery codes, which end the old ones; raise InvalidRequest without a second factor."""
-        codes = await self._writer.run(self._renew_codes, did)
-        await self._note(did, EventKind.RECOVERY_CODES_MADE, visitor)
-        return codes
+        return await self._writer.run(self._renew_codes, did, visitor)
 
     async def turn_off(self, did: Did) -> bool:
         """Remove every second factor, for an owner who has lost them all; tell whether there was one."""
         was_on = await self._writer.run(self._remove_all, did)
-        if was_on:
-            self._outbox.stir()
-            await self._events.note(did, EventKind.SECOND_FACTOR_REMOVED, factor="all", by="operator")
-        return was_on
-
-    async def _note(self, did: Did, kind: EventKind, visitor: Visitor, **detail: str) -> None:
         self._outbox.stir()
-        await self._events.note(did, kind, client_ip=visitor.client_ip, user_agent=visitor.user_agent, **detail)
+        return was_on
 
     def _account(self, did: Did) -> Account:
         account = self._store.accounts.get(did)
@@ -234,22 +227,22 @@ class Enrolment:
             self._store.totp_secrets.put(did, seed, now)
         return account, seed
 
-    def _confirm_secret(self, did: Did, browser: bytes, code: str) -> list[str]:
+    def _confirm_secret(self, did: Did, code: str, visitor: Visitor) -> list[str]:
         now = self._now()
         with self._store.transaction():
             found = self._store.totp_secrets.get(did)
             if found is None or found.confirmed_at is not None:
                 raise InvalidRequest("There is no authenticator app to confirm. Start again.")
-            secret = totp.secret_for(found.secret, browser)
+            secret = totp.secret_for(found.secret, visitor.browser)
             step = totp.matching_step(secret, code, now / SECOND, None)
             if step is None:
                 raise InvalidToken("That code is not right. Look at the app again, and at the clock of your phone.")
             self._store.totp_secrets.put(did, secret, found.created_at)
             self._store.totp_secrets.use(did, confirmed_at=now, step=step)
-            self._tell(self._texts.second_step_added(self._account(did)))
+            self._notices.second_factor_added(self._account(did), visitor, factor=FactorKind.TOTP)
             return self._first_codes(did)
 
-    def _store_passkey(self, did: Did, name: str, key: NewKey) -> list[str]:
+    def _store_passkey(self, did: Did, name: str, key: NewKey, visitor: Visitor) -> list[str]:
         with self._store.transaction():
             account = self._account(did)
             if len(self._store.passkeys.list(did)) >= MOST_PASSKEYS:
@@ -267,16 +260,17 @@ class Enrolment:
                 )
             except PasskeyExists as error:
                 raise InvalidRequest("That passkey is here already.") from error
-            self._tell(self._texts.second_step_added(account))
+            self._notices.second_factor_added(account, visitor, factor=FactorKind.PASSKEY, name=name)
             return self._first_codes(did)
 
     def _first_codes(self, did: Did) -> list[str]:
         return [] if self._store.recovery_codes.count(did) else self._make_codes(did)
 
-    def _renew_codes(self, did: Did) -> list[str]:
+    def _renew_codes(self, did: Did, visitor: Visitor) -> list[str]:
         with self._store.transaction():
             if not self._factors.is_on(did):
                 raise InvalidRequest("Recovery codes come with a second factor. Add one first.")
+            self._events.add(did, EventKind.RECOVERY_CODES_MADE, visitor)
             return self._make_codes(did)
 
     def _make_codes(self, did: Did) -> list[str]:
@@ -285,15 +279,14 @@ class Enrolment:
         self._store.recovery_codes.replace(did, hashes, self._now())
         return codes
 
-    def _remove(self, did: Did, remove: Callable[[Did], bool]) -> bool:
+    def _remove(self, did: Did, remove: Callable[[Did], bool], visitor: Visitor, **detail: str) -> None:
         with self._store.transaction():
             was_there = remove(did)
             if not self._factors.is_on(did):
                 # Without a factor they would open nothing, and one that comes later brings its own.
                 self._store.recovery_codes.delete_all(did)
             if was_there:
-                self._tell(self._texts.second_step_removed(self._account(did)))
-        return was_there
+                self._notices.second_factor_removed(self._account(did), visitor, **detail)
 
     def _remove_all(self, did: Did) -> bool:
         with self._store.transaction():
@@ -302,12 +295,11 @@ class Enrolment:
             self._store.passkeys.delete_all(did)
             self._store.recovery_codes.delete_all(did)
             if was_on:
-                self._tell(self._texts.second_step_off(self._account(did)))
+                self._events.add(did, EventKind.SECOND_FACTOR_REMOVED, factor="all", by="operator")
+                told = self._texts.second_step_off(self._account(did))
+                if told is not None:
+                    self._outbox.add(told)
         return was_on
-
-    def _tell(self, mail: Mail | None) -> None:
-        if mail is not None:
-            self._outbox.add(mail)
 
 
 def _name(account: Account) -> str:

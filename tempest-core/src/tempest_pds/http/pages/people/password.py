@@ -12,6 +12,7 @@ from tempest_pds.http.pages.people.problems import problem_with
 from tempest_pds.http.pages.people.visit import Visit
 from tempest_pds.http.rate_limits import HOUR, Limit
 from tempest_pds.protocol.errors import TempestError
+from tempest_pds.services.errors import AuthenticationRequired
 
 CHANGES: Final = Limit("password-change", 10, HOUR)
 
@@ -29,16 +30,16 @@ async def change_password(visit: Visit) -> Response:
     account = signed_in.account
     visit.count(CHANGES, key=account.did)
     try:
-        await visit.services.password_change.change(account.did, visit.form.get("password", ""), visit.visitor)
+        changed = await visit.services.password_change.change(account, visit.form.get("password", ""), visit.visitor)
+    except AuthenticationRequired:
+        return visit.redirect(SIGN_IN)
     except TempestError as error:
         problem = problem_with(visit, error)
         if problem is None:
             raise
         return visit.page("people/password.html", status=400, account=account, errors=problem)
-    changed = visit.services.accounts.find(account.did)
-    if changed is None:
-        return visit.redirect(SIGN_IN)
-    inside = await visit.sign_in(changed, remember=signed_in.remembered)
+    # Password and factor were given when they were: a new password makes them no younger.
+    inside = await visit.sign_in(changed, remember=signed_in.remembered, proven_at=signed_in.confirmed_at)
     return inside.redirect(account_path(account.did), notice="Your password is changed.")
 
 

@@ -155,10 +155,13 @@ class Visit:
         signed_in = self.account()
         return now_us() - signed_in.confirmed_at < age and not signed_in.lacks_factor
 
-    async def sign_in(self, account: Account, *, remember: bool) -> Self:
+    async def sign_in(self, account: Account, *, remember: bool, proven_at: int | None = None) -> Self:
         """Sign an account in; the visit goes on with another cookie, which whatever is answered from now on brings.
 
         The authorization requests that the browser is at work on go along.
+
+        Args:
+            proven_at: when password and second factor were given, in microseconds since 1970; None for this visit.
         """
         before = self.browser
         self.secret = await self.services.browsers.sign_in(
@@ -167,7 +170,7 @@ class Visit:
             remember=remember,
             client_ip=self.client_ip,
             user_agent=self.user_agent,
-            proven_at=self.began_at,
+            proven_at=self.began_at if proven_at is None else proven_at,
         )
         self.accounts = self.services.browsers.accounts(self.secret)
         cookie = self.doorway.browser_cookie
