@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from alembic.config import Config
 
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.stores.account.account_schema import SCHEMA as ACCOUNT_SCHEMA
+from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.actor.tables import SCHEMA as REPO_SCHEMA
 from tempest_pds.stores.database import Database
 from tempest_pds.stores.migrations import runner
@@ -138,3 +140,15 @@ def test_only_the_owner_may_read_a_file(tmp_path: Path, schema: Schema) -> None:
     for beside in tmp_path.glob("new.sqlite-*"):
         assert stat.S_IMODE(beside.stat().st_mode) == 0o600
     database.close()
+
+
+def test_accounts_of_an_older_version_have_had_their_addresses_since_they_were_made(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    runner.upgrade(path, ACCOUNT_SCHEMA, "account_0007")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        fields = "did, email, created_at, invites_disabled"
+        connection.execute(f"INSERT INTO account ({fields}) VALUES ('did:plc:b', 'a@example.com', 2, 0)")
+        connection.execute(f"INSERT INTO account ({fields}) VALUES ('did:plc:a', 'a@example.com', 3, 0)")
+    with closing(AccountStore(path)) as store:
+        found = store.accounts.with_email("a@example.com", 5)
+    assert [(account.did, account.email_given_at) for account in found] == [("did:plc:b", 2), ("did:plc:a", 3)]
