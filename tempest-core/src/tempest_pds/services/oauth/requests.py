@@ -45,6 +45,7 @@ from tempest_pds.protocol.oauth.errors import (
 from tempest_pds.protocol.oauth.permission_set import PermissionSet
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.remote.client_documents import FRESH_SECONDS, OUTAGE_SECONDS
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth
@@ -300,6 +301,8 @@ class AuthorizationRequests:
                 client_ip=client_ip,
                 expires_at=now + CODE_SECONDS * SECOND,
             )
+            for document in request.client.documents:
+                self._store.oauth_client_documents.put(document)
             for nsid in {include.nsid for include in scopes.includes}:
                 self._store.oauth_permission_sets.add(nsid, write_set(request.permission_sets[nsid]), now)
             if request.client.metadata.is_confidential or request.client.is_trusted:
@@ -334,6 +337,8 @@ class AuthorizationRequests:
         with self._store.transaction():
             self._store.oauth_requests.delete_expired(now - KNOWN_SECONDS * SECOND)
             self._store.oauth_challenges.delete_expired(now)
+            # Nobody would believe them any more.
+            self._store.oauth_client_documents.delete_old(now - int(FRESH_SECONDS + OUTAGE_SECONDS) * SECOND)
 
 
 def hash_secret(secret: str) -> bytes:
