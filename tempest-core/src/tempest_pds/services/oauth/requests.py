@@ -36,6 +36,7 @@ from tempest_pds.protocol.oauth.authorization_parameters import (
     reply_address,
 )
 from tempest_pds.protocol.oauth.errors import (
+    TEMPORARILY_UNAVAILABLE,
     ConsentRequired,
     InvalidDpopProof,
     InvalidRequest,
@@ -50,7 +51,7 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth
 from tempest_pds.services.oauth.clients import Client, Clients
-from tempest_pds.services.oauth.permission_sets import PermissionSets
+from tempest_pds.services.oauth.permission_sets import PermissionSets, PermissionSetUnavailable
 from tempest_pds.services.oauth.request_objects import RequestObjects
 from tempest_pds.services.oauth.stored_parameters import read_parameters, write_parameters
 from tempest_pds.services.oauth.stored_permission_sets import read_sets, write_set, write_sets
@@ -203,7 +204,9 @@ class AuthorizationRequests:
             parameters = check_parameters(asked, client.metadata, trusted=client.is_trusted)
             sets = await self._find_sets(parameters)
         except OAuthError as error:
-            raise RequestRefused(self._refusal(reply, error.code, error.description)) from error
+            passes = isinstance(error, PermissionSetUnavailable)
+            code = TEMPORARILY_UNAVAILABLE if passes else error.code
+            raise RequestRefused(self._refusal(reply, code, error.description)) from error
         # Who really asks is proven when the code is exchanged: a browser can prove nothing for its client.
         client_auth = ClientAuth("none")
         request_id = await self._begin(parameters, sets, client_auth, browser=browser)
