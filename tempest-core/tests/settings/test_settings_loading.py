@@ -120,7 +120,9 @@ def test_a_public_url_on_localhost_must_be_local() -> None:
         load_settings({"TEMPEST_PUBLIC_URL": "https://pds.example.com"})
 
 
-@pytest.mark.parametrize("spelled", ["https://PDS.Example.com", "https://pds.example.com:443", "HTTPS://pds.example.com/"])
+@pytest.mark.parametrize(
+    "spelled", ["https://PDS.Example.com", "https://pds.example.com:443", "HTTPS://pds.example.com/"]
+)
 def test_a_public_url_is_kept_as_browsers_spell_it(spelled: str) -> None:
     assert load_settings({**PUBLIC, "TEMPEST_PUBLIC_URL": spelled}).public_url == "https://pds.example.com"
 
