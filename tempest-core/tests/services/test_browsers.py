@@ -117,6 +117,13 @@ async def test_a_new_password_ends_what_was_signed_in_before_and_nothing_after(w
     assert len(world.browsers.accounts(after)) == 1
 
 
+async def test_a_clock_that_was_set_back_since_a_new_password_keeps_nobody_out(world: World) -> None:
+    with world.store.transaction():
+        world.store.accounts.set_password(ALICE.did, "another", world.now + 7_200 * SECOND)
+    secret = await world.sign_in(account=replace(ALICE, password_hash="another"))
+    assert await world.come_back(secret, 1) == [ALICE.did]
+
+
 async def test_a_password_that_was_changed_while_it_was_checked_signs_nobody_in(world: World) -> None:
     with world.store.transaction():
         world.store.accounts.set_password(ALICE.did, "another", world.now)

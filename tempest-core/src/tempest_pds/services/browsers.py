@@ -265,7 +265,8 @@ class Browsers:
                 BrowserAccount(
                     browser_id=browser.id,
                     did=account.did,
-                    signed_in_at=now,
+                    # The clock may have been set back since the password was changed.
+                    signed_in_at=max(now, found.sessions_ended_at or 0),
                     confirmed_at=proven_at,
                     remembered=remember,
                     expires_at=now + (REMEMBERED_US if remember else BRIEF_US),

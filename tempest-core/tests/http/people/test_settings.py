@@ -41,7 +41,7 @@ async def test_pages_say_whose_server_it_is_and_lead_to_what_its_operator_has_pu
         "TEMPEST_SERVICE_NAME": "Harbour <& Co>",
         "TEMPEST_CONTACT_EMAIL": "help@example.com",
         "TEMPEST_PRIVACY_POLICY_URL": "https://example.com/privacy",
-        "TEMPEST_TERMS_OF_SERVICE_URL": "javascript:alert(1)",
+        "TEMPEST_TERMS_OF_SERVICE_URL": "https://example.com/terms",
     }
     async with whole_server(tmp_path, **said) as server:
         browser = Browser(server.http)
@@ -49,10 +49,11 @@ async def test_pages_say_whose_server_it_is_and_lead_to_what_its_operator_has_pu
         page = browser.page
         assert "<strong>Harbour &lt;&amp; Co&gt;</strong>" in page.text
         links = [a["href"] for a in page.all("a") if ":" in a["href"]]
-        assert links == ["https://example.com/privacy", "mailto:help@example.com"]
+        published = ["https://example.com/terms", "https://example.com/privacy"]
+        assert links == [*published, "mailto:help@example.com"]
         await browser.get(SIGN_UP)
         links = [a["href"] for a in browser.page.all("a") if a["href"].startswith("https:")]
-        assert links == ["https://example.com/privacy"] * 2
+        assert links == published * 2
         assert "By opening an account you agree to:" in browser.page.words
         # Where the account will be is said by a name that nobody can choose.
         assert "on this server, localhost." in browser.page.words
