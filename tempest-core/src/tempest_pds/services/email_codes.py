@@ -36,7 +36,7 @@ MOST_GUESSES: Final = 10
 MOST_SOON: Final = 3
 """As many codes within an hour may go to an account while those before them are still good."""
 MOST_TO_AN_ADDRESS: Final = 15
-"""As many codes within an hour go to an address by accounts that have not confirmed it, in all: as one may ask for."""
+"""As many codes within an hour go to an address by accounts to which it does not lead, in all: as one may ask for."""
 _HOUR_US: Final = 3600 * SECOND
 # For so long after its time a code is told to be expired, and not to be none.
 _REMEMBERED_US: Final = 3600 * SECOND
@@ -100,9 +100,9 @@ class EmailCodes:
     async def send(self, account: Account, purpose: EmailTokenPurpose) -> None:
         """Make a code for an account, and have it mailed to its address; the mail is on the disk when this returns.
 
-        An address that the account has not confirmed may be somebody else's, and be given to any number of accounts:
-        beyond `MOST_TO_AN_ADDRESS` nothing is sent, and the code before stays good. Nobody is told, as it would tell
-        who else has given that address.
+        An address may be given to any number of accounts by who does not own it. So all but the one to which it leads,
+        which has confirmed it or has it longest, share `MOST_TO_AN_ADDRESS`; beyond that nothing is sent, and the code
+        before stays good. Nobody is told, as it would tell who else has given that address.
 
         Raises:
             InvalidRequest: the account has no e-mail address, or is gone.
@@ -189,11 +189,12 @@ class EmailCodes:
         with self._store.transaction():
             if not self._is_current(draft.account):
                 raise InvalidRequest("account not found")
-            if self._is_flooded(draft, now):
+            is_first = self._is_first(draft.account)
+            if not is_first and self._is_flooded(draft.mail.to, now):
                 self.write_nothing(draft.mail)
                 return
             self._put(draft, purpose, now)
-        if not draft.account.email_confirmed:
+        if not is_first:
             self._to_address.setdefault(draft.mail.to, []).append(now)
         self._wrong.pop((draft.account.did, purpose), None)
 
@@ -218,9 +219,14 @@ class EmailCodes:
         sent = [at for at in self._sent.get((did, purpose), ()) if now - _HOUR_US < at <= now]
         return len(sent) >= MOST_SOON and now - sent[-1] < LIFETIME_US
 
-    def _is_flooded(self, draft: _Draft, now: int) -> bool:
-        lately = [at for at in self._to_address.get(draft.mail.to, ()) if now - _HOUR_US < at <= now]
-        return len(lately) >= MOST_TO_AN_ADDRESS and not draft.account.email_confirmed
+    def _is_first(self, account: Account) -> bool:
+        """Tell whether an account's address leads to it, and to no other."""
+        first = None if account.email is None else self._store.accounts.by_email(account.email)
+        return first is not None and first.did == account.did
+
+    def _is_flooded(self, address: str, now: int) -> bool:
+        lately = [at for at in self._to_address.get(address, ()) if now - _HOUR_US < at <= now]
+        return len(lately) >= MOST_TO_AN_ADDRESS
 
     def _is_current(self, account: Account) -> bool:
         """Tell whether an account is still here, and its mail goes to the same address."""
