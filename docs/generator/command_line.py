@@ -24,7 +24,7 @@ _EXIT_CODES = """
 
 | Code | Meaning |
 |---|---|
-| 0 | Done. `tempest serve` was told to stop, and did. |
+| 0 | Done. `tempest serve` was stopped from its terminal; SIGTERM ends it by that signal (143 in a shell). |
 | 1 | Something is wrong with what the command looks at: a plugin, a repository, a blob, a backup, the server… |
 | 2 | A mistake in the command line, the settings, the plugins or the data directory; one line says what to change. |
 | 75 | `tempest serve` may start later as it is: its port or data directory is in use, or a store does not answer. |

@@ -63,12 +63,16 @@ def arrive(browser: Chromium, app: WebApp, url: str) -> None:
     browser.wait_for("document.querySelector('form') && document.querySelector('h1')")
 
 
-def sign_in(browser: Chromium, account: Account) -> None:
+def fill_in(browser: Chromium, account: Account) -> None:
     browser.evaluate(
         f"document.querySelector('#identifier').value = {json.dumps(account.handle)};"
-        f"document.querySelector('#password').value = {json.dumps(account.password)};"
-        "document.querySelector('main form button').click()"
+        f"document.querySelector('#password').value = {json.dumps(account.password)}"
     )
+
+
+def sign_in(browser: Chromium, account: Account) -> None:
+    fill_in(browser, account)
+    press(browser, "main form button")
     browser.wait_for(SIGNED_IN)
 
 
@@ -140,6 +144,19 @@ def test_letting_an_app_in_takes_a_keyboard_alone_and_shows_where_it_is(
     browser.press("Enter")
     browser.wait_for("document.querySelector('#app')")
     assert "code" in app.answers.get(timeout=30)[1]
+
+
+def test_a_second_click_does_not_take_back_what_the_first_has_done(
+    browser: Chromium, server: Tempest, app: WebApp, alice: Account
+) -> None:
+    leave_everything(browser)
+    arrive(browser, app, app.authorize_url(server))
+    fill_in(browser, alice)
+    button = "document.querySelector('main form button')"
+    # The second comes while the password is looked at.
+    browser.evaluate(f"for (const wait of [0, 30]) setTimeout(() => {button}.click(), wait)")
+    browser.wait_for("document.title && !document.title.startsWith('Sign in')")
+    assert browser.evaluate("document.title").startswith("Allow an app?")
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,7 @@ def test_a_document_that_names_another_server(examined: ExaminedDeployment) -> N
     change_document(examined, account, pds_url="https://elsewhere.example.org")
     line = only_failure(examined.doctor("--only", "accounts", "--did", account.did))
     assert "names https://elsewhere.example.org as its server, and not https://pds.example.com" in line
+    assert "if TEMPEST_PUBLIC_URL was another before, set it back" in line
     assert "if the account has moved away, deactivate it here" in line
 
 

@@ -231,6 +231,7 @@ def test_who_is_sent_with_a_set_that_cannot_be_had_is_told_so(scene: Scene) -> N
         "code_challenge_method": "S256",
     }
     person.open(f"https://{HOSTS[scene.which]}/oauth/authorize?{urlencode(given)}")
+    assert "This cannot go on just now" in person.words
     assert f"the permission set {GROUP}.authBroken cannot be had now" in person.words
     scene.authority.come_back()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -136,5 +135,4 @@ def test_no_page_of_it_complains_of_its_own_policy(person: Person) -> None:
         if page.startswith("second-factor"):
             assert person.browser.evaluate("document.querySelector('.tabs [aria-current]').textContent") == "Security"
     assert person.browser.complaints == []
-    scripts = json.loads(person.browser.evaluate("JSON.stringify([...document.scripts].map(e => e.src))"))
-    assert scripts == []
+    assert person.browser.evaluate("[...document.scripts].map(e => e.src)") == [""]

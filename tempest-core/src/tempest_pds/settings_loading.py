@@ -14,6 +14,7 @@ from tempest_pds.protocol.crypto.did_key import parse_did_key
 from tempest_pds.protocol.crypto.keys import private_key
 from tempest_pds.protocol.errors import ProtocolError
 from tempest_pds.protocol.oauth.client_id import DiscoverableClientId
+from tempest_pds.protocol.oauth.web_url import web_url
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.protocol.syntax.handle import Handle
 from tempest_pds.settings import LOCALHOST, Settings
@@ -40,6 +41,7 @@ _PLACEHOLDERS: Final = (
 )
 _CDN_PATTERN: Final = re.compile(r"https?://[^%\s]+(?:%s[^%\s]*){3}")
 _NO_RELAY: Final = "none"
+_MAIL_ADDRESS: Final = re.compile(r"[^\s@:/<>,]+@[^\s@:/<>,]+")
 _HEADER_WORD: Final = re.compile(r"[!-~]+")
 _ARGON2_HASH: Final = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 # Made once and kept by the server where the operator gives none.
@@ -77,6 +79,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         _require_public(values, hostname)
     _work_out(values, hostname)
     _check_url("TEMPEST_PUBLIC_URL", values["public_url"], hostname)
+    values["public_url"] = _as_browsers_spell(values["public_url"])
     return Settings(**values)
 
 
@@ -122,8 +125,7 @@ def _work_out(values: dict[str, Any], hostname: str) -> None:
     values["public_url"] = values["public_url"].rstrip("/")
     values.setdefault("service_did", f"did:web:{hostname}")
     values.setdefault("service_name", hostname)
-    if not values["service_name"].isprintable() or not 0 < len(values["service_name"].strip()) <= _MAX_NAME:
-        raise SettingsError(f"TEMPEST_SERVICE_NAME must be a line of at most {_MAX_NAME} characters")
+    _check_public_words(values, hostname)
     values.setdefault("log_format", "console" if sys.stderr.isatty() else "json")
     values.setdefault("mailer", "smtp" if values.get("smtp_enabled") else "log")
     values["handle_domains"] = tuple(f".{domain.lower().removeprefix('.')}" for domain in values["handle_domains"])
@@ -147,6 +149,26 @@ def _work_out(values: dict[str, Any], hostname: str) -> None:
             "TEMPEST_APPVIEW_CDN_URL_PATTERN must be a URL with three %s, such as https://cdn.example.com/img/%s/plain/%s/%s"
         )
     values["crawlers"] = read_relays(values["crawlers"])
+
+
+def _check_public_words(values: Mapping[str, Any], hostname: str) -> None:
+    name = values["service_name"]
+    # A hostname may be longer than what somebody chooses to be called.
+    if name != hostname and not (name.isprintable() and 0 < len(name.strip()) <= _MAX_NAME):
+        raise SettingsError(
+            f"TEMPEST_SERVICE_NAME must be a line of at most {_MAX_NAME} characters, none of which is invisible"
+        )
+    contact = values.get("contact_email")
+    if contact is not None and not _MAIL_ADDRESS.fullmatch(contact):
+        raise SettingsError("TEMPEST_CONTACT_EMAIL must be one plain mail address, such as help@example.com")
+    for attribute in ("privacy_policy_url", "terms_of_service_url"):
+        if values.get(attribute) is not None:
+            try:
+                web_url(values[attribute])
+            except ProtocolError:
+                raise SettingsError(
+                    f"{_name_of(attribute)} must be a web address, such as https://example.com/privacy"
+                ) from None
 
 
 def _check_secrets(values: Mapping[str, Any]) -> None:
@@ -230,6 +252,14 @@ def _check_url(name: str, url: str, hostname: str | None) -> None:
             raise SettingsError(f"TEMPEST_PUBLIC_URL names {host}: set TEMPEST_HOSTNAME to it as well")
     elif parts.scheme != "https" or host != hostname or port not in {None, 443}:
         raise SettingsError(f"TEMPEST_PUBLIC_URL must be https://{hostname}, to match TEMPEST_HOSTNAME")
+
+
+def _as_browsers_spell(url: str) -> str:
+    """Even out the public URL: as the issuer of OAuth it is compared letter by letter."""
+    try:
+        return web_url(url.lower()).origin
+    except ProtocolError:
+        raise SettingsError("TEMPEST_PUBLIC_URL must be an origin such as https://pds.example.com") from None
 
 
 def read_relays(items: Sequence[str]) -> tuple[str, ...]:

@@ -45,6 +45,12 @@ def test_a_public_server_refuses_to_start_without(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_hostname_may_be_longer_than_a_name_that_is_chosen() -> None:
+    host = f"{'a-long-name-' * 5}in.production.example.com"
+    settings = load_settings({**PUBLIC, "TEMPEST_HOSTNAME": host, "TEMPEST_PUBLIC_URL": f"https://{host}"})
+    assert settings.service_name == host
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -80,6 +86,14 @@ def test_a_public_server_refuses_to_start_without(name: str) -> None:
         ("PORT", "65536"),
         ("TEMPEST_SERVICE_NAME", "a name of two\nlines"),
         ("TEMPEST_SERVICE_NAME", "a" * 61),
+        ("TEMPEST_SERVICE_NAME", "a name that turns \u202eround"),
+        ("TEMPEST_CONTACT_EMAIL", "mailto:help@example.com"),
+        ("TEMPEST_CONTACT_EMAIL", "https://example.com/contact"),
+        ("TEMPEST_CONTACT_EMAIL", "Help <help@example.com>"),
+        ("TEMPEST_PRIVACY_POLICY_URL", "example.com/privacy"),
+        ("TEMPEST_PRIVACY_POLICY_URL", "javascript:alert(1)"),
+        ("TEMPEST_TERMS_OF_SERVICE_URL", "/terms"),
+        ("TEMPEST_TERMS_OF_SERVICE_URL", "https://"),
         ("PORT", "http"),
         ("TEMPEST_RATE_LIMITS_ENABLED", "perhaps"),
         ("TEMPEST_DURABILITY", "forever"),
@@ -110,6 +124,13 @@ def test_a_public_url_on_localhost_must_be_local() -> None:
     assert load_settings({"TEMPEST_PUBLIC_URL": "http://127.0.0.1:2583/"}).public_url == "http://127.0.0.1:2583"
     with pytest.raises(SettingsError, match="TEMPEST_HOSTNAME"):
         load_settings({"TEMPEST_PUBLIC_URL": "https://pds.example.com"})
+
+
+@pytest.mark.parametrize(
+    "spelled", ["https://PDS.Example.com", "https://pds.example.com:443", "HTTPS://pds.example.com/"]
+)
+def test_a_public_url_is_kept_as_browsers_spell_it(spelled: str) -> None:
+    assert load_settings({**PUBLIC, "TEMPEST_PUBLIC_URL": spelled}).public_url == "https://pds.example.com"
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:

@@ -110,5 +110,5 @@ def test_what_is_no_json_is_a_damaged_file(path: Path, text: bytes) -> None:
 
 def test_a_file_that_cannot_be_read_is_said_so(path: Path) -> None:
     path.mkdir()
-    with pytest.raises(OAuthKeysBroken, match="cannot read"):
+    with pytest.raises(OAuthKeysBroken, match="make it a file that belongs to the user that runs"):
         OAuthKeyFile(path).read()

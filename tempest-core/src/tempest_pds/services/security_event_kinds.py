@@ -81,7 +81,7 @@ FACTS: Final[Mapping[str, str]] = {
     "door": "Where",
     "factor": "Second step",
     "app": "App",
-    "client_id": "Address of the app",
+    "client_id": "Identifier of the app",
     "name": "Name",
     "handle": "Handle",
     "browser": "Browser",

@@ -72,7 +72,10 @@ class OAuthKeyFile:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise OAuthKeysBroken(f"cannot read {self._path}: {error.strerror}") from error
+            raise OAuthKeysBroken(
+                f"cannot read {self._path} ({error.strerror}): make it a file that belongs to the user that runs the "
+                "server, of mode 600"
+            ) from error
         try:
             keys = [_read(entry) for entry in json.loads(text)["keys"]]
             if not keys or keys[-1].private is None:

@@ -13,7 +13,7 @@ from tests.support.oauth_raw import SigningKey
 from whole_server import User
 
 from tempest_pds.protocol.crypto.jwt import decode_unverified
-from tempest_pds.protocol.oauth.authorization_parameters import MAX_SCOPE_LENGTH
+from tempest_pds.protocol.oauth.authorization_parameters import MAX_SCOPE_AND_CLIENT_LENGTH, MAX_SCOPE_LENGTH
 from tempest_pds.protocol.oauth.client_metadata import ClientMetadata
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.oauth.requests import RequestRefused
@@ -89,10 +89,12 @@ async def test_a_refresh_gives_new_tokens_to_the_same_session(there: Provider, a
     assert client.is_good(second["access_token"])
 
 
-async def test_whatever_may_be_asked_for_fits_into_a_token(there: Provider, alice: User) -> None:
-    wide = "https://wide.example.net/client.json"
-    scope = "atproto " + " ".join(f"repo:com.example.kind{number}" for number in range(100, 499))
-    scope = scope.ljust(MAX_SCOPE_LENGTH, "x")
+@pytest.mark.parametrize("id_length", [36, 1_000, 4_000])
+async def test_whatever_may_be_asked_for_fits_into_a_token(there: Provider, alice: User, id_length: int) -> None:
+    wide = "https://wide.example.net/client.json".ljust(id_length, "x")
+    length = min(MAX_SCOPE_LENGTH, MAX_SCOPE_AND_CLIENT_LENGTH - id_length)
+    scope = "atproto " + " ".join(f"repo:com.example.kind{1_000 + number}" for number in range((length - 8) // 26))
+    scope = scope.ljust(length, "x")
     longer = f"{scope}x"
     there.hosts.publish(wide, client_document(wide, scope=f"{scope} {longer.rpartition(' ')[2]}"))
     tokens = await there.client(wide).sign_in(alice, scope=scope)

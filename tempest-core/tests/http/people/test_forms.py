@@ -66,6 +66,13 @@ async def test_a_browser_that_keeps_no_cookies_is_told_so(browser: Browser, alic
     assert "not opened in this browser" in browser.page.words
 
 
+async def test_who_came_by_another_name_of_the_server_is_led_to_the_right_one(browser: Browser) -> None:
+    """A cookie of a server with HTTPS is not kept by who looks at its pages without."""
+    for host, is_led in (("192.0.2.1:4000", True), ("localhost:4000", False)):
+        await browser.post(SIGN_IN, {"form_token": "x"}, Host=host)
+        assert ("http://localhost:4000/account" in [a["href"] for a in browser.page.all("a")]) is is_led
+
+
 async def test_a_body_that_is_no_form_is_refused(browser: Browser, server: WholeServer) -> None:
     await token_of(browser)
     cookie = {"Cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}

@@ -116,6 +116,14 @@ async def test_the_picture_tells_an_app_what_the_link_and_the_text_do(server: Wh
     assert drawn(dora.browser.page.text) == [[bool(square) for square in row] for row in code.matrix_iter(border=4)]
 
 
+async def test_who_has_lost_it_all_is_told_who_can_help(server: WholeServer) -> None:
+    erin = await person(server, "erin-lost")
+    await erin.set_up_app()
+    other = Browser(server.http)
+    await erin.give_password(other)
+    assert "Whoever runs this server can help you" in other.page.words
+
+
 async def test_a_code_is_given_in_the_browser_that_gave_the_password(server: WholeServer) -> None:
     bob = await person(server, "bob")
     await bob.set_up_app()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
-from authorizing import asked, loopback
+from authorizing import asked, loopback, signed_in
 from browser import Browser
 from edge_server import edge_server
 from whole_server import PASSWORD, whole_server
@@ -41,7 +41,7 @@ async def test_pages_say_whose_server_it_is_and_lead_to_what_its_operator_has_pu
         "TEMPEST_SERVICE_NAME": "Harbour <& Co>",
         "TEMPEST_CONTACT_EMAIL": "help@example.com",
         "TEMPEST_PRIVACY_POLICY_URL": "https://example.com/privacy",
-        "TEMPEST_TERMS_OF_SERVICE_URL": "javascript:alert(1)",
+        "TEMPEST_TERMS_OF_SERVICE_URL": "https://example.com/terms",
     }
     async with whole_server(tmp_path, **said) as server:
         browser = Browser(server.http)
@@ -49,10 +49,11 @@ async def test_pages_say_whose_server_it_is_and_lead_to_what_its_operator_has_pu
         page = browser.page
         assert "<strong>Harbour &lt;&amp; Co&gt;</strong>" in page.text
         links = [a["href"] for a in page.all("a") if ":" in a["href"]]
-        assert links == ["https://example.com/privacy", "mailto:help@example.com"]
+        published = ["https://example.com/terms", "https://example.com/privacy"]
+        assert links == [*published, "mailto:help@example.com"]
         await browser.get(SIGN_UP)
         links = [a["href"] for a in browser.page.all("a") if a["href"].startswith("https:")]
-        assert links == ["https://example.com/privacy"] * 2
+        assert links == published * 2
         assert "By opening an account you agree to:" in browser.page.words
         # Where the account will be is said by a name that nobody can choose.
         assert "on this server, localhost." in browser.page.words
@@ -115,4 +116,17 @@ async def test_guessing_is_limited_together_with_the_methods(tmp_path: Path) -> 
         for _ in range(16):
             await browser.get(RESET)
             answer = await browser.submit(RESET, email="a@example.com")
+        assert answer.status_code == 429
+
+
+async def test_who_is_signed_in_guesses_at_the_password_no_oftener_where_an_account_is_deleted(tmp_path: Path) -> None:
+    async with whole_server(tmp_path, TEMPEST_RATE_LIMITS_ENABLED="true") as server:
+        user = await server.sign_up("alice")
+        browser = await signed_in(server, user)
+        for _ in range(30):
+            given = {"identifier": user.did, "password": "wrong"}
+            await server.http.post("/xrpc/com.atproto.server.createSession", json=given)
+        page = f"/account/{user.did}/delete"
+        await browser.get(page)
+        answer = await browser.submit(page, sure="yes", password="wrong", code="AAAAA-AAAAA")
         assert answer.status_code == 429

@@ -110,8 +110,8 @@ class _Account:
         return failure(
             f"the document of {document.did} names {endpoint or 'no server'} as its server, and not {public_url}: "
             "others look for the account there",
-            "if the account has moved away, deactivate it here; if it is to be here, finish the move by a PLC "
-            f"operation that names {public_url}",
+            "if TEMPEST_PUBLIC_URL was another before, set it back; if the account has moved away, deactivate it "
+            f"here; if it is to be here, finish the move by a PLC operation that names {public_url}",
         )
 
     async def _handle(self, did: Did, document: DidDocument) -> Finding | None:

@@ -22,7 +22,7 @@ from tempest_pds.http.exchange import Exchange, exchange_of
 from tempest_pds.http.pages.cookies import Cookie
 from tempest_pds.http.pages.forms import is_same_origin, read_form
 from tempest_pds.http.pages.people.languages import DEFAULT, Texts
-from tempest_pds.http.pages.people.own_paths import RESET, own_path
+from tempest_pds.http.pages.people.own_paths import HOME, RESET, own_path
 from tempest_pds.http.pages.people.page import PeoplePage
 from tempest_pds.http.pages.people.refusals import FORM_TOO_OLD, NO_SUCH_PAGE, NOT_THIS_WAY, GoElsewhere, Refusal
 from tempest_pds.http.pages.people.seals import Seals
@@ -127,7 +127,14 @@ class PeopleSite:
                 message=visit.texts(message),
                 # What is not there would be found no better.
                 way_back=None if answer.status in {404, 405} else visit.here,
+                pages_at=self._pages_at(exchange) if message == FORM_TOO_OLD else None,
             )
+
+    def _pages_at(self, exchange: Exchange) -> str | None:
+        """Tell where the pages are when the browser has come by another name, under which it may keep no cookies."""
+        public_url = self._doorway.services.server.public_url
+        host = exchange.headers.get(b"host", b"").decode("latin-1").lower()
+        return None if host == public_url.partition("://")[2] else public_url + HOME
 
     def _stranger(self, exchange: Exchange) -> Visit:
         """Make the visit of somebody who is not recognised yet; this cannot fail."""
@@ -165,7 +172,9 @@ class PeopleSite:
         visit.prefer(visit.query.get("ui_locales"))
         if not visit.headers:
             browsers = self._doorway.services.browsers
-            visit.accounts = await browsers.seen(visit.secret, visit.client_ip, visit.user_agent)
+            # An account's own pages name it in the path, those of an authorization in the query.
+            did = visit.names[0] if visit.names else visit.query.get("account")
+            visit.accounts = await browsers.seen(visit.secret, visit.client_ip, visit.user_agent, did)
 
     async def _read_form(self, visit: Visit, exchange: Exchange, page: PeoplePage) -> dict[str, str]:
         if not is_same_origin(exchange.headers, self._doorway.services.server.public_url):
