@@ -134,5 +134,10 @@ def test_a_title_says_that_something_went_wrong(sights: list[Sight]) -> None:
     assert {sight.stop for sight in sights if sight.title.startswith("Error: ")} >= wrong
 
 
+def test_the_title_tells_of_what_is_shown_this_once(sights: list[Sight]) -> None:
+    [made] = [sight.title for sight in sights if sight.stop == ("people/app_passwords.html", "made")]
+    assert made.startswith("Your new app password “an app")
+
+
 def test_every_page_fits_when_its_text_is_twice_as_large_or_spaced(sights: list[Sight]) -> None:
     assert [(*sight.stop, wide) for sight in sights for wide in sight.too_wide] == []

@@ -15,8 +15,9 @@ LOOKS = [(1200, "light"), (320, "dark"), (1200, "dark"), (320, "light")]
 """How wide a page is shown, and in which scheme of colours."""
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _EXPERIMENTS = ["label-content-name-mismatch", "td-has-header"]
-_ALL = {"runOnly": _TAGS, "rules": {rule: {"enabled": True} for rule in _EXPERIMENTS}}
-_OF_A_LOOK = {"runOnly": {"type": "rule", "values": ["color-contrast", "scrollable-region-focusable", "target-size"]}}
+_ALL = {"preload": False, "runOnly": _TAGS, "rules": {rule: {"enabled": True} for rule in _EXPERIMENTS}}
+_CHANGING = ["color-contrast", "label-content-name-mismatch", "scrollable-region-focusable", "target-size"]
+_OF_A_LOOK = {"preload": False, "runOnly": {"type": "rule", "values": _CHANGING}}
 # What is there for the eye alone is no text to axe-core, and hides nothing.
 _RUN = """axe.run(document, %s).then(({violations, incomplete}) =>
   [...violations, ...incomplete].flatMap(rule => rule.nodes.map(node =>
@@ -98,7 +99,7 @@ class Judge:
         as people have it.
 
         Args:
-            looks_else: the page was judged before, and only looks another way now.
+            looks_else: the page was judged before, and only looks another way now, or speaks another language.
         """
         found: list[str] = browser.evaluate(_OURS)
         if browser.evaluate("typeof axe") == "undefined":

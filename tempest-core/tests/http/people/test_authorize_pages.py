@@ -216,6 +216,13 @@ async def test_the_account_that_the_app_expects_is_the_one_to_sign_in_to(server:
     assert "The app expects another account" not in browser.page.words
 
 
+async def test_whose_password_is_wanted_is_read_out_with_its_field(server: WholeServer, alice: User) -> None:
+    browser = await opened(server, login_hint="alice.test")
+    [password] = [given for given in browser.page.all("input") if given.get("type") == "password"]
+    assert password["aria-describedby"] == "whose"
+    assert 'id="whose">Your account: <strong>@alice.test<' in browser.page.text
+
+
 async def test_the_expected_account_is_taken_of_several(server: WholeServer, alice: User, bob: User) -> None:
     browser = await opened(server, browser=await signed_in(server, alice, bob), login_hint=alice.did)
     assert place(browser) == CONSENT

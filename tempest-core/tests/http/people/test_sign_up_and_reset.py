@@ -27,6 +27,14 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Whol
 # Opening an account
 
 
+async def test_what_follows_a_name_is_read_out_with_its_field(server: WholeServer) -> None:
+    browser = Browser(server.http)
+    await browser.get(SIGN_UP)
+    [name] = [given for given in browser.page.all("input") if given.get("id") == "name"]
+    assert name["aria-describedby"] == "name-hint name-after"
+    assert ".test" in browser.page.text.partition('id="name-after">')[2][:10]
+
+
 async def test_an_account_is_opened_on_a_page_and_is_signed_in_there(server: WholeServer) -> None:
     browser, name = Browser(server.http), new_name()
     await browser.get(SIGN_UP)
