@@ -54,11 +54,13 @@ class Enrolled:
     Attributes:
         app_since: when an authenticator app was added; None when there is none.
         codes_left: of the recovery codes.
+        codes_made_at: when those were made; None when none is left.
     """
 
     app_since: int | None
     passkeys: Sequence[Passkey]
     codes_left: int
+    codes_made_at: int | None
 
     @property
     def is_on(self) -> bool:
@@ -116,6 +118,7 @@ class Enrolment:
             app_since=None if secret is None else secret.confirmed_at,
             passkeys=self._store.passkeys.list(did),
             codes_left=self._store.recovery_codes.count(did),
+            codes_made_at=self._store.recovery_codes.made_at(did),
         )
 
     # Authenticator apps
@@ -195,9 +198,14 @@ class Enrolment:
 
     # Recovery codes, and all of it
 
-    async def renew_codes(self, did: Did, visitor: Visitor) -> list[str]:
-        """Make new recovery codes, which end the old ones; raise InvalidRequest without a second factor."""
-        codes = await self._writer.run(self._renew_codes, did)
+    async def renew_codes(self, did: Did, visitor: Visitor, made_at: int | None) -> list[str]:
+        """Make new recovery codes, which end the old ones; raise InvalidRequest without a second factor.
+
+        Args:
+            made_at: when those were made that are to end, as `Enrolled` tells it. Others are not ended: the wish is one
+                that comes again, and its owner may have the codes of the first on paper.
+        """
+        codes = await self._writer.run(self._renew_codes, did, made_at)
         await self._note(did, EventKind.RECOVERY_CODES_MADE, visitor)
         return codes
 
@@ -273,10 +281,12 @@ class Enrolment:
     def _first_codes(self, did: Did) -> list[str]:
         return [] if self._store.recovery_codes.count(did) else self._make_codes(did)
 
-    def _renew_codes(self, did: Did) -> list[str]:
+    def _renew_codes(self, did: Did, made_at: int | None) -> list[str]:
         with self._store.transaction():
             if not self._factors.is_on(did):
                 raise InvalidRequest("Recovery codes come with a second factor. Add one first.")
+            if self._store.recovery_codes.made_at(did) != made_at:
+                raise InvalidRequest("There are newer recovery codes")
             return self._make_codes(did)
 
     def _make_codes(self, did: Did) -> list[str]:
