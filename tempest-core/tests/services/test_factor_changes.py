@@ -32,7 +32,7 @@ async def test_recovery_codes_go_with_the_last_factor(owner: Owner) -> None:
     assert owner.world.enrolment.of(owner.did).codes_left == 0
     assert (await owner.log_in()).tokens is not None
     with pytest.raises(InvalidRequest):
-        await owner.world.enrolment.renew_codes(owner.did, BROWSER)
+        await owner.world.enrolment.renew_codes(owner.did, BROWSER, None)
 
 
 async def test_nobody_changes_the_passkeys_of_another(owner: Owner) -> None:

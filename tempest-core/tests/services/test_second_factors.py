@@ -180,7 +180,8 @@ class Codes(RuleBasedStateMachine):
     @precondition(lambda self: len(self.used) > 5)
     @rule()
     def make_new_recovery_codes(self) -> None:
-        self.owner.codes = self.run(self.world.enrolment.renew_codes(self.owner.did, BROWSER))
+        made_at = self.world.enrolment.of(self.owner.did).codes_made_at
+        self.owner.codes = self.run(self.world.enrolment.renew_codes(self.owner.did, BROWSER, made_at))
         self.used = set()
 
     @invariant()

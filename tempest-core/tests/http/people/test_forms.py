@@ -86,3 +86,17 @@ async def test_a_choice_of_the_language_that_comes_too_late_leads_back_to_its_pa
     answer = await browser.post("/account/language", {**form.fields, "language": "de", "form_token": "x"})
     assert answer.status_code == 403
     assert form.fields["next"] in [link["href"] for link in browser.page.all("a")]
+
+
+async def test_a_form_is_begun_at_the_first_field_that_is_empty(browser: Browser, alice: User) -> None:
+    for path, first in ((SIGN_IN, "identifier"), (f"{SIGN_IN}?account={alice.did}", "password")):
+        await browser.get(path)
+        assert [field["name"] for field in browser.page.all("input") if "autofocus" in field] == [first]
+
+
+async def test_what_comes_before_a_code_is_not_scrolled_away(browser: Browser, user: User) -> None:
+    """A browser scrolls to the field that it begins at, past the picture that an app has to be shown."""
+    await sign_in(browser, user)
+    await browser.get(f"/account/{user.did}/second-factor/app")
+    assert [field["required"] for field in browser.page.all("input") if field["name"] == "code"] == [""]
+    assert [field for field in browser.page.all("input") if "autofocus" in field] == []

@@ -137,6 +137,24 @@ async def test_a_code_is_given_in_the_browser_that_gave_the_password(server: Who
     await first.follow(await first.submit("/account/sign-in/factor", code=bob.codes[0]))
 
 
+async def test_recovery_codes_on_paper_stay_good_when_the_page_that_showed_them_is_loaded_anew(
+    server: WholeServer,
+) -> None:
+    """Firefox asks before it sends a form again, WebKitGTK does not."""
+    owner = await person(server, "paper")
+    await owner.set_up_app()
+    browser, codes = owner.browser, owner.path("second-factor", "codes")
+    await browser.get(owner.path("second-factor"))
+    wish = browser.page.form(codes).fields
+    assert (await browser.post(codes, wish)).status_code == 200
+    on_paper = re.findall(r"<code>(.+?)</code>", browser.answer.text)
+    await browser.follow(await browser.post(codes, wish))
+    assert "Left: 10 of 10" in browser.page.words
+    other = Browser(server.http)
+    await owner.give_password(other)
+    assert (await other.submit("/account/sign-in/factor", code=on_paper[0])).status_code == 303
+
+
 PROTECTED = [
     ("app-passwords", {"name": "bot"}),
     ("password", {"password": "another password"}),

@@ -54,11 +54,13 @@ class Enrolled:
     Attributes:
         app_since: when an authenticator app was added; None when there is none.
         codes_left: of the recovery codes.
+        codes_made_at: when those were made; None when none is left.
     """
 
     app_since: int | None
     passkeys: Sequence[Passkey]
     codes_left: int
+    codes_made_at: int | None
 
     @property
     def is_on(self) -> bool:
@@ -118,6 +120,7 @@ class Enrolment:
             app_since=None if secret is None else secret.confirmed_at,
             passkeys=self._store.passkeys.list(did),
             codes_left=self._store.recovery_codes.count(did),
+            codes_made_at=self._store.recovery_codes.made_at(did),
         )
 
     # Authenticator apps
@@ -196,9 +199,14 @@ class Enrolment:
 
     # Recovery codes, and all of it
 
-    async def renew_codes(self, did: Did, visitor: Visitor) -> list[str]:
-        """Make new recovery codes, which end the old ones; raise InvalidRequest without a second factor."""
-        return await self._writer.run(self._renew_codes, did, visitor)
+    async def renew_codes(self, did: Did, visitor: Visitor, made_at: int | None) -> list[str]:
+        """Make new recovery codes, which end the old ones; raise InvalidRequest without a second factor.
+
+        Args:
+            made_at: when those were made that are to end, as `Enrolled` tells it. Others are not ended: the wish is one
+                that comes again, and its owner may have the codes of the first on paper.
+        """
+        return await self._writer.run(self._renew_codes, did, visitor, made_at)
 
     async def turn_off(self, did: Did) -> bool:
         """Remove every second factor, for an owner who has lost them all; tell whether there was one."""
@@ -270,10 +278,12 @@ class Enrolment:
         self._store.oauth_requests.delete_all(did)
         return self._make_codes(did)
 
-    def _renew_codes(self, did: Did, visitor: Visitor) -> list[str]:
+    def _renew_codes(self, did: Did, visitor: Visitor, made_at: int | None) -> list[str]:
         with self._store.transaction():
             if not self._factors.is_on(did):
                 raise InvalidRequest("Recovery codes come with a second factor. Add one first.")
+            if self._store.recovery_codes.made_at(did) != made_at:
+                raise InvalidRequest("There are newer recovery codes")
             self._events.add(did, EventKind.RECOVERY_CODES_MADE, visitor)
             return self._make_codes(did)
 

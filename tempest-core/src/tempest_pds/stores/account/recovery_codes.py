@@ -26,6 +26,10 @@ class RecoveryCodes:
         """Tell how many codes an account has left."""
         return len(self._database.all(_BY_DID, (did,)))
 
+    def made_at(self, did: str) -> int | None:
+        """Tell when the codes of an account were made, in microseconds since 1970; None when none is left."""
+        return max((int(created_at) for _, _, created_at in self._database.all(_BY_DID, (did,))), default=None)
+
     def replace(self, did: Did, hashes: Iterable[bytes], now: int) -> None:
         """Give an account new codes, and forget the old ones."""
         with self._database.transaction() as transaction:

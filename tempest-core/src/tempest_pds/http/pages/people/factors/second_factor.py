@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from blacksheep import Response
@@ -16,6 +17,7 @@ from tempest_pds.services.errors import InvalidRequest
 from tempest_pds.services.second_factor.enrolment import MOST_PASSKEYS
 from tempest_pds.services.second_factor.recovery_codes import COUNT
 
+_MOMENT: Final = re.compile(r"[0-9]{1,20}")
 CHANGES: Final = Limit("second-factor-change", 60, HOUR)
 """Counted by account, together: each is noted among its security events."""
 
@@ -28,10 +30,13 @@ async def show_second_factor(visit: Visit) -> Response:
 
 @people_page("POST", "/account/*/second-factor/codes")
 async def make_codes(visit: Visit) -> Response:
-    """Make new recovery codes, and show them this once."""
+    """Make new recovery codes, and show them this once; loading that page anew makes no others."""
     did = require_recent(visit)
+    made_at = visit.form.get("made", "")
     try:
-        codes = await visit.services.enrolment.renew_codes(did, visit.visitor)
+        codes = await visit.services.enrolment.renew_codes(
+            did, visit.visitor, int(made_at) if _MOMENT.fullmatch(made_at) else None
+        )
     except InvalidRequest:
         return back_to_overview(visit)
     return _show_codes(visit, codes)
