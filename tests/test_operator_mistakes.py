@@ -6,6 +6,7 @@ Where the cause may pass by itself it ends with 75, so that whatever supervises 
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,27 @@ PUBLIC = {
 }
 
 
-def serve(folder: Path, **settings: str) -> tuple[int, list[str]]:
+RUN = ("-m", "tempest_pds.cli.main")
+FULL_BY_NOW = """
+import sqlite3
+from tempest_pds.cli.main import main
+from tempest_pds.composition import root
+
+def replay(*files):
+    raise sqlite3.OperationalError("database or disk is full")
+
+root.replay = replay
+main()
+"""
+
+
+def serve(folder: Path, *, program: Sequence[str] = RUN, **settings: str) -> tuple[int, list[str]]:
     """Run the server, which is expected not to start; return its exit code and what it wrote on standard error."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("TEMPEST_", "PORT", "SECRET_KEY"))
     }
     environment = {**inherited, "PORT": str(free_port()), "TEMPEST_DATA_DIR": str(folder), **settings}
-    command = [sys.executable, "-m", "tempest_pds.cli.main", "serve"]
+    command = [sys.executable, *program, "serve"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.stdout == ""
     return done.returncode, done.stderr.splitlines()
@@ -134,6 +149,12 @@ def test_a_database_that_is_none(tmp_path: Path) -> None:
     code, lines = serve(tmp_path)
     assert code == 2
     assert lines == [f"tempest: cannot open {tmp_path / 'account.sqlite'}: file is not a database"]
+
+
+def test_a_disk_that_is_full_once_the_files_are_open(tmp_path: Path) -> None:
+    code, lines = serve(tmp_path, program=("-c", FULL_BY_NOW), TEMPEST_LOG_LEVEL="error")
+    assert code == 75
+    assert lines == ["tempest: cannot start: database or disk is full"]
 
 
 def test_a_key_file_that_holds_none(tmp_path: Path) -> None:

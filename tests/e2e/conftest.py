@@ -19,6 +19,7 @@ from tests.support.movers import Ways, furnish, ways_between
 from tests.support.node import Node
 from tests.support.oauth_internet import OAuthInternet
 from tests.support.oauth_stage import Stage
+from tests.support.page_faults import Judge
 from tests.support.plc_host import plc_front, plc_smtp, reference_host, tempest_host
 from tests.support.process import ServerProcess
 from tests.support.reference import PlcDirectory, ReferencePds
@@ -167,3 +168,9 @@ def browser_path() -> str:
 def browser(browser_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     with Chromium(browser_path, tmp_path_factory.mktemp("profile")) as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def judge(node: Node) -> Judge:
+    """What tells whether people can use a page."""
+    return Judge(node)

@@ -5,60 +5,30 @@ What no imitation shows: that Chromium, which holds redirects against `form-acti
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from queue import Queue
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from tests.support.account import Account, sign_up
 from tests.support.chromium import Chromium
-from tests.support.page_faults import FAULTS
 from tests.support.server import Tempest
-from tests.support.stub_server import Request, StubServer
+from tests.support.web_app import WebApp
 
-SCOPE = "atproto transition:generic repo:app.bsky.feed.post identity:handle blob:image/*"
 SIGNED_IN = "document.querySelector('form.consent')"
+IN_FOCUS = """(() => {
+  const e = document.activeElement, {top, bottom} = e.getBoundingClientRect();
+  return [e.name === 'decision' ? e.textContent : e.name || e.textContent,
+    getComputedStyle(e).outlineStyle === 'solid' && getComputedStyle(e).outlineWidth === '3px',
+    top >= 0 && bottom <= innerHeight];
+})()"""
 # Chromium tells the status of every page that is not 200.
 EXPECTED = "the server responded with a status of 4"
 
 
-class App(StubServer):
-    """A web app on this machine: it sends people to the server, and keeps what they come back with."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.answers: Queue[tuple[str, dict[str, str]]] = Queue()
-
-    def answer(self, request: Request) -> None:
-        asked = urlsplit(request.path)
-        if asked.path == "/back":
-            values = request.content.decode() if request.command == "POST" else asked.query
-            self.answers.put((request.command, dict(parse_qsl(values))))
-        page = b"<!doctype html><title>app</title><link rel='icon' href='data:,'><p id='app'>The app"
-        request.send(200, page, {"Content-Type": "text/html"})
-
-    def authorize_url(self, pds: Tempest, **more: str) -> str:
-        digest = hashlib.sha256(secrets.token_bytes(32)).digest()
-        fields = {
-            "client_id": "http://localhost?" + urlencode({"scope": SCOPE, "redirect_uri": f"{self.url}/back"}),
-            "redirect_uri": f"{self.url}/back",
-            "response_type": "code",
-            "scope": SCOPE,
-            "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
-            "code_challenge_method": "S256",
-            **more,
-        }
-        return f"{pds.url}/oauth/authorize?{urlencode(fields)}"
-
-
 @pytest.fixture(scope="module")
-def app() -> Iterator[App]:
-    with App() as app:
+def app() -> Iterator[WebApp]:
+    with WebApp() as app:
         yield app
 
 
@@ -86,19 +56,23 @@ def leave_everything(browser: Chromium) -> None:
     browser.call("Network.clearBrowserCookies")
 
 
-def arrive(browser: Chromium, app: App, url: str) -> None:
+def arrive(browser: Chromium, app: WebApp, url: str) -> None:
     """Come from the app, on another site, as people do."""
     browser.open(app.url)
     browser.evaluate(f"location.href = {json.dumps(url)}")
     browser.wait_for("document.querySelector('form') && document.querySelector('h1')")
 
 
-def sign_in(browser: Chromium, account: Account) -> None:
+def fill_in(browser: Chromium, account: Account) -> None:
     browser.evaluate(
         f"document.querySelector('#identifier').value = {json.dumps(account.handle)};"
-        f"document.querySelector('#password').value = {json.dumps(account.password)};"
-        "document.querySelector('main form button').click()"
+        f"document.querySelector('#password').value = {json.dumps(account.password)}"
     )
+
+
+def sign_in(browser: Chromium, account: Account) -> None:
+    fill_in(browser, account)
+    press(browser, "main form button")
     browser.wait_for(SIGNED_IN)
 
 
@@ -109,7 +83,7 @@ def press(browser: Chromium, selector: str) -> None:
 @pytest.mark.parametrize("on", [True, False], ids=["with-scripts", "without"])
 @pytest.mark.parametrize(("mode", "command"), [("query", "GET"), ("form_post", "POST")])
 def test_a_person_gets_from_an_app_through_the_pages_and_back(
-    browser: Chromium, server: Tempest, app: App, alice: Account, on: bool, mode: str, command: str
+    browser: Chromium, server: Tempest, app: WebApp, alice: Account, on: bool, mode: str, command: str
 ) -> None:
     leave_everything(browser)
     with scripts(browser, on=on):
@@ -127,7 +101,7 @@ def test_a_person_gets_from_an_app_through_the_pages_and_back(
     assert [line for line in browser.complaints if EXPECTED not in line and "verbose" not in line] == []
 
 
-def test_a_person_who_says_no_gets_back_too(browser: Chromium, server: Tempest, app: App, alice: Account) -> None:
+def test_a_person_who_says_no_gets_back_too(browser: Chromium, server: Tempest, app: WebApp, alice: Account) -> None:
     leave_everything(browser)
     arrive(browser, app, app.authorize_url(server))
     press(browser, "form.cancel button")
@@ -144,8 +118,49 @@ def test_a_person_who_says_no_gets_back_too(browser: Chromium, server: Tempest, 
     assert app.answers.empty()
 
 
+def test_letting_an_app_in_takes_a_keyboard_alone_and_shows_where_it_is(
+    browser: Chromium, server: Tempest, app: WebApp, alice: Account
+) -> None:
+    leave_everything(browser)
+    browser.show_as(390, "light")
+    arrive(browser, app, app.authorize_url(server))
+    browser.wait_for("document.activeElement.id === 'identifier'")
+    browser.call("Input.insertText", text=alice.handle)
+    browser.press("Tab")
+    browser.call("Input.insertText", text=alice.password)
+    browser.press("Enter")
+    browser.wait_for(SIGNED_IN)
+    assert browser.evaluate("document.activeElement === document.body")
+    passed: list[str] = []
+    while not passed or passed[-1] != "Allow":
+        browser.press("Tab")
+        name, is_outlined, is_in_sight = browser.evaluate(IN_FOCUS)
+        assert (is_outlined, is_in_sight) == (True, True), name
+        passed.append(name)
+        if name == "allow identity:handle":
+            browser.press(" ")
+    assert passed[:2] == ["Skip to the content", "Use another"]
+    assert len(passed) == len(set(passed)) == 7
+    browser.press("Enter")
+    browser.wait_for("document.querySelector('#app')")
+    assert "code" in app.answers.get(timeout=30)[1]
+
+
+def test_a_second_click_does_not_take_back_what_the_first_has_done(
+    browser: Chromium, server: Tempest, app: WebApp, alice: Account
+) -> None:
+    leave_everything(browser)
+    arrive(browser, app, app.authorize_url(server))
+    fill_in(browser, alice)
+    button = "document.querySelector('main form button')"
+    # The second comes while the password is looked at.
+    browser.evaluate(f"for (const wait of [0, 30]) setTimeout(() => {button}.click(), wait)")
+    browser.wait_for("document.title && !document.title.startsWith('Sign in')")
+    assert browser.evaluate("document.title").startswith("Allow an app?")
+
+
 @pytest.fixture(scope="module")
-def inside(browser: Chromium, server: Tempest, app: App, alice: Account) -> str:
+def inside(browser: Chromium, server: Tempest, app: WebApp, alice: Account) -> str:
     """Sign in, and give the address of a consent page."""
     leave_everything(browser)
     arrive(browser, app, app.authorize_url(server))
@@ -153,13 +168,8 @@ def inside(browser: Chromium, server: Tempest, app: App, alice: Account) -> str:
     return str(browser.evaluate("location.href"))
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark"), (320, "light")])
-@pytest.mark.parametrize("step", ["consent", "choose", "sign-in", "sign-up", "nowhere"])
-def test_a_page_fits_and_can_be_used(
-    browser: Chromium, server: Tempest, inside: str, step: str, width: int, scheme: str
-) -> None:
-    browser.show_as(width, scheme)
-    browser.open(inside.replace("/consent?", f"/{step}?"))
-    browser.wait_for("document.querySelector('h1')")
-    assert browser.evaluate(FAULTS) == []
+def test_no_page_complains_of_its_own_policy(browser: Chromium, inside: str) -> None:
+    for step in ("consent", "choose", "sign-in", "sign-up", "nowhere"):
+        browser.open(inside.replace("/consent?", f"/{step}?"))
+        browser.wait_for("document.querySelector('h1')")
     assert [line for line in browser.complaints if EXPECTED not in line and "verbose" not in line] == []

@@ -66,7 +66,7 @@ def test_a_pushed_request_names_no_pushed_request(stage: Stage) -> None:
         ({"response_mode": "web_message"}, {"invalid_request"}),
         ({"prompt": "maybe"}, {"invalid_request"}),
     ],
-    ids=lambda value: str(value)[:60],
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value)[:60],
 )
 def test_a_pushed_request_is_judged_as_any_other(stage: Stage, change: dict[str, str], names: set[str]) -> None:
     refused(stage.client().push(**change), *names)

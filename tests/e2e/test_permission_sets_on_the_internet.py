@@ -32,6 +32,7 @@ NAMES = ("authBasic", "authGrowing", "authShrinking", "authLost", "authOut", "au
 SCOPES = {name: f"include:{GROUP}.{name}?aud={quote(SERVICE, safe=':')}" for name in NAMES}
 IN_GERMAN, TEXTS = "Deine Termine ansehen und eintragen.", {"title": "Calendar", "detail": "See and add your events."}
 TEXTS_BY_LANGUAGE = {"title:lang": {"de": "Kalender"}, "detail:lang": {"de": IN_GERMAN}}
+CALLBACK = f"https://{APP}/callback.html"
 DENIED, LET_IN = (403, "ScopeMissingError"), (200, None)
 
 
@@ -110,7 +111,8 @@ def scene(
     request: pytest.FixtureRequest, oauth_internet: OAuthInternet, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Scene]:
     which, folder = request.param, tmp_path_factory.mktemp("sets")
-    said = document(f"sets-{which}.json", scope=" ".join(("atproto", *SCOPES.values())))
+    said = document(f"sets-{which}.json", scope=" ".join(("atproto", *SCOPES.values())), redirect_uris=[CALLBACK])
+    oauth_internet.publish("callback.html", "<!doctype html><title>The app</title><p>Here you are.")
     oauth_internet.publish(f"sets-{which}.json", said)
     service = {"id": "#calendar", "type": "CalendarService", "serviceEndpoint": f"https://{API}"}
     for host in (API, "other.example.edu"):
@@ -222,13 +224,14 @@ def test_who_is_sent_with_a_set_that_cannot_be_had_is_told_so(scene: Scene) -> N
     person = scene.person()
     given = {
         "client_id": scene.said["client_id"],
-        "redirect_uri": f"https://{APP}/callback",
+        "redirect_uri": CALLBACK,
         "response_type": "code",
         "scope": f"atproto {SCOPES['authBroken']}",
         "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
         "code_challenge_method": "S256",
     }
     person.open(f"https://{HOSTS[scene.which]}/oauth/authorize?{urlencode(given)}")
+    assert "This cannot go on just now" in person.words
     assert f"the permission set {GROUP}.authBroken cannot be had now" in person.words
     scene.authority.come_back()
 
@@ -257,8 +260,8 @@ def chromium(
                 "Kalender",
                 IN_GERMAN,
                 f"Veröffentlicht von {DOMAIN}.",
-                f"Daten der Art {EVENT} erstellen",
-                f"{API} in deinem Namen benutzen",
+                f"Daten der Art {EVENT} anlegen",
+                f"Den Dienst {API} in deinem Namen benutzen",
             ),
         ),
         (
@@ -268,7 +271,7 @@ def chromium(
                 TEXTS["detail"],
                 f"Published by {DOMAIN}.",
                 f"Create data of the kind {EVENT}",
-                f"Use {API} in your name",
+                f"Use the service {API} in your name",
             ),
         ),
     ],
@@ -286,7 +289,7 @@ def test_a_person_is_told_in_their_language_what_a_set_gives(
     told = " ".join(page.inner_text("form.consent").split())
     assert [word for word in words if word not in told] == []
     page.click("button[value=allow]")
-    page.wait_for_url(f"https://{APP}/callback?**")
+    page.wait_for_url(f"{CALLBACK}?**")
     scene.app.callback(dict(parse_qsl(urlsplit(page.url).query)))
     assert (scene.write(EVENT), scene.write(NOTE), scene.call(ASK)) == (LET_IN, DENIED, LET_IN)
     page.goto(f"https://{HOSTS[scene.which]}/account/{scene.account.did}/apps")

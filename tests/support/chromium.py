@@ -124,13 +124,30 @@ class Chromium:
                     raise
             if time.monotonic() > deadline:
                 raise BrowserFailed(f"{condition} does not come to hold at {self.evaluate('location.href')}")
-            time.sleep(0.05)
+            time.sleep(0.02)
 
-    def show_as(self, width: int, scheme: str) -> None:
-        """Give the page a width, and its reader a wish for `light` or `dark`."""
+    def draw(self, html: str) -> None:
+        """Show a page that no server sends."""
+        self.open("about:blank")
+        frame = self.call("Page.getFrameTree")["frameTree"]["frame"]["id"]
+        self.call("Page.setDocumentContent", frameId=frame, html=html)
+
+    def press(self, key: str) -> None:
+        """Press a key: `Tab`, `Enter` or the space bar, which is ` `."""
+        code, text = {"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " ")}[key]
+        for kind in ("keyDown", "keyUp"):
+            more = {"text": text} if text and kind == "keyDown" else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **more)
+
+    def show_as(self, width: int, scheme: str, **wishes: str) -> None:
+        """Give the page a width, and its reader a wish for `light` or `dark`, and others by the names that CSS has."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        wanted = {"prefers_color_scheme": scheme, **wishes}
+        features = [{"name": name.replace("_", "-"), "value": value} for name, value in wanted.items()]
+        self.call("Emulation.setEmulatedMedia", features=features)
 
     def screenshot(self) -> bytes:
-        """Return a picture of the page, PNG."""
-        return base64.b64decode(self.call("Page.captureScreenshot")["data"])
+        """Return a picture of the whole page, PNG."""
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        taken = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip={**size, "scale": 1})
+        return base64.b64decode(taken["data"])

@@ -58,7 +58,7 @@ class LexiconAuthority:
         self._internet.world.publishes_lexicons(self._domain, self.did)
         repo = Foreign({f"{_COLLECTION}/{nsid}": record for nsid, record in self._records.items()}, self.did)
         proof = repo.under(sign_commit(self.did, repo.commit.rev, repo.data, self._key))
-        self.answer(base64=b64encode(proof).decode())
+        self.answer(base64=b64encode(proof).decode(), headers={"Content-Type": "application/vnd.ipld.car"})
 
     def answer(self, **page: Any) -> None:
         """Answer so; see `tests.support.internet`."""

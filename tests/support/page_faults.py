@@ -1,6 +1,29 @@
-"""What of a page is hard to use: by the sizes and colours that the browser computes, as WCAG 2.2 measures them."""
+"""What of a page is hard to use, as WCAG 2.2 has it: by what the browser computes of it, and by what axe-core says.
 
-FAULTS = """(() => {
+axe-core is https://github.com/dequelabs/axe-core, from npm. What it cannot see is measured here: edges of controls,
+what is at hand to password managers, and how a page tells that something is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.chromium import Chromium
+from tests.support.node import Node, NodeMissing
+
+LOOKS = [(1200, "light"), (320, "dark"), (1200, "dark"), (320, "light")]
+"""How wide a page is shown, and in which scheme of colours."""
+_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_EXPERIMENTS = ["label-content-name-mismatch", "td-has-header"]
+_ALL = {"runOnly": _TAGS, "rules": {rule: {"enabled": True} for rule in _EXPERIMENTS}}
+_OF_A_LOOK = {"runOnly": {"type": "rule", "values": ["color-contrast", "scrollable-region-focusable", "target-size"]}}
+# What is there for the eye alone is no text to axe-core, and hides nothing.
+_RUN = """axe.run(document, %s).then(({violations, incomplete}) =>
+  [...violations, ...incomplete].flatMap(rule => rule.nodes.map(node =>
+    [rule.id, node.target, ...[...node.any, ...node.all, ...node.none].map(check => check.message)].join(': ')))
+  .filter(fault => !fault.endsWith('Element content contains only non-text characters')))"""
+
+_OURS = """(() => {
   const faults = [];
   const shown = e => e.getClientRects().length && getComputedStyle(e).visibility !== 'hidden';
   if (document.documentElement.scrollWidth > innerWidth) faults.push('wider than the screen');
@@ -26,7 +49,8 @@ FAULTS = """(() => {
     const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (contrast < 4.5) faults.push(`contrast ${contrast.toFixed(2)}: ${node.data.trim()}`);
   }
-  for (const e of document.querySelectorAll('button, select, input:not([type=hidden]), .tabs a, .ways a')) {
+  const targets = 'button, select, summary, input:not([type=hidden]), .button, nav a, .ways a';
+  for (const e of document.querySelectorAll(targets)) {
     if (!shown(e)) continue;
     if (e.getBoundingClientRect().height < 24) faults.push(`too small: ${e.outerHTML.slice(0, 80)}`);
     if (e.matches('input, select') && !e.labels.length) faults.push(`no label: ${e.outerHTML.slice(0, 80)}`);
@@ -46,6 +70,45 @@ FAULTS = """(() => {
         if (!document.getElementById(id)) faults.push(`nothing called ${id}`);
   const ids = [...document.querySelectorAll('[id]')].map(e => e.id);
   if (new Set(ids).size !== ids.length) faults.push('an id that comes twice');
+  const wrong = [...document.querySelectorAll('#problem, [aria-invalid]')].filter(shown);
+  if (wrong.length) {
+    if (!/^(Error|Fehler|Erreur)/.test(document.title)) faults.push(`a title that says of no error: ${document.title}`);
+    const first = [...document.querySelectorAll('[autofocus]')].find(shown);
+    if (!wrong.includes(first)) faults.push('the focus is not where the error is');
+    for (const e of wrong)
+      if (e.matches('[aria-invalid]:not([aria-describedby])')) faults.push(`wrong for no reason: ${e.outerHTML}`);
+  }
   return faults;
 })()"""
-"""An expression for the page in front, a list of texts; the list of a good page is empty."""
+
+
+class Judge:
+    """Tells what is hard to use; of a good page there is nothing to tell."""
+
+    def __init__(self, node: Node) -> None:
+        source = node.modules / "axe-core" / "axe.min.js"
+        if not source.is_file():
+            raise NodeMissing(f"no axe-core in {node.modules}: run `nox -s node`")
+        self._axe = source.read_text()
+
+    def faults(self, browser: Chromium, *, looks_else: bool = False) -> list[str]:
+        """Judge the page in front as it is shown now.
+
+        The policy of the page stands, and lets no script of a test in. DevTools are not bound by it, and the page is
+        as people have it.
+
+        Args:
+            looks_else: the page was judged before, and only looks another way now.
+        """
+        found: list[str] = browser.evaluate(_OURS)
+        if browser.evaluate("typeof axe") == "undefined":
+            browser.evaluate(f"{self._axe};0")
+        return [*found, *browser.evaluate(_RUN % json.dumps(_OF_A_LOOK if looks_else else _ALL))]
+
+    def faults_in_all_looks(self, browser: Chromium) -> list[str]:
+        """Judge the page in front in all of LOOKS."""
+        faults = []
+        for number, (width, scheme) in enumerate(LOOKS):
+            browser.show_as(width, scheme)
+            faults += [f"{width}, {scheme}: {fault}" for fault in self.faults(browser, looks_else=number > 0)]
+        return faults

@@ -125,7 +125,7 @@ def _work_out(values: dict[str, Any], hostname: str) -> None:
     values["public_url"] = values["public_url"].rstrip("/")
     values.setdefault("service_did", f"did:web:{hostname}")
     values.setdefault("service_name", hostname)
-    _check_public_words(values)
+    _check_public_words(values, hostname)
     values.setdefault("log_format", "console" if sys.stderr.isatty() else "json")
     values.setdefault("mailer", "smtp" if values.get("smtp_enabled") else "log")
     values["handle_domains"] = tuple(f".{domain.lower().removeprefix('.')}" for domain in values["handle_domains"])
@@ -151,9 +151,10 @@ def _work_out(values: dict[str, Any], hostname: str) -> None:
     values["crawlers"] = read_relays(values["crawlers"])
 
 
-def _check_public_words(values: Mapping[str, Any]) -> None:
+def _check_public_words(values: Mapping[str, Any], hostname: str) -> None:
     name = values["service_name"]
-    if not name.isprintable() or not 0 < len(name.strip()) <= _MAX_NAME:
+    # A hostname may be longer than what somebody chooses to be called.
+    if name != hostname and not (name.isprintable() and 0 < len(name.strip()) <= _MAX_NAME):
         raise SettingsError(
             f"TEMPEST_SERVICE_NAME must be a line of at most {_MAX_NAME} characters, none of which is invisible"
         )

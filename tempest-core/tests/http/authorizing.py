@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 import sqlite3
 from dataclasses import dataclass
@@ -96,3 +97,15 @@ def let_expire(server: WholeServer) -> None:
             database.execute("UPDATE oauth_request SET expires_at = 1")
     finally:
         database.close()
+
+
+def form_action(browser: Browser) -> str:
+    """Read where the forms of a page may lead."""
+    found = re.search(r"form-action ([^;]*)", browser.answer.headers["content-security-policy"])
+    assert found is not None
+    return found[1]
+
+
+def place(browser: Browser) -> str:
+    """Tell the path of the page that a browser shows."""
+    return str(browser.answer.request.url.path)

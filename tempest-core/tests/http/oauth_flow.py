@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,8 +21,11 @@ from whole_server import User, WholeServer, whole_server
 
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.remote.client_documents import ClientDocuments
+from tempest_pds.services.browsers import REMEMBERED_US
 from tempest_pds.services.oauth.requests import AuthorizationResponse, OpenRequest
+from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.account.browsers import Browser, BrowserAccount
 
 ISSUER = "http://localhost:4000"
 PUBLIC = "https://app.example.net/client.json"
@@ -184,7 +187,7 @@ class FlowClient:
 
     async def agree(self, request: OpenRequest, user: User) -> AuthorizationResponse:
         """Have the owner of an account agree to all of a request, signed in in the browser."""
-        await self.sign_in_browser(user)
+        self.sign_in_browser(user)
         return await self.grant(request, user)
 
     async def grant(self, request: OpenRequest, user: User) -> AuthorizationResponse:
@@ -194,25 +197,34 @@ class FlowClient:
         )
         return response
 
-    async def sign_in_browser(self, user: User) -> None:
+    def sign_in_browser(self, user: User) -> None:
         """Have an account signed in in the browser, unless it is."""
-        browsers = self.server.services.browsers
-        if browsers.is_signed_in(self.browser, Did(user.did)):
+        if self.server.services.browsers.is_signed_in(self.browser, Did(user.did)):
             return
         store: AccountStore = self.requests._store
-        account = store.accounts.get(user.did)
-        assert account is not None
-        secret = await browsers.sign_in(None, account, remember=True, client_ip=None, user_agent=None)
-        made = store.browsers.with_secret(hashlib.sha256(secret.encode()).digest())
-        assert made is not None
+        now = now_us()
         with store.transaction():
-            there = store.browsers.with_secret(self.browser)
-            if there is None:
-                store.browsers.set_secret(made.id, self.browser)
-            else:
-                [row] = store.browsers.accounts(made.id)
-                store.browsers.put_account(replace(row, browser_id=there.id))
-                store.browsers.remove_account(made.id, user.did)
+            found = store.browsers.with_secret(self.browser)
+            if found is None:
+                found = Browser(
+                    id=secrets.token_urlsafe(12),
+                    secret_hash=self.browser,
+                    user_agent=None,
+                    client_ip=None,
+                    created_at=now,
+                    seen_at=now,
+                )
+                store.browsers.add(found)
+            store.browsers.put_account(
+                BrowserAccount(
+                    browser_id=found.id,
+                    did=Did(user.did),
+                    signed_in_at=now,
+                    confirmed_at=now,
+                    remembered=True,
+                    expires_at=now + REMEMBERED_US,
+                )
+            )
 
     async def code(self, user: User, **changes: Any) -> str:
         return (await self.agree(await self.open(**changes), user)).values["code"]

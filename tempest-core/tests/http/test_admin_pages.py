@@ -218,7 +218,7 @@ async def test_names_with_markup_are_shown_as_text(tmp_path: Path) -> None:
         store = accounts._store.accounts
         # As if a rule for handles and addresses had failed.
         await accounts._writer.run(store.set_handle, mallory.did, Handle(HOSTILE))
-        await accounts._writer.run(store.set_email, mallory.did, HOSTILE)
+        await accounts._writer.run(store.set_email, mallory.did, HOSTILE, given_at=1)
         await accounts._writer.run(store.set_takedown, mallory.did, HOSTILE)
         await accounts._writer.run(store.set_invites, mallory.did, disabled=True, note=HOSTILE)
         browser = Browser(server.http)

@@ -144,6 +144,13 @@ async def test_an_app_is_told_to_refresh_a_token_that_is_over(place: Place) -> N
     assert refusal(await place.send()) == (401, "invalid_token")
 
 
+async def test_that_a_token_is_over_is_told_first_to_an_app_whose_proof_is_for_the_next_one(place: Place) -> None:
+    proofs = [place.app.proof("GET", PATH, "the next one") for _ in range(2)]
+    assert refusal(await place.send(dpop=proofs[0])) == (401, "invalid_dpop_proof")
+    place.grants.expired.add(place.token)
+    assert refusal(await place.send(dpop=proofs[1])) == (401, "invalid_token")
+
+
 async def test_neither_kind_of_token_passes_for_the_other(place: Place) -> None:
     assert refusal(await place.app.once("GET", PATH, place.alice.token)) == (401, "invalid_token")
     bearer = await place.server.http.get(PATH, headers={"authorization": f"Bearer {place.token}"})

@@ -95,12 +95,17 @@ P256 = generate_p256()
         ("z" + base58.encode(b"\x81\x26" + KEY.raw), KEY.public),
         ("z" + base58.encode(b"\x86\x26" + P256.raw), P256.public),
     ],
+    ids=["hex", "0x", "k256", "p256", "multikey of k256", "multikey of p256"],
 )
 def test_a_secret_key_is_read_as_tools_write_it(text: str, expected: object) -> None:
     assert parse_secret_key(text, "a file").public == expected
 
 
-@pytest.mark.parametrize("text", ["", "0" * 64, "z", "zQ3sh", KEY.public.did_key, KEY.raw.hex()[:-1]])
+@pytest.mark.parametrize(
+    "text",
+    ["", "0" * 64, "z", "zQ3sh", KEY.public.did_key, KEY.raw.hex()[:-1]],
+    ids=["nothing", "zero", "z", "a beginning", "a public key", "a digit short"],
+)
 def test_anything_else_is_no_secret_key(text: str) -> None:
     with pytest.raises(MigrationError, match="a file is no secret key") as refused:
         parse_secret_key(text, "a file")

@@ -168,6 +168,20 @@ async def test_heavy_answers_leave_room_for_fewer() -> None:
     assert not any(cache.knows(key) for key in ("a", "dd", "e" * 11))
 
 
+async def test_an_answer_from_before_the_start_is_as_old_as_it_is(source: Source) -> None:
+    assert not source.cache.holds("a")
+    source.cache.restore("a", "from before", age=9)
+    assert source.cache.holds("a")
+    assert await source.cache.get("a") == "from before"
+    assert source.asked == 0
+    source.now = 1
+    assert await source.cache.get("a") == "from before"
+    await asyncio.sleep(0.01)
+    assert await source.cache.get("a") == "one"
+    source.cache.restore("b", "from long before", age=100)
+    assert await source.cache.get("b") == "one"
+
+
 async def test_closing_ends_every_question_also_those_that_nobody_wants_any_more(source: Source) -> None:
     source.gate.clear()
     waiting = asyncio.create_task(source.cache.get("a"))

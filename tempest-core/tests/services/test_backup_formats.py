@@ -136,7 +136,7 @@ class TestExtract:
 
     async def test_a_newer_schema_is_refused(self, tmp_path: Path) -> None:
         newer = manifest(schemas=SCHEMAS | {"repo": "repo_9999"})
-        with pytest.raises(BackupTooNew, match=r"Tempest 1\.2\.3"):
+        with pytest.raises(BackupTooNew, match=r"by a newer Tempest than this one, 1\.2\.3"):
             await unpack(archive((MANIFEST, newer.encode())), tmp_path)
 
 

@@ -42,10 +42,11 @@ class World:
             secret, account, remember=remember, client_ip="192.0.2.1", user_agent="Firefox"
         )
 
-    async def come_back(self, secret: str, seconds: int) -> list[Did]:
-        """Let time pass, and look who is signed in when the browser shows up."""
+    async def come_back(self, secret: str, seconds: int, account: Account | None = None) -> list[Did]:
+        """Let time pass, and look who is signed in when the browser shows up, at a page of an account or another."""
         self.now += seconds * SECOND
-        return [found.account.did for found in await self.browsers.seen(secret, "192.0.2.2", "Firefox")]
+        did = None if account is None else account.did
+        return [found.account.did for found in await self.browsers.seen(secret, "192.0.2.2", "Firefox", did)]
 
 
 def stored_in(folder: Path) -> bytes:
@@ -79,6 +80,18 @@ async def test_a_sign_in_that_is_not_remembered_lasts_while_it_is_used(world: Wo
         assert await world.come_back(secret, 14 * 60) == [ALICE.did]
     assert await world.come_back(secret, BRIEF_US // SECOND) == []
     assert await world.come_back(secret, 0) == [], "nor does it come back"
+
+
+async def test_who_shares_a_browser_does_not_keep_another_signed_in_by_using_it(world: World) -> None:
+    secret = await world.sign_in(await world.sign_in(remember=True), BOB)
+    assert await world.come_back(secret, 14 * 60, ALICE) == [BOB.did, ALICE.did]
+    assert await world.come_back(secret, 2 * 60, ALICE) == [ALICE.did]
+    brief = await world.sign_in(await world.sign_in(), BOB)
+    assert await world.come_back(brief, 14 * 60, BOB) == [BOB.did, ALICE.did]
+    # The browser was seen a moment ago, and yet it counts that the other account is used too.
+    assert await world.come_back(brief, 30, ALICE) == [BOB.did, ALICE.did]
+    assert await world.come_back(brief, 14 * 60, ALICE) == [BOB.did, ALICE.did]
+    assert await world.come_back(brief, 2 * 60, ALICE) == [ALICE.did]
 
 
 async def test_one_that_is_remembered_ends_after_a_week_however_it_is_used(world: World) -> None:

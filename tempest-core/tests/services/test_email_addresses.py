@@ -118,7 +118,7 @@ async def test_the_old_address_is_told_of_the_change(room: MailRoom, alice: Did,
 
 async def test_nobody_is_told_where_there_was_no_address_or_the_same(room: MailRoom, alice: Did, world: World) -> None:
     await room.addresses.change(alice, OLD)
-    world.store.accounts.set_email(alice, None)
+    world.store.accounts.set_email(alice, None, given_at=1)
     await room.addresses.change(alice, NEW)
     assert room.mails() == []
 

@@ -164,6 +164,22 @@ async def test_an_address_that_several_accounts_have_costs_no_more_and_each_gets
     await room.reset.reset(codes[0], NEW)
 
 
+async def test_who_has_older_accounts_keeps_nobody_from_his_own_by_giving_them_his_address(
+    room: MailRoom, world: World
+) -> None:
+    older = [(await world.create(f"mallory{number}")).account.did for number in range(MOST_ACCOUNTS)]
+    alice = (await world.create("alice", password="her own password")).account
+    room.clock.now = alice.created_at
+    for did in older:
+        room.clock.pass_by(1)
+        await room.addresses.change(did, "alice@example.com")
+    room.take()
+    assert (await world.sessions.create("alice@example.com", "her own password")).account.did == alice.did
+    await room.ask_for_reset("alice@example.com")
+    [code] = [CODE.findall(mail.text)[0] for mail in room.take() if "@alice.test" in mail.text]
+    assert room.codes.owner(RESET, code) == alice.did
+
+
 async def test_only_the_account_that_has_confirmed_an_address_is_reset_by_it(room: MailRoom, world: World) -> None:
     await world.create()
     bob = (await world.create("bob", email="alice@example.com")).account.did

@@ -175,6 +175,17 @@ async def test_a_few_failures_are_forgotten_within_an_hour(
     assert "sign_in_failed" not in kinds(events, alice)
 
 
+async def test_wrong_codes_after_the_right_password_are_seen_though_they_come_one_an_hour(
+    events: SecurityEvents, alice: Did, now: Now
+) -> None:
+    for _ in range(OFTEN[EventKind.SECOND_FACTOR_FAILED]):
+        assert "second_factor_failed" not in kinds(events, alice)
+        events.count_failure(alice, EventKind.SECOND_FACTOR_FAILED, HERE)
+        now.now += 3_600_000_001
+        await events.write_failures()
+    assert kinds(events, alice).count("second_factor_failed") == 1
+
+
 async def test_nothing_that_is_counted_grows_without_bound(events: SecurityEvents, alice: Did) -> None:
     for number in range(10_050):
         events.count_failure(Did(f"did:plc:{number}"), EventKind.SIGN_IN_FAILED, HERE)

@@ -185,7 +185,7 @@ async def test_what_tells_the_owner_of_an_address_costs_about_the_same_where_the
     async def cost(email: str) -> tuple[int, int]:
         with mock.patch.object(room.texts._layout, "mail", wraps=room.texts._layout.mail) as written:
             did = account.did
-            town.store.accounts.set_email(did, email)
+            town.store.accounts.set_email(did, email, given_at=1)
             given = town.store.accounts.get(did)
             assert given is not None
             room.notices.consider(given)

@@ -45,6 +45,12 @@ def test_a_public_server_refuses_to_start_without(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_hostname_may_be_longer_than_a_name_that_is_chosen() -> None:
+    host = f"{'a-long-name-' * 5}in.production.example.com"
+    settings = load_settings({**PUBLIC, "TEMPEST_HOSTNAME": host, "TEMPEST_PUBLIC_URL": f"https://{host}"})
+    assert settings.service_name == host
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -21,7 +21,7 @@ from tempest_pds.stores.account.email_tokens import EmailTokenInvalid, EmailToke
 
 
 def test_an_account_is_found_by_did_handle_and_email_in_any_case(accounts: AccountStore) -> None:
-    alice = add(accounts, ALICE)
+    alice = add(accounts, ALICE, email_given_at=1)
     assert accounts.accounts.get(ALICE) == alice
     assert accounts.accounts.by_handle("ALICE.test") == alice
     assert accounts.accounts.by_email("Alice@Example.COM") == alice
@@ -50,12 +50,12 @@ def test_an_address_is_confirmed_by_one_account_in_any_case(accounts: AccountSto
     with pytest.raises(EmailTaken):
         store.confirm_email(ALICE, 1)
     with pytest.raises(EmailTaken):
-        store.set_email(ALICE, "Alice@Example.com", 1)
+        store.set_email(ALICE, "Alice@Example.com", 1, given_at=1)
     with pytest.raises(EmailTaken):
         add(accounts, "did:plc:carol", email="alice@example.com", email_confirmed_at=1)
-    store.set_email(ALICE, "Alice@Example.com")
+    store.set_email(ALICE, "Alice@Example.com", given_at=1)
     assert [account.did for account in store.with_email("alice@example.com", 9)] == [BOB]
-    store.set_email(BOB, "bob@example.com")
+    store.set_email(BOB, "bob@example.com", given_at=1)
     store.confirm_email(ALICE, 2)
 
 
@@ -136,7 +136,7 @@ def test_email_confirmation_ends_with_the_address(accounts: AccountStore) -> Non
     account = accounts.accounts.get(ALICE)
     assert account is not None
     assert account.email_confirmed
-    accounts.accounts.set_email(ALICE, "new@example.com")
+    accounts.accounts.set_email(ALICE, "new@example.com", given_at=1)
     account = accounts.accounts.get(ALICE)
     assert account is not None
     assert (account.email, account.email_confirmed) == ("new@example.com", False)

@@ -27,7 +27,7 @@ class Owner:
 
     email: str
     confirmed: bool
-    created_at: int
+    given_at: int
 
 
 class Addresses(RuleBasedStateMachine):
@@ -62,15 +62,15 @@ class Addresses(RuleBasedStateMachine):
             self.store.accounts.create(account)
             self.model[did] = Owner(email, confirmed_at is not None, created_at)
 
-    @rule(did=DIDS, email=EMAILS, confirmed_at=CONFIRMED)
-    def change(self, did: Did, email: str, confirmed_at: int | None) -> None:
+    @rule(did=DIDS, email=EMAILS, confirmed_at=CONFIRMED, given_at=st.integers(0, 3))
+    def change(self, did: Did, email: str, confirmed_at: int | None, given_at: int) -> None:
         if did in self.model and confirmed_at is not None and self.taken(did, email):
             with pytest.raises(EmailTaken):
-                self.store.accounts.set_email(did, email, confirmed_at)
+                self.store.accounts.set_email(did, email, confirmed_at, given_at=given_at)
             return
-        assert self.store.accounts.set_email(did, email, confirmed_at) is (did in self.model)
+        assert self.store.accounts.set_email(did, email, confirmed_at, given_at=given_at) is (did in self.model)
         if did in self.model:
-            self.model[did] = Owner(email, confirmed_at is not None, self.model[did].created_at)
+            self.model[did] = Owner(email, confirmed_at is not None, given_at)
 
     @rule(did=DIDS)
     def confirm(self, did: Did) -> None:
@@ -87,14 +87,14 @@ class Addresses(RuleBasedStateMachine):
         assert self.store.accounts.delete(did) is (self.model.pop(did, None) is not None)
 
     @invariant()
-    def an_address_leads_to_who_confirmed_it_or_else_to_the_oldest(self) -> None:
+    def an_address_leads_to_who_confirmed_it_or_else_to_who_has_it_longest(self) -> None:
         if not hasattr(self, "store"):
             return
         for name in NAMES:
             owners = {did: owner for did, owner in self.model.items() if owner.email.lower() == name}
             confirmed = [did for did, owner in owners.items() if owner.confirmed]
             assert len(confirmed) <= 1
-            expected = confirmed or sorted(owners, key=lambda did: (owners[did].created_at, did))
+            expected = confirmed or sorted(owners, key=lambda did: (owners[did].given_at, did))
             assert [account.did for account in self.store.accounts.with_email(name.upper(), 9)] == expected
             first = self.store.accounts.by_email(name)
             assert (None if first is None else first.did) == (expected[0] if expected else None)

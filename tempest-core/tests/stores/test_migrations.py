@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from alembic.config import Config
 
 from tempest_pds.protocol.errors import TempestError
 from tempest_pds.stores.account.account_schema import SCHEMA as ACCOUNT_SCHEMA
+from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.actor.tables import SCHEMA as REPO_SCHEMA
-from tempest_pds.stores.database import Database
+from tempest_pds.stores.database import Database, DatabaseUnusable, connect
 from tempest_pds.stores.migrations import runner
 from tempest_pds.stores.schema import Schema
 from tempest_pds.stores.sequencer.tables import SCHEMA as SEQUENCER_SCHEMA
@@ -116,18 +118,57 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, schema
     Database(path, schema).close()
 
 
+def app_password_of_account_seven(path: Path, *, with_its_account: bool) -> None:
+    """Put a row into a file that refers to one of another table, which may be missing."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA foreign_keys=OFF")
+    for table in ["account", "app_password"] if with_its_account else ["app_password"]:
+        columns = ", ".join("'7'" for _ in connection.execute(f"PRAGMA table_info({table})"))
+        connection.execute(f"INSERT INTO {table} VALUES ({columns})")
+    connection.commit()
+    connection.close()
+
+
 def test_a_migration_that_leaves_dangling_references_is_undone(tmp_path: Path, second: Second) -> None:
     path = tmp_path / "old.sqlite"
     Database(path, ACCOUNT_SCHEMA).close()
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA foreign_keys=OFF")
-    columns = ", ".join("'7'" for _ in connection.execute("PRAGMA table_info(app_password)"))
-    connection.execute(f"INSERT INTO app_password VALUES ({columns})")
-    connection.commit()
-    connection.close()
-    with pytest.raises(TempestError, match="app_password refer to rows of account that are gone"):
-        Database(path, second(ACCOUNT_SCHEMA, "pass"))
+    app_password_of_account_seven(path, with_its_account=True)
+    with pytest.raises(TempestError, match=r"old\.sqlite .* app_password would refer to rows of account that are gone"):
+        Database(path, second(ACCOUNT_SCHEMA, 'op.execute("DELETE FROM account")'))
+    assert len(rows(path, "account")) == 1
     assert rows(path, "alembic_version") == [(ACCOUNT_SCHEMA.head,)]
+
+
+def test_a_reference_that_dangled_before_holds_up_no_migration(tmp_path: Path, second: Second) -> None:
+    """Whoever deletes an account's row with the shell of SQLite leaves such, as that obeys no foreign key."""
+    path = tmp_path / "old.sqlite"
+    Database(path, ACCOUNT_SCHEMA).close()
+    app_password_of_account_seven(path, with_its_account=False)
+    newer = second(ACCOUNT_SCHEMA, "pass")
+    Database(path, newer).close()
+    assert rows(path, "alembic_version") == [(newer.head,)]
+
+
+def test_a_full_disk_stops_a_migration_in_one_line_and_leaves_the_file(
+    tmp_path: Path, second: Second, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "old.sqlite"
+    table = older_file(path, ACCOUNT_SCHEMA)
+    newer = second(ACCOUNT_SCHEMA, f'op.execute("CREATE TABLE more AS SELECT * FROM {table}")')
+
+    def connect_without_room(path: Path, *, cache_kib: int) -> sqlite3.Connection:
+        connection = connect(path, cache_kib=cache_kib)
+        [pages] = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count={pages}")
+        return connection
+
+    with monkeypatch.context() as full:
+        full.setattr(runner, "connect", connect_without_room)
+        with pytest.raises(DatabaseUnusable, match=r"^cannot open .*old\.sqlite: database or disk is full$"):
+            Database(path, newer)
+    assert rows(path, "alembic_version") == [(ACCOUNT_SCHEMA.head,)]
+    Database(path, newer).close()
+    assert rows(path, "more") == rows(path, table)
 
 
 @SCHEMAS
@@ -138,3 +179,15 @@ def test_only_the_owner_may_read_a_file(tmp_path: Path, schema: Schema) -> None:
     for beside in tmp_path.glob("new.sqlite-*"):
         assert stat.S_IMODE(beside.stat().st_mode) == 0o600
     database.close()
+
+
+def test_accounts_of_an_older_version_have_had_their_addresses_since_they_were_made(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    runner.upgrade(path, ACCOUNT_SCHEMA, "account_0007")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        fields = "did, email, created_at, invites_disabled"
+        connection.execute(f"INSERT INTO account ({fields}) VALUES ('did:plc:b', 'a@example.com', 2, 0)")
+        connection.execute(f"INSERT INTO account ({fields}) VALUES ('did:plc:a', 'a@example.com', 3, 0)")
+    with closing(AccountStore(path)) as store:
+        found = store.accounts.with_email("a@example.com", 5)
+    assert [(account.did, account.email_given_at) for account in found] == [("did:plc:b", 2), ("did:plc:a", 3)]

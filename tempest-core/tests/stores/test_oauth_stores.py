@@ -9,6 +9,7 @@ import pytest
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
+from tempest_pds.stores.account.oauth_client_documents import ClientDocument
 from tempest_pds.stores.account.oauth_requests import OAuthRequest
 from tempest_pds.stores.account.oauth_sessions import OAuthSession
 
@@ -94,6 +95,17 @@ def test_a_permission_set_that_is_kept_is_changed_by_its_publisher_alone(store: 
     kept.put(nsid, "heard later", 10)
     assert kept.get(nsid) == ("heard later", 10)
     assert [kept.delete_unused(before) for before in (9, 10, 10)] == [0, 1, 0]
+
+
+def test_of_what_a_client_has_published_the_youngest_is_kept(store: AccountStore) -> None:
+    kept = store.oauth_client_documents
+    assert kept.get(APP) is None
+    for heard_at in (5, 9, 7):
+        kept.put(ClientDocument(APP, b"heard at %d" % heard_at, heard_at))
+    assert kept.get(APP) == (APP, b"heard at 9", 9)
+    assert [kept.delete_old(before) for before in (8, 9)] == [0, 1]
+    kept.put(ClientDocument(APP, b"", 10))
+    assert [kept.delete(APP), kept.delete(APP)] == [True, False]
 
 
 def test_the_last_consent_counts(store: AccountStore) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -228,6 +229,8 @@ def _open_here(settings: Settings, environ: Mapping[str, str]) -> Transport:
 
     try:
         return InThisProcess(settings, environ)
+    except sqlite3.Error as error:
+        raise OperatorError(f"cannot open {settings.data_dir}: {error}") from error
     except OSError as error:
         reason = f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
         raise OperatorError(f"cannot open {settings.data_dir}: {reason}") from error

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import resource
+import sqlite3
 import sys
 from contextlib import suppress
 from typing import IO, Any, Final
@@ -86,6 +87,9 @@ def _serve() -> None:
     error = app.startup_error
     if isinstance(error, TempestError):
         raise error
+    if isinstance(error, sqlite3.Error):
+        # A file that cannot be opened is told of by its name: this is a disk that is full by now, or fails.
+        raise NotNow(f"cannot start: {error}") from error
     if isinstance(error, OSError):
         raise TempestError(f"cannot start: {error.strerror or error}: {error.filename or ''}".rstrip(": ")) from error
     if error is not None:

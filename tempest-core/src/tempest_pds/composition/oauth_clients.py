@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tempest_pds.composition.data import OpenedData
 from tempest_pds.composition.network import Network
 from tempest_pds.remote.client_documents import ClientDocuments
+from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.oauth.client_authentication import ClientAuthentication
 from tempest_pds.services.oauth.clients import Clients
 from tempest_pds.services.oauth.dpop import DpopProofs
@@ -26,11 +27,13 @@ class OAuthClients:
     keys: SigningKeys
 
 
-def make_oauth_clients(settings: Settings, data: OpenedData, network: Network, stack: AsyncExitStack) -> OAuthClients:
+def make_oauth_clients(
+    settings: Settings, data: OpenedData, writer: AccountWriter, network: Network, stack: AsyncExitStack
+) -> OAuthClients:
     """Make them; the stack closes what they open. Raises OAuthKeysBroken."""
     documents = ClientDocuments(network.apps)
     stack.push_async_callback(documents.close)
-    clients = Clients(documents, trusted=settings.oauth_trusted_clients)
+    clients = Clients(documents, trusted=settings.oauth_trusted_clients, store=data.accounts, writer=writer)
     return OAuthClients(
         clients=clients,
         authentication=ClientAuthentication(clients, issuer=settings.public_url),

@@ -216,7 +216,7 @@ async def open_services(
         sign_in=accounts.sign_in,
         events=accounts.security_events,
     )
-    oauth_clients = make_oauth_clients(settings, data, network, stack)
+    oauth_clients = make_oauth_clients(settings, data, writer, network, stack)
     kept_sets = KeptPermissionSets(data.accounts, writer, now_us)
     oauth = make_oauth(
         settings,

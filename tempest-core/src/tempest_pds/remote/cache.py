@@ -102,6 +102,10 @@ class Cache(Generic[K, V]):
                 raise
             return kept.answer
 
+    def holds(self, key: K) -> bool:
+        """Tell whether there is an answer, however old."""
+        return key in self._kept
+
     def knows(self, key: K) -> bool:
         """Tell whether `get` would answer, be it that there is nothing, without waiting for anybody."""
         return self._usable(key, None) is not None
@@ -109,6 +113,12 @@ class Cache(Generic[K, V]):
     def is_asked(self, key: K) -> bool:
         """Tell whether a question is under way whose answer `get` would wait for, and ask nobody itself."""
         return key in self._newest
+
+    def restore(self, key: K, answer: V, *, age: float) -> None:
+        """Take in an answer to a question of so many seconds ago, from before the process was started, say."""
+        asked_at = self._clock() - age
+        weight = 1 if self._weigh is None else self._weigh(answer)
+        self._keep(key, _Kept(asked_at, answer, weight, asked_at + self._stale))
 
     def forget(self, key: K) -> None:
         """Drop an answer, and what is still to come of questions asked by now."""

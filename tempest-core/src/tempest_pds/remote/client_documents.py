@@ -15,6 +15,7 @@ https://atproto.com/specs/oauth#clients
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -45,15 +46,48 @@ _JSON: Final = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json", re.IGNORE
 T = TypeVar("T")
 
 
-class ClientDocuments:
-    """Fetch what clients publish, remembering it."""
+@dataclass(frozen=True, slots=True)
+class Published(Generic[T]):
+    """What a client has published at a URL.
 
-    def __init__(self, fetch: SafeFetch, *, clock: Callable[[], float] = time.monotonic) -> None:
+    Attributes:
+        body: the document itself, JSON.
+        heard_at: when it was asked for, in seconds since 1970.
+    """
+
+    value: T
+    body: bytes
+    heard_at: float
+
+    @property
+    def weight(self) -> int:
+        """What it takes of the cache."""
+        return 1 + len(self.body) // _UNIT_BYTES
+
+
+class ClientDocuments:
+    """Fetch what clients publish, remembering it.
+
+    Args:
+        clock: seconds that only rise.
+        wall_clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        fetch: SafeFetch,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._fetch = fetch
+        self._wall_clock = wall_clock
         self._metadata = _cache(self._fetch_metadata, clock)
         self._keys = _cache(self._fetch_keys, clock)
 
-    async def metadata(self, client_id: DiscoverableClientId, *, max_age: float | None = None) -> ClientMetadata:
+    async def metadata(
+        self, client_id: DiscoverableClientId, *, max_age: float | None = None
+    ) -> Published[ClientMetadata]:
         """Give the document of a client, at most `max_age` seconds old where that is given.
 
         Raises:
@@ -62,34 +96,57 @@ class ClientDocuments:
             InvalidRedirectUri: so does one of its redirect URIs.
         """
         try:
-            return (await self._metadata.get(client_id, max_age=max_age)).value
+            return await self._metadata.get(client_id, max_age=max_age)
         except _Unfit as unfit:
             raise type(unfit.error)(*unfit.error.args) from unfit
 
-    async def keys(self, uri: str, *, max_age: float | None = None) -> JwkSet:
+    async def keys(self, uri: str, *, max_age: float | None = None) -> Published[JwkSet]:
         """Give the key set at a URL; raise RemoteError."""
-        return (await self._keys.get(uri, max_age=max_age)).value
+        return await self._keys.get(uri, max_age=max_age)
+
+    def remembers_metadata(self, client_id: DiscoverableClientId) -> bool:
+        """Tell whether anything is known of a client, however old."""
+        return self._metadata.holds(client_id)
+
+    def remembers_keys(self, uri: str) -> bool:
+        """Tell whether anything is known of the keys at a URL, however old."""
+        return self._keys.holds(uri)
+
+    def recall_metadata(self, client_id: DiscoverableClientId, body: bytes, heard_at: float) -> None:
+        """Remember what a client had published, as if it had been asked for by this process."""
+        published = Published(read_client_metadata(client_id, json.loads(body)), body, heard_at)
+        self._metadata.restore(client_id, published, age=self._age(heard_at))
+
+    def recall_keys(self, uri: str, body: bytes, heard_at: float) -> None:
+        """Remember the keys that a URL had, likewise."""
+        published = Published(JwkSet.parse(json.loads(body)), body, heard_at)
+        self._keys.restore(uri, published, age=self._age(heard_at))
 
     async def close(self) -> None:
         """Stop what is under way."""
         await self._metadata.close()
         await self._keys.close()
 
-    async def _fetch_metadata(self, client_id: DiscoverableClientId) -> _Read[ClientMetadata]:
-        document, size = await self._fetch_json(client_id, type_needed=True)
+    def _age(self, heard_at: float) -> float:
+        return max(0.0, self._wall_clock() - heard_at)
+
+    async def _fetch_metadata(self, client_id: DiscoverableClientId) -> Published[ClientMetadata]:
+        heard_at = self._wall_clock()
+        document, body = await self._fetch_json(client_id, type_needed=True)
         try:
-            return _Read(read_client_metadata(client_id, document), size)
+            return Published(read_client_metadata(client_id, document), body, heard_at)
         except OAuthError as error:
             raise _Unfit(error) from error
 
-    async def _fetch_keys(self, uri: str) -> _Read[JwkSet]:
-        document, size = await self._fetch_json(uri, type_needed=False)
+    async def _fetch_keys(self, uri: str) -> Published[JwkSet]:
+        heard_at = self._wall_clock()
+        document, body = await self._fetch_json(uri, type_needed=False)
         try:
-            return _Read(JwkSet.parse(document), size)
+            return Published(JwkSet.parse(document), body, heard_at)
         except InvalidJwk as error:
             raise NotFound(str(error)) from error
 
-    async def _fetch_json(self, url: str, *, type_needed: bool) -> tuple[Any, int]:
+    async def _fetch_json(self, url: str, *, type_needed: bool) -> tuple[Any, bytes]:
         answer = await self._fetch.fetch(
             "GET", url, headers={"Accept": "application/json"}, max_bytes=MAX_BYTES, seconds=FETCH_SECONDS
         )
@@ -103,19 +160,7 @@ class ClientDocuments:
         content_type = answer.headers.get("content-type", "").partition(";")[0].strip()
         if not _JSON.fullmatch(content_type) and (content_type or type_needed):
             raise BadAnswer("The content type of the answer is not application/json")
-        return answer.json(), len(answer.body)
-
-
-@dataclass(frozen=True, slots=True)
-class _Read(Generic[T]):
-    """What was read from a document of so many bytes."""
-
-    value: T
-    size: int
-
-    @property
-    def weight(self) -> int:
-        return 1 + self.size // _UNIT_BYTES
+        return answer.json(), answer.body
 
 
 class _Unfit(NotFound):
@@ -126,7 +171,7 @@ class _Unfit(NotFound):
         self.error = error
 
 
-def _cache(ask: Callable[[Any], Awaitable[_Read[T]]], clock: Callable[[], float]) -> Cache[str, _Read[T]]:
+def _cache(ask: Callable[[Any], Awaitable[Published[T]]], clock: Callable[[], float]) -> Cache[str, Published[T]]:
     return Cache(
         ask,
         stale=FRESH_SECONDS,
@@ -135,6 +180,6 @@ def _cache(ask: Callable[[Any], Awaitable[_Read[T]]], clock: Callable[[], float]
         negative=0.0,
         retry=_RETRY_SECONDS,
         capacity=_CAPACITY,
-        weigh=lambda read: read.weight,
+        weigh=lambda published: published.weight,
         clock=clock,
     )

@@ -192,7 +192,7 @@ class Administration:
     def _store_email(self, did: Did, email: str) -> None:
         with self._store.transaction():
             account = self._store.accounts.get(did)
-            self._store.accounts.set_email(did, email)
+            self._store.accounts.set_email(did, email, given_at=now_us())
             self._events.add(did, EventKind.EMAIL_SET)
             # Codes that were sent to the old address are worth nothing now.
             self._store.email_tokens.delete_all(did)

@@ -92,15 +92,24 @@ class Browsers:
             signed_in.account.did == did and not signed_in.lacks_factor for signed_in in self._signed_in(found)
         )
 
-    async def seen(self, secret: str, client_ip: str | None, user_agent: str | None) -> list[SignedIn]:
-        """Tell the same, and note that the browser was here, which keeps those who are not remembered signed in."""
+    async def seen(
+        self, secret: str, client_ip: str | None, user_agent: str | None, did: str | None = None
+    ) -> list[SignedIn]:
+        """Tell the same, and note that the browser was here.
+
+        Args:
+            did: of the account whose page is looked at, which stays signed in by that. Another that is not remembered
+                does not: who shares a browser must not keep those signed in who have left it.
+        """
         browser = self._find(secret)
         if browser is None:
             return []
         accounts = self._signed_in(browser)
+        if len(accounts) == 1:
+            did = accounts[0].account.did
         now = self._now()
-        if accounts and now - browser.seen_at >= _NOTED_EVERY:
-            await self._writer.run(self._store_seen, browser.id, client_ip, user_agent, now)
+        if accounts and (now - browser.seen_at >= _NOTED_EVERY or self._ends_sooner(browser, did, now)):
+            await self._writer.run(self._store_seen, browser.id, did, client_ip, user_agent, now)
         return accounts
 
     async def sign_in(
@@ -173,6 +182,12 @@ class Browsers:
         """Sweep out sign-ins past their time."""
         await self._writer.run(self._store.browsers.delete_expired, self._now())
 
+    def _ends_sooner(self, browser: Browser, did: str | None, now: int) -> bool:
+        """Tell whether a visit of now would have an account signed in noticeably longer."""
+        latest = now + BRIEF_US - _NOTED_EVERY
+        rows = self._store.browsers.accounts(browser.id)
+        return any(row.did == did and not row.remembered and now < row.expires_at <= latest for row in rows)
+
     def _find(self, secret: str | None) -> Browser | None:
         return None if secret is None else self._store.browsers.with_secret(_hash(secret))
 
@@ -209,10 +224,13 @@ class Browsers:
                 self._events.add(did, EventKind.BROWSER_SIGNED_OUT, origin)
         return count
 
-    def _store_seen(self, browser_id: str, client_ip: str | None, user_agent: str | None, now: int) -> None:
+    def _store_seen(
+        self, browser_id: str, did: str | None, client_ip: str | None, user_agent: str | None, now: int
+    ) -> None:
         with self._store.transaction():
             self._store.browsers.set_seen(browser_id, user_agent, client_ip, now)
-            self._store.browsers.prolong(browser_id, now, now + BRIEF_US)
+            if did is not None:
+                self._store.browsers.prolong(browser_id, did, now, now + BRIEF_US)
 
     def _store_sign_in(
         self,

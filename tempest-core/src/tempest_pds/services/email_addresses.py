@@ -153,7 +153,9 @@ class EmailAddresses:
                 raise InvalidRequest("The account has just been changed, try again")
             if code:
                 self._codes.use(did, EmailTokenPurpose.UPDATE_EMAIL, code)
-            self._store.accounts.set_email(did, address)
+            # The same one again is had since it was given first.
+            since = current.email_given_at if current.email == address else None
+            self._store.accounts.set_email(did, address, given_at=self._now() if since is None else since)
             # Codes that were sent to the old address are worth nothing now.
             self._store.email_tokens.delete_all(did)
             self._events.add(did, EventKind.EMAIL_CHANGED, origin)

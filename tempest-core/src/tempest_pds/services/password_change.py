@@ -15,6 +15,7 @@ from tempest_pds.services.passwords import Passwords
 from tempest_pds.services.timestamps import now_us
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
+from tempest_pds.stores.account.email_tokens import EmailTokenPurpose
 
 
 class PasswordChange:
@@ -73,6 +74,8 @@ class PasswordChange:
             if account is None or account.password_hash != proven.password_hash:
                 raise AuthenticationRequired("The password was changed meanwhile. Sign in again.")
             self._store.accounts.set_password(did, password_hash, at)
+            # Of who asked for a reset before: with a code he would take the account from who has just secured it.
+            self._store.email_tokens.delete(did, EmailTokenPurpose.RESET_PASSWORD)
             self._store.end_sessions(did)
             self._notices.password_changed(account, origin)
         return replace(account, password_hash=password_hash, sessions_ended_at=at)

@@ -74,8 +74,8 @@ class PasswordReset:
     def request(self, email: str) -> None:
         """Have a code mailed to an address, soon, if it is that of an account; nobody is told whether it is.
 
-        That is the account that has confirmed it, or else each of the five oldest that were given it: each has a mail
-        and a code of its own.
+        That is the account that has confirmed it, or else each of the five that have it longest: each has a mail and a
+        code of its own.
 
         Raises:
             MethodNotImplemented: this server sends no mail.

@@ -22,10 +22,12 @@ from tempest_pds.stores.account.security_events import EventRow
 
 KEPT_DAYS: Final = 90
 OFTEN: Final[Mapping[EventKind, int]] = {EventKind.SIGN_IN_FAILED: 10, EventKind.SECOND_FACTOR_FAILED: 3}
-"""As many failures within an hour are noted, as one event."""
+"""As many failures, of passwords within an hour and of second factors within a day, are noted as one event."""
 
 _HOUR_US: Final = 3_600_000_000
 _DAY_US: Final = 24 * _HOUR_US
+# Who has the password may guess at twenty codes a day: one an hour must not go unseen.
+_WITHIN: Final[Mapping[EventKind, int]] = {EventKind.SIGN_IN_FAILED: _HOUR_US, EventKind.SECOND_FACTOR_FAILED: _DAY_US}
 _MOST_COUNTED: Final = 10_000
 # Of a user agent, and of each fact of a detail: strangers choose some of them.
 _LONGEST: Final = 256
@@ -89,7 +91,7 @@ class SecurityEvents:
         ]
 
     def count_failure(self, did: Did, kind: EventKind, origin: Origin) -> None:
-        """Count a failure; many of an hour become one event when the upkeep comes by, and one a day at most."""
+        """Count a failure; when there are many they become one event as the upkeep comes by, and one a day at most."""
         failures = self._failures.get((did, kind))
         if failures is None:
             if len(self._failures) >= _MOST_COUNTED:
@@ -106,7 +108,7 @@ class SecurityEvents:
             if not failures.noted and failures.count >= OFTEN[key[1]]:
                 failures.noted = True
                 await self._writer.run(self.add, *key, failures.origin)
-            elif now - failures.since > (_DAY_US if failures.noted else _HOUR_US):
+            elif now - failures.since > (_DAY_US if failures.noted else _WITHIN[key[1]]):
                 self._failures.pop(key, None)
 
     async def forget_old(self) -> None:

@@ -13,9 +13,10 @@ from tests.support.oauth_raw import SigningKey
 from whole_server import User
 
 from tempest_pds.protocol.crypto.jwt import decode_unverified
-from tempest_pds.protocol.oauth.authorization_parameters import MAX_SCOPE_LENGTH
+from tempest_pds.protocol.oauth.authorization_parameters import MAX_SCOPE_AND_CLIENT_LENGTH, MAX_SCOPE_LENGTH
 from tempest_pds.protocol.oauth.client_metadata import ClientMetadata
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.oauth.requests import RequestRefused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -68,6 +69,7 @@ async def test_an_access_token_says_who_may_do_what_with_which_key(there: Provid
 async def test_what_was_narrowed_is_what_the_client_gets(there: Provider, alice: User) -> None:
     client = there.client()
     request = await client.open()
+    client.sign_in_browser(alice)
     response = await client.requests.grant(
         request, client.browser, Did(alice.did), request.scopes.narrowed([]), client_ip=None
     )
@@ -87,10 +89,12 @@ async def test_a_refresh_gives_new_tokens_to_the_same_session(there: Provider, a
     assert client.is_good(second["access_token"])
 
 
-async def test_whatever_may_be_asked_for_fits_into_a_token(there: Provider, alice: User) -> None:
-    wide = "https://wide.example.net/client.json"
-    scope = "atproto " + " ".join(f"repo:com.example.kind{number}" for number in range(100, 499))
-    scope = scope.ljust(MAX_SCOPE_LENGTH, "x")
+@pytest.mark.parametrize("id_length", [36, 1_000, 4_000])
+async def test_whatever_may_be_asked_for_fits_into_a_token(there: Provider, alice: User, id_length: int) -> None:
+    wide = "https://wide.example.net/client.json".ljust(id_length, "x")
+    length = min(MAX_SCOPE_LENGTH, MAX_SCOPE_AND_CLIENT_LENGTH - id_length)
+    scope = "atproto " + " ".join(f"repo:com.example.kind{1_000 + number}" for number in range((length - 8) // 26))
+    scope = scope.ljust(length, "x")
     longer = f"{scope}x"
     there.hosts.publish(wide, client_document(wide, scope=f"{scope} {longer.rpartition(' ')[2]}"))
     tokens = await there.client(wide).sign_in(alice, scope=scope)
@@ -267,6 +271,17 @@ async def test_a_new_password_ends_sessions_and_codes(there: Provider) -> None:
     assert not client.is_good(tokens["access_token"])
     assert verdict(await client.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
     assert verdict(await late.exchange(code)) == (400, "invalid_grant")
+
+
+async def test_a_sign_in_that_has_ended_grants_nothing(there: Provider) -> None:
+    frank = await there.server.sign_up("frank")
+    client = there.client()
+    request = await client.open()
+    client.sign_in_browser(frank)
+    await there.server.services.browsers.sign_out_others(Did(frank.did), "")
+    with pytest.raises(RequestRefused) as refused:
+        await client.grant(request, frank)
+    assert refused.value.response.values["error"] == "access_denied"
 
 
 async def test_a_takedown_ends_sessions_and_codes_and_a_deletion_too(there: Provider) -> None:

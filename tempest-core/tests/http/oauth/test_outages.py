@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import httpx
 import pytest
 from authorizing import signed_in
-from oauth_flow import BROWSER, CONFIDENTIAL, PUBLIC, Provider, on_folder, verdict
-from tests.support.app_hosts import app_hosts, client_document, confidential
+from oauth_flow import BROWSER, CONFIDENTIAL, PUBLIC, FlowClient, Provider, on_folder, verdict
+from tests.support.app_hosts import AppHosts, app_hosts, client_document, confidential
 from tests.support.oauth_raw import SigningKey
 from whole_server import User
 
 from tempest_pds.protocol.crypto.jwt import decode_unverified
 from tempest_pds.remote.errors import LexiconNotFound, Unreachable
+from tempest_pds.stores.account.account_store import AccountStore
+from tempest_pds.stores.account.oauth_client_documents import OAuthClientDocuments
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -151,38 +158,101 @@ async def test_what_was_granted_is_told_on_the_page_of_the_apps(there: Provider,
 # Documents of clients
 
 
-async def test_a_client_whose_host_is_out_loses_neither_code_nor_session(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    """The server has been started anew, and knows nobody."""
-    folder, key, keys = tmp_path_factory.mktemp("hosts-out"), SigningKey("backend"), "https://keys.example.net/keys"
-    documents = {
-        PUBLIC: client_document(PUBLIC),
-        CONFIDENTIAL: confidential(CONFIDENTIAL, jwks_uri=keys),
-        keys: {"keys": [key.jwk]},
-    }
+KEYS = "https://keys.example.net/keys"
+
+
+@asynccontextmanager
+async def clients_that_began(folder: Path) -> AsyncIterator[Began]:
+    """Start a server anew on which clients have codes and sessions, a public one and one whose keys are elsewhere."""
+    key = SigningKey("backend")
     async with app_hosts(folder / "hosts") as hosts:
-        for url, document in documents.items():
-            hosts.publish(url, document)
+        hosts.publish(PUBLIC, client_document(PUBLIC))
+        hosts.publish(CONFIDENTIAL, confidential(CONFIDENTIAL, jwks_uri=KEYS))
+        hosts.publish(KEYS, {"keys": [key.jwk]})
+        began = Began(hosts, key)
         async with on_folder(folder, hosts, key) as before:
             bob = await before.server.sign_up("bob")
-            clients = [before.client(each) for each in (PUBLIC, PUBLIC, CONFIDENTIAL, CONFIDENTIAL)]
-            codes = [await client.code(bob) for client in clients]
-            tokens = [
-                (await client.exchange(code)).json() for client, code in zip(clients[::2], codes[::2], strict=True)
-            ]
+            for client_id in (PUBLIC, CONFIDENTIAL):
+                refreshing, exchanging = before.client(client_id), before.client(client_id)
+                began.tokens.append((refreshing, (await refreshing.sign_in(bob))["refresh_token"]))
+                began.codes.append((exchanging, await exchanging.code(bob)))
         async with on_folder(folder, hosts, key) as after:
-            for client in clients:
+            for client, _ in (*began.tokens, *began.codes):
                 client.server = after.server
-            for url in (PUBLIC, keys):
-                hosts.publish(url, b"out", status=503)
-            for out in (True, False):
-                for client, token in zip(clients[::2], tokens, strict=True):
-                    answer = await client.refresh(token["refresh_token"])
-                    assert verdict(answer) == ((503, "temporarily_unavailable") if out else (200, ""))
-                for client, code in zip(clients[1::2], codes[1::2], strict=True):
-                    answer = await client.exchange(code)
-                    assert verdict(answer) == ((503, "temporarily_unavailable") if out else (200, ""))
-                    assert ("retry-after" in answer.headers) == out
-                for url, document in documents.items():
-                    hosts.publish(url, document)
+            yield began
+
+
+@dataclass
+class Began:
+    """Clients, each with a refresh token or with a code."""
+
+    hosts: AppHosts
+    key: SigningKey
+    tokens: list[tuple[FlowClient, str]] = field(default_factory=list)
+    codes: list[tuple[FlowClient, str]] = field(default_factory=list)
+
+    async def go_on(self) -> list[httpx.Response]:
+        """Have each refresh, or exchange its code."""
+        refreshed = [await client.refresh(token) for client, token in self.tokens]
+        return refreshed + [await client.exchange(code) for client, code in self.codes]
+
+    @property
+    def kept(self) -> OAuthClientDocuments:
+        store: AccountStore = self.codes[0][0].requests._store
+        return store.oauth_client_documents
+
+    def heard_earlier(self, minutes: int, *urls: str) -> None:
+        """Let what is kept of URLs be older."""
+        for url in urls:
+            kept = self.kept.get(url)
+            assert kept is not None
+            self.kept.delete(url)
+            self.kept.put(kept._replace(heard_at=kept.heard_at - minutes * 60 * 1_000_000))
+
+    def be_out(self) -> None:
+        for url in (PUBLIC, CONFIDENTIAL, KEYS):
+            self.hosts.publish(url, b"out", status=503)
+
+    def come_back(self) -> None:
+        self.hosts.publish(PUBLIC, client_document(PUBLIC))
+        self.hosts.publish(CONFIDENTIAL, confidential(CONFIDENTIAL, jwks_uri=KEYS))
+        self.hosts.publish(KEYS, {"keys": [self.key.jwk]})
+
+
+@pytest.mark.parametrize("minutes", [0, 11, 69])
+async def test_a_client_whose_host_is_out_goes_on_with_what_it_began(tmp_path: Path, minutes: int) -> None:
+    """Across a restart, too: the server that was started has never heard of it."""
+    async with clients_that_began(tmp_path) as began:
+        began.heard_earlier(minutes, PUBLIC, CONFIDENTIAL, KEYS)
+        began.be_out()
+        assert [verdict(answer) for answer in await began.go_on()] == [(200, "")] * 4
+
+
+async def test_a_client_that_nothing_is_known_of_loses_neither_code_nor_session(tmp_path: Path) -> None:
+    async with clients_that_began(tmp_path) as began:
+        assert began.kept.delete_old(2**62) == 3
+        began.be_out()
+        refusals = await began.go_on()
+        assert [verdict(answer) for answer in refusals] == [(503, "temporarily_unavailable")] * 4
+        assert {answer.headers["retry-after"] for answer in refusals} == {"30"}
+        began.come_back()
+        assert [verdict(answer) for answer in await began.go_on()] == [(200, "")] * 4
+
+
+async def test_what_a_client_had_published_is_believed_for_no_longer_than_without_a_restart(tmp_path: Path) -> None:
+    async with clients_that_began(tmp_path) as began:
+        began.heard_earlier(70, PUBLIC, CONFIDENTIAL, KEYS)
+        began.be_out()
+        assert [verdict(answer) for answer in await began.go_on()] == [(503, "temporarily_unavailable")] * 4
+
+
+async def test_a_client_that_is_gone_is_not_known_from_before(tmp_path: Path) -> None:
+    """It is asked for once what is kept is ten minutes old, and a host that answers is believed."""
+    async with clients_that_began(tmp_path) as began:
+        began.heard_earlier(11, PUBLIC)
+        client, token = began.tokens[0]
+        began.hosts.withdraw(PUBLIC)
+        assert verdict(await client.refresh(token)) == (400, "invalid_client_metadata")
+        began.be_out()
+        assert began.kept.get(PUBLIC) is None
+        assert verdict(await client.refresh(token)) == (503, "temporarily_unavailable")

@@ -10,7 +10,6 @@ from authorizing import signed_in
 from browser import Browser
 from whole_server import User, WholeServer
 
-from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.oauth.sessions import OAuthSessionView
 from tempest_pds.services.security_event_kinds import EventKind, told_of_app
@@ -108,7 +107,7 @@ async def test_an_app_is_listed_with_what_it_may_do_and_its_access_is_taken_away
         id="session",
         client_id="https://app.example/client.json",
         client_name="<An App>",
-        scopes=ScopeSet.parse("atproto transition:generic"),
+        scope="atproto transition:generic",
         created_at=1_700_000_000_000_000,
         used_at=1_700_000_100_000_000,
         client_ip=None,
@@ -137,7 +136,7 @@ async def test_what_an_app_calls_itself_is_shown_without_what_turns_the_writing_
         id="session",
         client_id="https://app.example/client.json",
         client_name=name,
-        scopes=ScopeSet.parse("atproto"),
+        scope="atproto",
         created_at=1,
         used_at=1,
         client_ip=None,

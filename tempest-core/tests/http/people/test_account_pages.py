@@ -11,7 +11,7 @@ import pytest
 from account_owner import NEW_PASSWORD, code_for, log_in, new_name, path, press
 from authorizing import signed_in
 from browser import Browser
-from whole_server import PASSWORD, User, WholeServer
+from whole_server import PASSWORD, User, WholeServer, verdict
 
 from tempest_pds.http.pages.people import visit as visits
 from tempest_pds.protocol.syntax.did import Did
@@ -68,6 +68,18 @@ async def test_another_password_signs_out_everywhere_but_here(inside: Browser, s
     assert (await log_in(server, user, NEW_PASSWORD)).status_code == 200
     user.token = user.refresh
     assert (await user.post("com.atproto.server.refreshSession")).status_code == 400
+
+
+async def test_another_password_ends_the_code_that_somebody_had_mailed_to_reset_the_one_before(
+    inside: Browser, server: WholeServer, user: User
+) -> None:
+    address = user.handle.replace(".test", "@example.com")
+    await server.http.post("/xrpc/com.atproto.server.requestPasswordReset", json={"email": address})
+    code = await code_for(server, address)
+    await inside.follow(await press(inside, path(user, "password"), path(user, "password"), password=NEW_PASSWORD))
+    given = {"token": code, "password": "of a thief's choice"}
+    answer = await server.http.post("/xrpc/com.atproto.server.resetPassword", json=given)
+    assert verdict(answer) == (400, "InvalidToken")
 
 
 async def test_another_password_makes_the_proof_of_its_owner_no_younger(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from urllib.parse import parse_qsl, urlencode
-
 import pytest
 from authorizing import (
     AUTHORIZE,
@@ -13,16 +10,14 @@ from authorizing import (
     SCOPE,
     SIGN_IN,
     SIGN_UP,
-    Answer,
     answer_of,
-    asked,
+    form_action,
     granted,
-    let_expire,
     loopback,
     opened,
+    place,
     signed_in,
 )
-from browser import Browser
 from pyotp import TOTP
 from whole_server import PASSWORD, User, WholeServer
 
@@ -30,16 +25,6 @@ from tempest_pds.protocol.syntax.did import Did
 from tempest_pds.services.sign_in import Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-def form_action(browser: Browser) -> str:
-    found = re.search(r"form-action ([^;]*)", browser.answer.headers["content-security-policy"])
-    assert found is not None
-    return found[1]
-
-
-def place(browser: Browser) -> str:
-    return str(browser.answer.request.url.path)
 
 
 # The way through
@@ -265,191 +250,6 @@ async def test_an_account_that_was_taken_down_is_told_so_who_knows_its_password(
     assert "This account has been taken down by the moderators of this server." in browser.page.words
     await browser.submit(SIGN_IN, identifier="down.test", password="wrong")
     assert "The name or the password is wrong." in browser.page.words
-
-
-# What the client says
-
-
-async def test_a_public_client_is_never_answered_silently(server: WholeServer, alice: User) -> None:
-    browser = await signed_in(server, alice)
-    assert answer_of(await browser.get(asked(loopback(), prompt="none"))).values["error"] == "consent_required"
-    for _ in range(2):
-        await opened(server, browser=browser, login_hint="alice.test")
-        assert place(browser) == CONSENT
-        await browser.submit(CONSENT, decision="allow")
-
-
-@pytest.mark.parametrize("wish", [{"max_age": "0"}, {"prompt": "login"}])
-async def test_the_password_is_wanted_anew_where_the_app_says_so(
-    server: WholeServer, alice: User, wish: dict[str, str]
-) -> None:
-    browser = await opened(server, browser=await signed_in(server, alice), **wish)
-    assert place(browser) == SIGN_IN
-    consent = f"{CONSENT}?{urlencode({'request': browser.page.form(SIGN_IN).fields['request'], 'account': alice.did})}"
-    assert (await browser.get(consent)).headers["location"].startswith(f"{AUTHORIZE}/resume")
-    await browser.follow(browser.answer)
-    await browser.follow(browser.answer)
-    assert browser.page.form(SIGN_IN).fields["identifier"] == "alice.test"
-    await browser.follow(await browser.submit(SIGN_IN, password=PASSWORD))
-    assert place(browser) == CONSENT
-
-
-async def test_a_public_client_has_the_account_chosen(server: WholeServer, alice: User) -> None:
-    browser = await opened(server, browser=await signed_in(server, alice), prompt="select_account")
-    assert place(browser) == CHOOSE
-    await browser.follow(await browser.submit(CHOOSE, account=alice.did))
-    assert place(browser) == CONSENT
-
-
-async def test_pages_speak_the_language_that_the_app_asks_for(server: WholeServer) -> None:
-    browser = await opened(server, ui_locales="xx de-AT en")
-    assert browser.page.all("html")[0]["lang"] == "de"
-    assert "Passwort" in browser.page.words
-
-
-async def test_an_answer_may_be_a_fragment(server: WholeServer, alice: User) -> None:
-    browser = await opened(server, browser=await signed_in(server, alice), response_mode="fragment")
-    answer = answer_of(await browser.submit(CONSENT, decision="allow"), "#")
-    assert answer.address == "http://127.0.0.1/back"
-    assert answer.values.keys() == {"code", "state", "iss"}
-
-
-async def test_an_answer_may_be_a_form_that_works_without_scripts(server: WholeServer, alice: User) -> None:
-    browser = await opened(server, browser=await signed_in(server, alice), response_mode="form_post")
-    response = await browser.submit(CONSENT, decision="allow")
-    assert response.status_code == 200
-    form = browser.page.form("http://127.0.0.1/back")
-    assert form.method == "post"
-    assert granted(server, Answer(form.action, form.fields)) == (alice.did, SCOPE)
-    assert form.fields.keys() == {"code", "state", "iss"}
-    assert form_action(browser) == "'self' http:"
-    assert "script-src 'sha256-" in response.headers["content-security-policy"]
-    assert response.headers["cache-control"] == "no-store"
-
-
-@pytest.mark.parametrize("redirect_uri", ["http://127.0.0.1:8080/back?x=1", "http://[::1]:8080/back"])
-async def test_a_form_may_lead_to_the_client_and_to_where_it_leads(
-    server: WholeServer, alice: User, redirect_uri: str
-) -> None:
-    client_id = loopback(redirect_uri=redirect_uri)
-    browser = await opened(server, client_id)
-    assert form_action(browser) == "'self' http:"
-    await browser.follow(await browser.submit(SIGN_IN, identifier="alice.test", password=PASSWORD))
-    assert form_action(browser) == "'self' http:"
-    location = (await browser.submit(CONSENT, decision="allow")).headers["location"]
-    assert location.startswith(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}iss=")
-
-
-# What goes wrong
-
-
-@pytest.mark.parametrize(
-    ("query", "title"),
-    [
-        ("", "The app asked for something that it cannot have"),
-        ("client_id=x", "The app cannot be recognized"),
-        ("client_id=http://localhost&redirect_uri=https://evil.example/", "The app asked for something"),
-        ("client_id=http://localhost&request_uri=urn:ietf:params:oauth:request_uri:x", "This sign-in cannot go on"),
-        ("client_id=http://localhost&client_id=x", "The app asked for something"),
-    ],
-)
-async def test_nobody_is_redirected_before_it_is_known_where_to(server: WholeServer, query: str, title: str) -> None:
-    browser = Browser(server.http)
-    answer = await browser.get(f"{AUTHORIZE}?{query}")
-    assert answer.status_code == 400
-    assert title in browser.page.words
-    assert "Please go back to the app" in browser.page.words
-
-
-async def test_an_error_of_the_client_is_taken_to_it_by_the_person(server: WholeServer) -> None:
-    browser = Browser(server.http)
-    asking = asked(loopback(), scope="atproto identity:*")
-    assert (await browser.get(asking)).status_code == 400
-    assert "The app asked for something that it cannot have" in browser.page.words
-    [back] = [link["href"] for link in browser.page.all("a") if link.get("class") == "button"]
-    address, _, values = back.partition("?")
-    assert (address, dict(parse_qsl(values))["error"]) == ("http://127.0.0.1/back", "invalid_scope")
-    await browser.get(f"{asking}&response_mode=form_post")
-    form = browser.page.form("http://127.0.0.1/back")
-    assert (form.method, form.fields["error"]) == ("post", "invalid_scope")
-
-
-async def test_an_error_goes_by_itself_to_a_client_that_wants_no_person_to_be_asked(server: WholeServer) -> None:
-    answer = answer_of(await Browser(server.http).get(asked(loopback(), scope="atproto identity:*", prompt="none")))
-    assert (answer.address, answer.values["error"]) == ("http://127.0.0.1/back", "invalid_scope")
-
-
-async def test_going_back_reloading_and_submitting_twice_do_no_harm(server: WholeServer, alice: User) -> None:
-    browser = await opened(server, browser=await signed_in(server, alice))
-    page = str(browser.answer.request.url)
-    for _ in range(2):
-        assert (await browser.get(page)).status_code == 200
-    fields = {**browser.page.form(CONSENT).fields, "decision": "allow"}
-    first = answer_of(await browser.post(CONSENT, fields))
-    for response in (await browser.post(CONSENT, fields), await browser.get(page)):
-        assert response.status_code == 400
-        assert "This sign-in cannot go on" in browser.page.words
-    assert granted(server, first) == (alice.did, SCOPE)
-
-
-async def test_a_request_that_took_too_long_is_over_for_the_app_and_explained_to_the_person(
-    server: WholeServer,
-) -> None:
-    browser = await opened(server)
-    page = str(browser.answer.request.url)
-    let_expire(server)
-    answer = answer_of(await browser.get(page))
-    assert (answer.address, answer.values["error"]) == ("http://127.0.0.1/back", "access_denied")
-    assert (await browser.get(page)).status_code == 400
-    assert "Please go back to the app, and begin to sign in again." in browser.page.words
-
-
-async def test_a_request_is_not_to_be_answered_in_another_browser(server: WholeServer, alice: User) -> None:
-    begun = await opened(server)
-    other = await signed_in(server, alice)
-    request = begun.page.form(SIGN_IN).fields["request"]
-    for path in (SIGN_IN, CHOOSE, CONSENT, SIGN_UP, f"{AUTHORIZE}/resume"):
-        assert (await other.get(f"{path}?{urlencode({'request': request})}")).status_code == 400
-    assert (await begun.get(f"{SIGN_IN}?{urlencode({'request': request})}")).status_code == 200
-
-
-async def test_signing_in_in_another_tab_keeps_what_is_under_way(server: WholeServer, alice: User) -> None:
-    browser = await opened(server)
-    under_way = browser.page.form(SIGN_IN).fields["request"]
-    await browser.get("/account/sign-in")
-    await browser.submit("/account/sign-in", identifier="alice.test", password=PASSWORD)
-    await browser.follow(await browser.get(f"{AUTHORIZE}/resume?{urlencode({'request': under_way})}"))
-    assert "code" in answer_of(await browser.submit(CONSENT, decision="allow")).values
-
-
-@pytest.mark.parametrize("path", [SIGN_IN, SIGN_UP, CHOOSE, f"{AUTHORIZE}/cancel", f"{AUTHORIZE}/factor"])
-async def test_a_form_that_another_tab_has_made_too_old_leads_back_to_what_is_under_way(
-    server: WholeServer, alice: User, path: str
-) -> None:
-    browser = await opened(server)
-    fields = browser.page.form(SIGN_IN).fields
-    await browser.get("/account/sign-in")
-    await browser.submit("/account/sign-in", identifier="alice.test", password=PASSWORD)
-    assert (await browser.post(path, fields)).status_code == 403
-    [way_back] = [link["href"] for link in browser.page.all("a") if link["href"].startswith(AUTHORIZE)]
-    await browser.follow(await browser.get(way_back))
-    assert place(browser) == CONSENT
-
-
-async def test_a_forgotten_password_leads_back_to_the_app(server: WholeServer) -> None:
-    browser = await opened(server)
-    [link] = [link["href"] for link in browser.page.all("a") if link["href"].startswith("/account/reset-password")]
-    await browser.get(link)
-    await browser.follow(await browser.submit("/account/reset-password", email="nobody@example.com"))
-    back = browser.page.form("/account/reset-password/code").fields["next"]
-    await browser.follow(await browser.get(back))
-    assert place(browser) == SIGN_IN
-
-
-async def test_a_form_without_its_token_does_nothing(server: WholeServer, alice: User) -> None:
-    browser = await opened(server, browser=await signed_in(server, alice))
-    fields = {**browser.page.form(CONSENT).fields, "decision": "allow", "form_token": "x"}
-    assert (await browser.post(CONSENT, fields)).status_code == 403
 
 
 async def test_what_an_app_was_allowed_is_noted_for_the_owner(server: WholeServer) -> None:

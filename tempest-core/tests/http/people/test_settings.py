@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
-from authorizing import asked, loopback
+from authorizing import asked, loopback, signed_in
 from browser import Browser
 from edge_server import edge_server
 from whole_server import PASSWORD, whole_server
@@ -116,4 +116,17 @@ async def test_guessing_is_limited_together_with_the_methods(tmp_path: Path) -> 
         for _ in range(16):
             await browser.get(RESET)
             answer = await browser.submit(RESET, email="a@example.com")
+        assert answer.status_code == 429
+
+
+async def test_who_is_signed_in_guesses_at_the_password_no_oftener_where_an_account_is_deleted(tmp_path: Path) -> None:
+    async with whole_server(tmp_path, TEMPEST_RATE_LIMITS_ENABLED="true") as server:
+        user = await server.sign_up("alice")
+        browser = await signed_in(server, user)
+        for _ in range(30):
+            given = {"identifier": user.did, "password": "wrong"}
+            await server.http.post("/xrpc/com.atproto.server.createSession", json=given)
+        page = f"/account/{user.did}/delete"
+        await browser.get(page)
+        answer = await browser.submit(page, sure="yes", password="wrong", code="AAAAA-AAAAA")
         assert answer.status_code == 429

@@ -112,6 +112,26 @@ async def test_nobody_is_signed_in_by_a_wrong_password_and_a_name_that_is_not_he
     assert not await is_signed_in(browser, alice)
 
 
+async def test_who_is_known_by_name_starts_at_the_password(browser: Browser, alice: User) -> None:
+    for account, first in (("", "identifier"), (alice.did, "password")):
+        await browser.get(f"{SIGN_IN}?account={account}")
+        assert [tag["name"] for tag in browser.page.all("input") if "autofocus" in tag] == [first]
+    await browser.submit(SIGN_IN, identifier=alice.handle, password="wrong")
+    [password] = [tag for tag in browser.page.all("input") if "autofocus" in tag]
+    assert (password["name"], password["aria-describedby"], password["aria-invalid"]) == ("password", "problem", "true")
+
+
+async def test_the_title_tells_first_what_has_become_of_a_form(browser: Browser, alice: User) -> None:
+    """It is what is read out first of a page that was loaded."""
+    await browser.get(SIGN_IN)
+    await browser.submit(SIGN_IN, identifier=alice.handle, password="wrong")
+    assert "<title>Error: Sign in – localhost</title>" in browser.answer.text
+    await browser.get("/account/reset-password")
+    await browser.follow(await browser.submit("/account/reset-password", email="nobody@example.com"))
+    [title] = re.findall("<title>(.*)</title>", browser.answer.text)
+    assert re.fullmatch(r"If that is the address of an account here.*\. Set a new password – localhost", title)
+
+
 async def test_an_app_password_opens_no_page(browser: Browser, alice: User) -> None:
     made = (await alice.post("com.atproto.server.createAppPassword", {"name": "app"})).json()
     await browser.get(SIGN_IN)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 
 import pytest
 from browser import Browser
@@ -32,6 +34,8 @@ async def test_every_page_carries_what_keeps_it_safe(browser: Browser, alice: Us
         for rule in ("default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"):
             assert rule in policy.split("; "), path
         assert "unsafe" not in policy, path
+        [script] = re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)
+        assert f"script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in policy.split("; "), path
         assert {"style"} >= {tag for tag, _ in browser.page.tags} & {"style", "iframe", "object", "img", "link"}, path
         assert [given for _, given in browser.page.tags if any(name.startswith("on") for name in given)] == []
         assert [given for _, given in browser.page.tags if "style" in given] == []

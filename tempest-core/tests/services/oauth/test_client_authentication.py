@@ -90,7 +90,7 @@ async def test_a_client_under_development_is_public(authentication: ClientAuthen
     assert (client.metadata.is_loopback, auth) == (True, ClientAuth("none"))
 
 
-@pytest.mark.parametrize("dpop", [DPOP, None])
+@pytest.mark.parametrize("dpop", [DPOP, None], ids=["with a proof", "without"])
 async def test_a_confidential_client_is_known_by_its_key(
     authentication: ClientAuthentication, dpop: str | None
 ) -> None:

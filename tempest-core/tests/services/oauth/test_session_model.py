@@ -27,6 +27,7 @@ from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.oauth.client_authentication import ClientAuth
 from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.code_grant import CodeGrant
+from tempest_pds.services.oauth.permission_sets import PermissionSetUnavailable
 from tempest_pds.services.oauth.refresh_grant import GRACE_SECONDS, RefreshGrant
 from tempest_pds.services.oauth.refresh_tokens import RefreshTokens
 from tempest_pds.services.oauth.requests import CODE_SECONDS, hash_secret
@@ -65,8 +66,14 @@ class Bound:
         pass
 
 
-class NoSets:
+class Publishers:
+    """Those of permission sets, who may be out: nothing must depend on that."""
+
+    are_out = False
+
     async def find_granted(self, _: ScopeSet) -> dict[str, PermissionSet]:
+        if self.are_out:
+            raise PermissionSetUnavailable("cannot be had now")
         return {}
 
 
@@ -112,7 +119,8 @@ class SessionMachine(RuleBasedStateMachine):
         self.made = 0
         self.refresh_tokens = RefreshTokens(b"k" * 32)
         bound: Any = Bound()
-        sets: Any = NoSets()
+        self.publishers = Publishers()
+        sets: Any = self.publishers
         self.code_grant = CodeGrant(self.store, self.writer, bound, lambda: self.now)
         self.refresh_grant = RefreshGrant(self.store, self.writer, self.refresh_tokens, bound, sets, lambda: self.now)
         self.sessions: list[Session] = []
@@ -239,6 +247,10 @@ class SessionMachine(RuleBasedStateMachine):
         assert row is not None
         self.store.oauth_sessions.refresh(replace(row, generation=session.generation))
         self.use(session, data.draw(st.integers(session.generation, session.issued)))
+
+    @rule()
+    def let_publishers_go_or_come_back(self) -> None:
+        self.publishers.are_out = not self.publishers.are_out
 
     @rule(data=st.data())
     def revoke(self, data: st.DataObject) -> None:

@@ -12,9 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from tempest_pds.http.errors import Header, answer_to
-from tempest_pds.protocol.oauth.errors import ClientUnavailable, InvalidClientAssertion, OAuthError
+from tempest_pds.protocol.oauth.errors import (
+    TEMPORARILY_UNAVAILABLE,
+    ClientUnavailable,
+    InvalidClientAssertion,
+    OAuthError,
+)
 
-_BY_STATUS: Final = {429: "temporarily_unavailable", 503: "temporarily_unavailable"}
+_BY_STATUS: Final = {429: TEMPORARILY_UNAVAILABLE, 503: TEMPORARILY_UNAVAILABLE}
 _RETRY: Final[Header] = (b"retry-after", b"30")
 _BASIC: Final[Header] = (b"www-authenticate", b'Basic realm="OAuth clients"')
 

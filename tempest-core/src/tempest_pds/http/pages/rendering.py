@@ -2,7 +2,7 @@
 
 A page is a template in `templates/` that extends `layout.html`. Whatever is put into it is escaped, and a name that is
 not there is an error. The stylesheet stands in the page, allowed by its hash, so that a page is one request. No script
-runs but a file of ours that a page names, which stands in it likewise; every page works without.
+runs but files of ours that a page names, which stand in it likewise; every page works without.
 
 Jinja is imported by the first page that somebody looks at, not by the start.
 """
@@ -110,6 +110,7 @@ class Templates:
         return environment
 
 
+@cache
 def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 

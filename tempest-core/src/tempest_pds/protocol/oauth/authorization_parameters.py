@@ -48,7 +48,8 @@ MAX_STATE_LENGTH: Final = 8_192
 """It comes back in an address, and few servers read longer ones."""
 REQUEST_URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 MAX_SCOPE_LENGTH: Final = 10_000
-"""What is granted stands in each access token, which is refused by its length where it has much more to say."""
+MAX_SCOPE_AND_CLIENT_LENGTH: Final = 11_000
+"""What is granted, and to whom, stands in each access token, which is refused where it has much more to say."""
 
 # A SHA-256 in base64url, which names a key (RFC 7638).
 _DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -213,6 +214,8 @@ def _scope(fields: Fields, client: ClientMetadata) -> str:
     text = _text(fields, "scope")
     if text is not None and len(text) > MAX_SCOPE_LENGTH:
         raise InvalidScope(f"scope must not have more than {MAX_SCOPE_LENGTH} characters")
+    if text is not None and len(text) + len(str(client.client_id)) > MAX_SCOPE_AND_CLIENT_LENGTH:
+        raise InvalidScope(f"scope and client_id must not have more than {MAX_SCOPE_AND_CLIENT_LENGTH} characters")
     if text is None or not is_scope_text(text):
         raise InvalidScope("scope must be a list of scopes with one space between each two")
     scopes = tuple(dict.fromkeys(text.split(" ")))

@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 
 from tempest_pds.protocol.errors import ProtocolError
 
+TEMPORARILY_UNAVAILABLE: Final = "temporarily_unavailable"
 _NOT_IN_DESCRIPTIONS: Final = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
 
@@ -48,7 +49,7 @@ class InvalidClientMetadata(OAuthError):
 class ClientUnavailable(InvalidClientMetadata):
     """A client's document or keys that cannot be had now, and may be had in a while. Nothing is used up by this."""
 
-    code = "temporarily_unavailable"
+    code = TEMPORARILY_UNAVAILABLE
 
 
 class InvalidRedirectUri(OAuthError):

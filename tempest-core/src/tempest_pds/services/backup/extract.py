@@ -76,7 +76,8 @@ def _check_schemas(manifest: Manifest) -> None:
     for kind, head in manifest.schemas.items():
         if head > SCHEMAS.get(kind, ""):
             raise BackupTooNew(
-                f"the backup was made by Tempest {manifest.software}: restore it with that, or a newer one"
+                f"the backup was made by a newer Tempest than this one, {manifest.software}: restore it with that, or "
+                "with a later one"
             )
 
 

@@ -43,6 +43,8 @@ MAX_SETS: Final = 32
 """Values of `include:` that one request may have, which may name the same set."""
 MAX_SET_BYTES: Final = 64 * 1024
 """Of one published set, and of all that a request names: each step of it, and each call later, goes through them."""
+MAX_PERMISSIONS: Final = 500
+"""Of all sets that a request names: each is read anew wherever what a session may do is looked at."""
 MAX_OUTSIDE: Final = 32
 MAX_OF_ONE_OWNER: Final = 8
 SLOT_SECONDS: Final = 3.0
@@ -117,6 +119,8 @@ class PermissionSets:
         nsids = list(dict.fromkeys(include.nsid for include in includes))
         found = dict(zip(nsids, await asyncio.gather(*map(find, nsids)), strict=True))
         _check_size(sum(found[include.nsid].size for include in includes))
+        if sum(len(found[include.nsid].set.permissions) for include in includes) > MAX_PERMISSIONS:
+            raise InvalidScope("permission sets that are too large")
         # Each permission that leaves it to the request names the audience that stands there.
         _check_size(sum(len(found[each.nsid].set.permissions) * len(each.audience or "") for each in includes))
         return {nsid: each.set for nsid, each in found.items()}

@@ -144,6 +144,8 @@ class RefreshGrant:
                 ends_at=current.created_at + lifetimes.total,
             )
             self._store.oauth_sessions.refresh(refreshed)
+            for document in client.documents:
+                self._store.oauth_client_documents.put(document)
             return refreshed
 
 

@@ -36,6 +36,7 @@ from tempest_pds.protocol.oauth.authorization_parameters import (
     reply_address,
 )
 from tempest_pds.protocol.oauth.errors import (
+    TEMPORARILY_UNAVAILABLE,
     ConsentRequired,
     InvalidDpopProof,
     InvalidRequest,
@@ -45,12 +46,13 @@ from tempest_pds.protocol.oauth.errors import (
 from tempest_pds.protocol.oauth.permission_set import PermissionSet
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.remote.client_documents import FRESH_SECONDS, OUTAGE_SECONDS
 from tempest_pds.services.account_writer import AccountWriter
 from tempest_pds.services.browsers import Browsers
 from tempest_pds.services.hosting import is_blocked
 from tempest_pds.services.oauth.client_authentication import ClientAuth
 from tempest_pds.services.oauth.clients import Client, Clients
-from tempest_pds.services.oauth.permission_sets import PermissionSets
+from tempest_pds.services.oauth.permission_sets import PermissionSets, PermissionSetUnavailable
 from tempest_pds.services.oauth.request_objects import RequestObjects
 from tempest_pds.services.oauth.stored_parameters import read_parameters, write_parameters
 from tempest_pds.services.oauth.stored_permission_sets import read_sets, write_set, write_sets
@@ -205,7 +207,9 @@ class AuthorizationRequests:
             parameters = check_parameters(asked, client.metadata, trusted=client.is_trusted)
             sets = await self._find_sets(parameters)
         except OAuthError as error:
-            raise RequestRefused(self._refusal(reply, error.code, error.description)) from error
+            passes = isinstance(error, PermissionSetUnavailable)
+            code = TEMPORARILY_UNAVAILABLE if passes else error.code
+            raise RequestRefused(self._refusal(reply, code, error.description)) from error
         # Who really asks is proven when the code is exchanged: a browser can prove nothing for its client.
         client_auth = ClientAuth("none")
         request_id = await self._begin(parameters, sets, client_auth, browser=browser)
@@ -303,6 +307,8 @@ class AuthorizationRequests:
                 client_ip=client_ip,
                 expires_at=now + CODE_SECONDS * SECOND,
             )
+            for document in request.client.documents:
+                self._store.oauth_client_documents.put(document)
             for nsid in {include.nsid for include in scopes.includes}:
                 self._store.oauth_permission_sets.add(nsid, write_set(request.permission_sets[nsid]), now)
             if request.client.metadata.is_confidential or request.client.is_trusted:
@@ -340,6 +346,8 @@ class AuthorizationRequests:
         with self._store.transaction():
             self._store.oauth_requests.delete_expired(now - KNOWN_SECONDS * SECOND)
             self._store.oauth_challenges.delete_expired(now)
+            # Nobody would believe them any more.
+            self._store.oauth_client_documents.delete_old(now - int(FRESH_SECONDS + OUTAGE_SECONDS) * SECOND)
 
 
 def hash_secret(secret: str) -> bytes:

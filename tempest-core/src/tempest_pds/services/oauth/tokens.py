@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from tempest_pds.protocol.oauth.errors import InvalidRequest, UnsupportedGrantType
@@ -16,6 +15,7 @@ from tempest_pds.services.oauth.access_tokens import AccessClaims, AccessTokens
 from tempest_pds.services.oauth.client_authentication import ClientAuth
 from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.code_grant import CodeGrant
+from tempest_pds.services.oauth.parsed_scopes import ParsedScopes
 from tempest_pds.services.oauth.refresh_grant import RefreshGrant
 from tempest_pds.services.oauth.refresh_tokens import RefreshTokens
 from tempest_pds.services.oauth.sessions import OAuthSessions
@@ -66,9 +66,7 @@ class OAuthTokens:
         self._refreshes = refreshes
         self._access_tokens = access_tokens
         self._refresh_tokens = refresh_tokens
-        # Many sessions have the same few permissions, and each request asks for those of its session. One that has many
-        # takes half a megabyte.
-        self._permissions = lru_cache(256)(ScopeSet.parse)
+        self._permissions = ParsedScopes()
 
     async def exchange(
         self, fields: Mapping[str, object], client: Client, client_auth: ClientAuth, *, dpop_thumbprint: str

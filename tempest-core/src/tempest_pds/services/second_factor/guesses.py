@@ -2,8 +2,8 @@
 
 Only who knows an account's password gets to guess at its codes, and each guess is right with a chance of three in a
 million: of the three time steps that are accepted. Twenty a day make a year of guessing a chance of one in fifty, and
-the owner sees the first of them among the security events. While an app's codes are locked, recovery codes and passkeys
-go on: nobody guesses those.
+the owner sees it among the security events from the third of a day on. While an app's codes are locked, recovery codes
+and passkeys go on: nobody guesses those.
 
 Counts are kept in memory, a table for each window, which never outgrows `_MOST`. What is counted by account is of those
 whose password was given. Of tickets and addresses anybody can have any number, so their tables are no account's: who

@@ -10,4 +10,4 @@ from tempest_pds.stores.schema import Schema
 # Tables are part of the metadata once their module is imported.
 assert oauth_tables.OAUTH_SESSION.metadata is sign_in_tables.BROWSER.metadata is tables.METADATA
 
-SCHEMA: Final = Schema("account", tables.METADATA, head="account_0008")
+SCHEMA: Final = Schema("account", tables.METADATA, head="account_0009")

@@ -13,6 +13,7 @@ from tempest_pds.stores.account.email_tokens import EmailTokens
 from tempest_pds.stores.account.invite_codes import InviteCodes
 from tempest_pds.stores.account.mail_outbox import WaitingMails
 from tempest_pds.stores.account.oauth_challenges import OAuthChallenges
+from tempest_pds.stores.account.oauth_client_documents import OAuthClientDocuments
 from tempest_pds.stores.account.oauth_consents import OAuthConsents
 from tempest_pds.stores.account.oauth_permission_sets import OAuthPermissionSets
 from tempest_pds.stores.account.oauth_requests import OAuthRequests
@@ -55,6 +56,7 @@ class AccountStore:
         self.oauth_challenges = OAuthChallenges(self.database)
         self.oauth_sessions = OAuthSessions(self.database)
         self.oauth_consents = OAuthConsents(self.database)
+        self.oauth_client_documents = OAuthClientDocuments(self.database)
         self.oauth_permission_sets = OAuthPermissionSets(self.database)
         self.security_events = SecurityEvents(self.database)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -23,9 +23,9 @@ _BY_DID = select_where(ACCOUNT, ACCOUNT.c.did)
 _BY_HANDLE = select_where(ACCOUNT, ACCOUNT.c.handle)
 _with_email = select(ACCOUNT).where(ACCOUNT.c.email == bindparam("email"))
 _BY_CONFIRMED_EMAIL = Statement(_with_email.where(ACCOUNT.c.email_confirmed_at.is_not(None)), "email")
-_BY_EMAIL = Statement(paged(_with_email.order_by(ACCOUNT.c.created_at, ACCOUNT.c.did)), "email", "count")
+_BY_EMAIL = Statement(paged(_with_email.order_by(ACCOUNT.c.email_given_at, ACCOUNT.c.did)), "email", "count")
 _SET_HANDLE = update_where(ACCOUNT, ["handle"], ACCOUNT.c.did)
-_SET_EMAIL = update_where(ACCOUNT, ["email", "email_confirmed_at"], ACCOUNT.c.did)
+_SET_EMAIL = update_where(ACCOUNT, ["email", "email_confirmed_at", "email_given_at"], ACCOUNT.c.did)
 _SET_CONFIRMED = update_where(ACCOUNT, ["email_confirmed_at"], ACCOUNT.c.did)
 _SET_PASSWORD = update_where(ACCOUNT, ["password_hash", "sessions_ended_at"], ACCOUNT.c.did)
 _SET_DEACTIVATED = update_where(ACCOUNT, ["deactivated_at", "delete_after"], ACCOUNT.c.did)
@@ -97,6 +97,7 @@ class Account:
         password_hash: None for an account that nobody logs in to with a password.
         delete_after: when a deactivated account is to be deleted; None for never.
         sessions_ended_at: access tokens from before are worth nothing; None when none have been ended.
+        email_given_at: since when it has its address; None for one that is being made, which has it from then on.
     """
 
     did: Did
@@ -112,6 +113,7 @@ class Account:
     invites_disabled: bool = False
     invite_note: str | None = None
     sessions_ended_at: int | None = None
+    email_given_at: int | None = None
 
     @property
     def status(self) -> AccountStatus:
@@ -181,7 +183,11 @@ class Accounts:
         return found[0] if found else None
 
     def with_email(self, email: str, limit: int) -> list[Account]:
-        """Return the account that has confirmed an address, or else those that were given it, the oldest first."""
+        """Return the account that has confirmed an address, or else those that were given it, who has it longest first.
+
+        How old an account is does not count: else whoever has an old one could be given another's address, and come
+        before him.
+        """
         # Both are asked for in any case: how long this takes must not tell whether somebody has confirmed it.
         confirmed = self._database.one(_BY_CONFIRMED_EMAIL, (email,))
         rows = self._database.all(_BY_EMAIL, (email, limit))
@@ -247,6 +253,8 @@ class Accounts:
 
     def create(self, account: Account) -> None:
         """Add an account; raise AccountExists or HandleTaken, and EmailTaken if its address is confirmed."""
+        if account.email_given_at is None:
+            account = replace(account, email_given_at=account.created_at)
         row = tuple(getattr(account, column.name) for column in ACCOUNT.columns)
         self._write(_INSERT, row)
 
@@ -254,9 +262,9 @@ class Accounts:
         """Give an account another handle; raise HandleTaken. False when there is no such account."""
         return self._write(_SET_HANDLE, (handle, did))
 
-    def set_email(self, did: str, email: str | None, confirmed_at: int | None = None) -> bool:
+    def set_email(self, did: str, email: str | None, confirmed_at: int | None = None, *, given_at: int) -> bool:
         """Give an account another e-mail address; raise EmailTaken if that is confirmed. False as above."""
-        return self._write(_SET_EMAIL, (email, confirmed_at, did))
+        return self._write(_SET_EMAIL, (email, confirmed_at, given_at, did))
 
     def confirm_email(self, did: str, at: int) -> bool:
         """Note that the owner proved to read the mail; raise EmailTaken. False as above."""
@@ -343,4 +351,5 @@ def _account(row: Row) -> Account:
         invites_disabled=bool(row[10]),
         invite_note=row[11],
         sessions_ended_at=row[12],
+        email_given_at=row[13],
     )

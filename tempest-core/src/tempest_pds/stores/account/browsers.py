@@ -32,12 +32,14 @@ _PROLONG: Final = Statement(
     update(BROWSER_ACCOUNT)
     .where(
         _A.browser_id == bindparam("browser_id_is"),
+        _A.did == bindparam("did_is"),
         _A.remembered.is_(False),
         _A.expires_at > bindparam("now"),
     )
     .values(expires_at=bindparam("expires_at_to")),
     "expires_at_to",
     "browser_id_is",
+    "did_is",
     "now",
 )
 _BY_DID: Final = Statement(
@@ -114,10 +116,10 @@ class Browsers:
         with self._database.transaction() as transaction:
             transaction.run(_SET_SEEN, (user_agent, client_ip, now, browser_id))
 
-    def prolong(self, browser_id: str, now: int, expires_at: int) -> None:
-        """Put off the end of the sign-ins that are not remembered."""
+    def prolong(self, browser_id: str, did: str, now: int, expires_at: int) -> None:
+        """Put off the end of a sign-in that is not remembered."""
         with self._database.transaction() as transaction:
-            transaction.run(_PROLONG, (expires_at, browser_id, now))
+            transaction.run(_PROLONG, (expires_at, browser_id, did, now))
 
     def put_account(self, account: BrowserAccount) -> None:
         """Sign an account in, in place of its earlier sign-in."""

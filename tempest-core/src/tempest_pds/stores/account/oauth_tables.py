@@ -88,3 +88,13 @@ OAUTH_PERMISSION_SET: Final = Table(
     Column("used_at", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# What clients that somebody has just granted something, or that have just refreshed, had published.
+OAUTH_CLIENT_DOCUMENT: Final = Table(
+    "oauth_client_document",
+    METADATA,
+    Column("url", Text, primary_key=True, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("heard_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)

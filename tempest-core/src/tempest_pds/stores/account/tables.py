@@ -31,8 +31,9 @@ ACCOUNT: Final = Table(
     Column("invites_disabled", Boolean(create_constraint=False), nullable=False),
     Column("invite_note", Text),
     Column("sessions_ended_at", Integer),
+    Column("email_given_at", Integer),
     Index("account_by_handle", "handle", unique=True),
-    Index("account_by_email", "email", "created_at", "did"),
+    Index("account_by_email", "email", "email_given_at", "did"),
     # Anybody can give any address; only who reads its mail can keep others from having it.
     Index("account_by_confirmed_email", "email", unique=True, sqlite_where=text("email_confirmed_at IS NOT NULL")),
     Index("account_by_creation", "created_at", "did"),

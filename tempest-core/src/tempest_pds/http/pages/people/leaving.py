@@ -6,6 +6,7 @@ from typing import Final
 
 from blacksheep import Response
 
+from tempest_pds.http.client_address import limit_key
 from tempest_pds.http.methods.accounts import (
     ACTIVATIONS,
     DEACTIVATIONS,
@@ -13,6 +14,7 @@ from tempest_pds.http.methods.accounts import (
     DELETION_CODES_PER_DAY,
     DELETIONS,
 )
+from tempest_pds.http.methods.sessions import LOGINS, LOGINS_PER_DAY
 from tempest_pds.http.pages.people.own_paths import HOME, account_path
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
 from tempest_pds.http.pages.people.problems import problem_with
@@ -75,6 +77,8 @@ async def delete(visit: Visit) -> Response:
     """Delete the account, for good."""
     did = visit.require_recent().account.did
     visit.count(DELETIONS)
+    # It tells whether a password is right.
+    visit.count(LOGINS_PER_DAY, LOGINS, key=f"{did}-{limit_key(visit.client_ip)}")
     if visit.form.get("sure") != "yes":
         return _deletion_page(visit, {"form": visit.texts("Nothing was deleted. Tick the box if you mean it.")}, 400)
     try:

@@ -15,12 +15,13 @@ from tempest_pds.protocol.errors import TempestError
 
 _CODE: Final = "/account/reset-password/code"
 _TEMPLATE: Final = "people/reset_password.html"
+_MAX_SHOWN: Final = 254
 
 
 @people_page("GET", RESET)
 async def show_request(visit: Visit) -> Response:
     """Ask for the e-mail address."""
-    return visit.page(_TEMPLATE, errors={}, next=own_path(visit.query.get("next", ""), ""))
+    return visit.page(_TEMPLATE, errors={}, email="", next=own_path(visit.query.get("next", ""), ""))
 
 
 @people_page("POST", RESET)
@@ -28,10 +29,11 @@ async def request_reset(visit: Visit) -> Response:
     """Have a code mailed, if the address is that of an account; nobody is told whether it is."""
     visit.count(*RESET_REQUESTS)
     wanted = own_path(visit.form.get("next", ""), "")
+    email = visit.form.get("email", "")
     try:
-        visit.services.password_reset.request(visit.form.get("email", ""))
+        visit.services.password_reset.request(email)
     except TempestError as error:
-        return _refused(visit, _TEMPLATE, error, next=wanted)
+        return _refused(visit, _TEMPLATE, error, email=email[:_MAX_SHOWN], next=wanted)
     return visit.redirect(
         _with_next(_CODE, wanted),
         notice="If that is the address of an account here, a mail with a code is on its way to it.",

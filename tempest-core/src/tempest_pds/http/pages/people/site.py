@@ -172,7 +172,9 @@ class PeopleSite:
         visit.prefer(visit.query.get("ui_locales"))
         if not visit.headers:
             browsers = self._doorway.services.browsers
-            visit.accounts = await browsers.seen(visit.secret, visit.client_ip, visit.user_agent)
+            # An account's own pages name it in the path, those of an authorization in the query.
+            did = visit.names[0] if visit.names else visit.query.get("account")
+            visit.accounts = await browsers.seen(visit.secret, visit.client_ip, visit.user_agent, did)
 
     async def _read_form(self, visit: Visit, exchange: Exchange, page: PeoplePage) -> dict[str, str]:
         if not is_same_origin(exchange.headers, self._doorway.services.server.public_url):

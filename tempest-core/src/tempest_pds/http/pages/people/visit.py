@@ -30,6 +30,7 @@ RECENT_US: Final = RECENT_SECONDS * 1_000_000
 
 _FILLING_IN_US: Final = RECENT_US // 2
 
+_SUBMIT_ONCE: Final = "people/submit_once.js"
 _COOKIE_SECONDS: Final = 7 * 86_400
 _NOTICE_SECONDS: Final = 60
 _LANGUAGE_SECONDS: Final = 365 * 86_400
@@ -224,15 +225,15 @@ class Visit:
 
         Args:
             form_targets: addresses elsewhere that the answer to a form of the page may lead to.
-            script: the one script of the page, by the name of its file among the templates.
+            script: what runs in the page beside what all have, by the name of its file among the templates.
         """
-        script_text = None if script is None else self.templates.script(script)
-        policy = self.templates.policy_with(form_targets, script_text) if form_targets or script_text else None
+        scripts = [_SUBMIT_ONCE] if script is None else [_SUBMIT_ONCE, script]
+        script_text = "\n".join(map(self.templates.script, scripts))
         return self.templates.page(
             template,
             [*PRIVATE, (b"vary", b"Accept-Language, Cookie"), *self.headers, *self._taken_notice()],
             status=status,
-            policy=policy,
+            policy=self.templates.policy_with(form_targets, script_text),
             server=self.services.server,
             t=self.texts,
             languages=LANGUAGES,

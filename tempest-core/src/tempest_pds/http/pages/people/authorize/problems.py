@@ -9,12 +9,19 @@ from blacksheep import Response
 
 from tempest_pds.http.pages.people.authorize.answers import link_to
 from tempest_pds.http.pages.people.visit import Visit
-from tempest_pds.protocol.oauth.errors import InvalidClientId, InvalidClientMetadata, InvalidRedirectUri, OAuthError
+from tempest_pds.protocol.oauth.errors import (
+    TEMPORARILY_UNAVAILABLE,
+    InvalidClientId,
+    InvalidClientMetadata,
+    InvalidRedirectUri,
+    OAuthError,
+)
 from tempest_pds.services.oauth.requests import AuthorizationResponse
 
 _OVER: Final = "over"
 _APP: Final = "app"
 _REQUEST: Final = "request"
+_LATER: Final = "later"
 
 PROBLEMS: Final[Mapping[str, Mapping[str, str]]] = {
     _OVER: {
@@ -34,6 +41,13 @@ PROBLEMS: Final[Mapping[str, Mapping[str, str]]] = {
         "what": "What the app sent along with you is not in order. Nothing was done with your account.",
         "advice": "Please go back to the app. If it happens again, tell those who make the app what stands below.",
     },
+    _LATER: {
+        "title": "This cannot go on just now",
+        "what": "What the app asks for has to be looked up at the server of somebody else, which does not answer. "
+        "Nothing was done with your account.",
+        "advice": "Please go back to the app, and try again later. "
+        "If it happens again, tell those who make the app what stands below.",
+    },
 }
 """What happened, and what to do; texts."""
 
@@ -52,7 +66,8 @@ def problem_page(visit: Visit, error: OAuthError, *, is_begun: bool) -> Response
 
 def refused_page(visit: Visit, response: AuthorizationResponse, *, is_begun: bool) -> Response:
     """Show a problem, and the way back to the app, which is told of it there."""
-    kind = _OVER if is_begun else _REQUEST
+    passes = response.values["error"] == TEMPORARILY_UNAVAILABLE
+    kind = _LATER if passes else _OVER if is_begun else _REQUEST
     redirect = response.reply.redirect_uri
     url = redirect.url
     return visit.page(

@@ -1,4 +1,4 @@
-"""Keep what permission sets stand for: with each request, and for those that were granted."""
+"""Keep what others have published that codes and sessions rest on: permission sets, and documents of clients."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,5 +18,12 @@ def upgrade() -> None:
         sa.Column("nsid", sa.Text(), primary_key=True, nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
         sa.Column("used_at", sa.Integer(), nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "oauth_client_document",
+        sa.Column("url", sa.Text(), primary_key=True, nullable=False),
+        sa.Column("document", sa.LargeBinary(), nullable=False),
+        sa.Column("heard_at", sa.Integer(), nullable=False),
         sqlite_with_rowid=False,
     )
