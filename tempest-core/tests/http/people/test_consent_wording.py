@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tempest_pds.http.method_access import METHOD_ACCESS
 from tempest_pds.http.oauth_needs import MANAGES_EMAIL
+from tempest_pds.http.pages.people import languages
 from tempest_pds.http.pages.people.authorize.entries import Danger, Entry, printable
 from tempest_pds.http.pages.people.authorize.method_actions import ACTIONS
 from tempest_pds.http.pages.people.authorize.wording import describe
@@ -202,6 +203,12 @@ def test_a_few_methods_are_said_by_what_they_do() -> None:
         "For: suggestions and trends",
         "For requests named a.b.c",
     )
+
+
+def test_french_has_its_space_before_the_sign_between_methods() -> None:
+    scopes = ScopeSet.parse(f"atproto rpc?lxm=app.bsky.feed.getTimeline&lxm=app.bsky.feed.getFeed&aud={BLUESKY}")
+    _, entry = describe(scopes, languages.Texts("fr"), {})
+    assert "\N{NO-BREAK SPACE}; " in entry.lines[0]
 
 
 def test_methods_that_do_the_same_are_said_once() -> None:

@@ -73,10 +73,10 @@ class Person:
         near = {self.app.at(int(time.time()) + 30 * off) for off in range(-2, 4)}
         return next(code for code in map(str, range(111_111, 999_999, 111_111)) if code not in near)
 
-    def age(self) -> None:
-        """Have all that was confirmed lie eleven minutes back."""
+    def age(self, minutes: int = 11) -> None:
+        """Have all that was confirmed lie some minutes back."""
         with sqlite3.connect(self.server.folder / "account.sqlite", timeout=30) as database:
-            back = (time.time_ns() // 1000) - 11 * 60 * 1_000_000
+            back = (time.time_ns() // 1000) - minutes * 60 * 1_000_000
             database.execute("UPDATE browser_account SET confirmed_at = ? WHERE did = ?", (back, self.user.did))
         database.close()
 
@@ -218,6 +218,13 @@ async def test_confirming_without_a_factor_takes_the_password(server: WholeServe
     await erin.browser.follow(erin.browser.answer)
     await erin.browser.follow(await erin.browser.submit(erin.path("confirm"), password=PASSWORD))
     assert "Set up an authenticator app" in erin.browser.page.words
+
+
+async def test_what_was_confirmed_before_the_clock_was_set_back_is_confirmed_anew(server: WholeServer) -> None:
+    yuri = await person(server, "yuri")
+    yuri.age(-11)
+    await yuri.browser.get(yuri.path("password"))
+    assert yuri.is_asked(yuri.browser)
 
 
 async def test_a_person_is_sent_on_to_pages_of_this_server_only(server: WholeServer) -> None:

@@ -46,7 +46,8 @@ class StepUp:
         since = None if caller.did is None else self._factors.since(caller.did)
         if since is None:
             return
-        is_recent = caller.factor_at is not None and self._clock() - caller.factor_at < RECENT_SECONDS
+        # A clock that was set back makes nothing recent for longer.
+        is_recent = caller.factor_at is not None and abs(self._clock() - caller.factor_at) < RECENT_SECONDS
         # An app that was let in before there was a factor was let in without it.
         if is_recent and (caller.kind is not Kind.OAUTH or (caller.factor_at or 0) >= since / 1_000_000):
             return

@@ -245,11 +245,11 @@ class _Description:
         named = ACTIONS.keys() if len(wanted) <= _FEW else GRAVE_METHODS
         actions = dict.fromkeys(ACTIONS[method] for method in wanted if method in named)
         if actions:
-            yield say("That is: {actions}", actions="; ".join(map(say, actions)))
+            yield say("That is: {actions}", actions=say("; ").join(map(say, actions)))
         wanted = [method for method in wanted if method not in named]
         known = dict.fromkeys(words for words in map(method_words, wanted) if words is not None)
         if known:
-            yield say("For: {subjects}", subjects="; ".join(map(say, known)))
+            yield say("For: {subjects}", subjects=say("; ").join(map(say, known)))
         unknown = [method for method in wanted if method_words(method) is None]
         if unknown:
             yield say("For requests named {names}", names=self._list(unknown))
