@@ -145,6 +145,20 @@ def long(session: nox.Session) -> None:
 
 
 @nox.session
+def browsers(session: nox.Session) -> None:
+    """Run the tests of the pages in Firefox and WebKitGTK; fail without one of them, unless fewer are named.
+
+    They are the system's: firefox-esr, webkit2gtk-driver and xvfb of Debian. `TEMPEST_TEST_BROWSERS=firefox` has one
+    do, and skips the other where it is missing.
+    """
+    install_workspace(session, "test")
+    install_node(session)
+    wanted = {"TEMPEST_TEST_BROWSERS": os.environ.get("TEMPEST_TEST_BROWSERS", "firefox webkitgtk")}
+    command = ("pytest", "-m", "long", "tests/e2e/test_other_browsers.py")
+    session.run(*command, *session.posargs, env={**in_memory(), **wanted})
+
+
+@nox.session
 @nox.parametrize("folder", PACKAGES, ids=PACKAGES)
 def package(session: nox.Session, folder: str) -> None:
     """Run the tests of one package with nothing installed but what it says it needs: the core without `speed`."""

@@ -25,6 +25,7 @@ from tests.support.process import ServerProcess
 from tests.support.reference import PlcDirectory, ReferencePds
 from tests.support.s3_server import lone_s3_server, s3_server
 from tests.support.server import Tempest
+from tests.support.web_driver import DRIVEN
 
 __all__ = ["lone_s3_server", "plc_front", "plc_smtp", "reference_host", "s3_server", "tempest_host"]
 
@@ -34,6 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which browsers of `test_other_browsers.py` were really driven."""
+    if DRIVEN:
+        terminalreporter.write_line(f"Browsers driven: {', '.join(DRIVEN)}")
 
 
 @pytest.fixture(scope="session")

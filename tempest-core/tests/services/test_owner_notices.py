@@ -103,7 +103,7 @@ async def test_what_happens_to_a_second_factor_and_its_event_are_one(world: Worl
         elif step == "remove":
             await world.enrolment.remove_passkey(owner.did, passkey.id, BROWSER)
         else:
-            await world.enrolment.renew_codes(owner.did, BROWSER)
+            await world.enrolment.renew_codes(owner.did, BROWSER, before.codes_made_at)
 
     with (
         mock.patch.object(world.store.security_events, "add", side_effect=OSError("killed")),

@@ -136,7 +136,7 @@ def test_what_waits_still_waits(store: AccountStore) -> None:
 
 
 def test_only_an_address_that_is_confirmed_is_kept_from_others(store: AccountStore) -> None:
-    store.accounts.set_email(BOB, "Alice@example.com")
+    store.accounts.set_email(BOB, "Alice@example.com", given_at=70)
     with pytest.raises(EmailTaken):
         store.accounts.confirm_email(BOB, 70)
     found = store.accounts.by_email("ALICE@example.com")
