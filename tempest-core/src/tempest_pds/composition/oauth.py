@@ -61,8 +61,10 @@ def make_oauth(
             store=store,
             writer=writer,
             sessions=sessions,
-            codes=CodeGrant(store, writer, clients.authentication, now_us),
-            refreshes=RefreshGrant(store, writer, refresh_tokens, clients.authentication, permission_sets, now_us),
+            codes=CodeGrant(store, writer, sessions, clients.authentication, now_us),
+            refreshes=RefreshGrant(
+                store, writer, sessions, refresh_tokens, clients.authentication, permission_sets, now_us
+            ),
             access_tokens=AccessTokens(
                 clients.keys, issuer=issuer, audience=Did.parse(settings.service_did), clock=now_us
             ),

@@ -38,6 +38,7 @@ class EventKind(StrEnum):
     APP_AUTHORIZED = "app_authorized"
     APP_REVOKED = "app_revoked"
     APP_SIGNED_OUT = "app_signed_out"
+    APP_TOKEN_MISUSED = "app_token_misused"  # noqa: S105 - the name of a kind
     PLC_OPERATION_SIGNED = "plc_operation_signed"
     PLC_OPERATION = "plc_operation"
     DEACTIVATED = "deactivated"
@@ -70,6 +71,7 @@ TEXTS: Final[Mapping[EventKind, str]] = {
     EventKind.APP_AUTHORIZED: "An app was allowed to use the account",
     EventKind.APP_REVOKED: "An app may not use the account any more",
     EventKind.APP_SIGNED_OUT: "An app was signed out",
+    EventKind.APP_TOKEN_MISUSED: "An app was signed out, as somebody may have a copy of what it signs in with",
     EventKind.PLC_OPERATION_SIGNED: "A change of the account's identity was signed",
     EventKind.PLC_OPERATION: "The account's identity was changed in the PLC directory",
     EventKind.DEACTIVATED: "The account was deactivated",

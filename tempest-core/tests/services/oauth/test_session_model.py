@@ -31,7 +31,9 @@ from tempest_pds.services.oauth.permission_sets import PermissionSetUnavailable
 from tempest_pds.services.oauth.refresh_grant import GRACE_SECONDS, RefreshGrant
 from tempest_pds.services.oauth.refresh_tokens import RefreshTokens
 from tempest_pds.services.oauth.requests import CODE_SECONDS, hash_secret
+from tempest_pds.services.oauth.sessions import OAuthSessions
 from tempest_pds.services.oauth.stored_parameters import write_parameters
+from tempest_pds.services.security_events import SecurityEvents
 from tempest_pds.services.timestamps import SECOND
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.accounts import Account
@@ -121,8 +123,13 @@ class SessionMachine(RuleBasedStateMachine):
         bound: Any = Bound()
         self.publishers = Publishers()
         sets: Any = self.publishers
-        self.code_grant = CodeGrant(self.store, self.writer, bound, lambda: self.now)
-        self.refresh_grant = RefreshGrant(self.store, self.writer, self.refresh_tokens, bound, sets, lambda: self.now)
+        events = SecurityEvents(self.store, self.writer, lambda: self.now)
+        hooks: Any = None  # asked at the wishes of owners, and there are none here
+        sessions = OAuthSessions(self.store, self.writer, hooks, events, lambda: self.now)
+        self.code_grant = CodeGrant(self.store, self.writer, sessions, bound, lambda: self.now)
+        self.refresh_grant = RefreshGrant(
+            self.store, self.writer, sessions, self.refresh_tokens, bound, sets, lambda: self.now
+        )
         self.sessions: list[Session] = []
 
     @initialize()

@@ -111,6 +111,10 @@ class InvalidGrant(OAuthError):
     code = "invalid_grant"
 
 
+class MisusedGrant(InvalidGrant):
+    """A code or a refresh token that comes twice, or from who was not given it: somebody holds a copy."""
+
+
 class UnsupportedGrantType(OAuthError):
     """A grant type other than `authorization_code` and `refresh_token`."""
 

@@ -26,6 +26,7 @@ from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.lifetimes import lifetimes_of
 from tempest_pds.services.oauth.refresh_tokens import new_session_id
 from tempest_pds.services.oauth.requests import hash_secret
+from tempest_pds.services.oauth.sessions import OAuthSessions
 from tempest_pds.services.oauth.stored_parameters import read_parameters
 from tempest_pds.services.oauth.stored_permission_sets import read_sets
 from tempest_pds.services.timestamps import SECOND
@@ -50,11 +51,13 @@ class CodeGrant:
         self,
         store: AccountStore,
         writer: AccountWriter,
+        sessions: OAuthSessions,
         client_authentication: ClientAuthentication,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
         self._writer = writer
+        self._sessions = sessions
         self._client_authentication = client_authentication
         self._clock = clock
 
@@ -159,6 +162,6 @@ class CodeGrant:
             session = self._store.oauth_sessions.by_code(code_hash)
             if session is None:
                 return
-            self._store.oauth_sessions.delete(session.id)
+            self._sessions.end_misused(session)
             if session.browser_id is not None:
                 self._store.browsers.remove_account(session.browser_id, session.did)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from tempest_pds.protocol.oauth.errors import InvalidGrant, InvalidRequest, InvalidScope
+from tempest_pds.protocol.oauth.errors import InvalidGrant, InvalidRequest, InvalidScope, MisusedGrant
 from tempest_pds.protocol.oauth.permissions import IncludeScope
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.services.account_writer import AccountWriter
@@ -32,6 +32,7 @@ from tempest_pds.services.oauth.clients import Client
 from tempest_pds.services.oauth.lifetimes import lifetimes_of
 from tempest_pds.services.oauth.permission_sets import PermissionSets
 from tempest_pds.services.oauth.refresh_tokens import RefreshTokens
+from tempest_pds.services.oauth.sessions import OAuthSessions
 from tempest_pds.services.timestamps import SECOND
 from tempest_pds.stores.account.account_store import AccountStore
 from tempest_pds.stores.account.oauth_sessions import OAuthSession
@@ -51,6 +52,7 @@ class RefreshGrant:
         self,
         store: AccountStore,
         writer: AccountWriter,
+        sessions: OAuthSessions,
         refresh_tokens: RefreshTokens,
         client_authentication: ClientAuthentication,
         permission_sets: PermissionSets,
@@ -58,6 +60,7 @@ class RefreshGrant:
     ) -> None:
         self._store = store
         self._writer = writer
+        self._sessions = sessions
         self._refresh_tokens = refresh_tokens
         self._client_authentication = client_authentication
         self._permission_sets = permission_sets
@@ -85,6 +88,9 @@ class RefreshGrant:
                 permissions=str(permissions),
             )
             return await self._writer.run(self._store_refresh, changed, named[1], client)
+        except MisusedGrant:
+            await self._writer.run(self._sessions.end_misused, session)
+            raise
         except InvalidGrant:
             await self._writer.run(self._store.oauth_sessions.delete, session.id)
             raise
@@ -93,9 +99,9 @@ class RefreshGrant:
         self, session: OAuthSession, client: Client, client_auth: ClientAuth, dpop_thumbprint: str
     ) -> None:
         if session.client_id != client.client_id:
-            raise InvalidGrant("Token was not issued to this client")
+            raise MisusedGrant("Token was not issued to this client")
         if session.dpop_jkt != dpop_thumbprint:
-            raise InvalidGrant("DPoP proof does not match the expected JKT")
+            raise MisusedGrant("DPoP proof does not match the expected JKT")
         if not client.metadata.may_refresh:
             raise InvalidGrant("Refresh token grant not allowed")
         await self._client_authentication.check_bound(client, client_auth, ClientAuth.from_json(session.client_auth))
@@ -133,7 +139,7 @@ class RefreshGrant:
                 raise InvalidGrant("This account cannot be used")
             if generation < current.generation:
                 if not is_in_grace(current, generation, now):
-                    raise InvalidGrant("Refresh token replayed")
+                    raise MisusedGrant("Refresh token replayed")
                 return current
             refreshed = replace(
                 changed,

@@ -121,6 +121,13 @@ class OAuthSessions:
 
     # In the thread that writes accounts
 
+    def end_misused(self, session: OAuthSession) -> None:
+        """End a session of whose tokens somebody else may hold a copy, and let its owner read of it."""
+        with self._store.transaction():
+            if self._store.oauth_sessions.delete(session.id):
+                detail = told_of_app(session.client_id, session.client_name)
+                self._events.add(session.did, EventKind.APP_TOKEN_MISUSED, NOWHERE, **detail)
+
     def _store_end(self, did: Did, session_id: str, origin: Origin) -> bool:
         with self._store.transaction():
             session = self._store.oauth_sessions.get(session_id)

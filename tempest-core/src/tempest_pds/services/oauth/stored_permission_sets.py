@@ -10,7 +10,7 @@ from tempest_pds.protocol.oauth.permission_set import PermissionSet
 
 def write_set(found: PermissionSet) -> str:
     """Write one set."""
-    return json.dumps(found.document)
+    return json.dumps(found.document, ensure_ascii=False)
 
 
 def read_set(nsid: str, text: str) -> PermissionSet:
@@ -20,7 +20,7 @@ def read_set(nsid: str, text: str) -> PermissionSet:
 
 def write_sets(found: Mapping[str, PermissionSet]) -> str | None:
     """Write the sets of a request, by NSID; None for none."""
-    return json.dumps({nsid: each.document for nsid, each in found.items()}) if found else None
+    return json.dumps({nsid: each.document for nsid, each in found.items()}, ensure_ascii=False) if found else None
 
 
 def read_sets(text: str | None) -> dict[str, PermissionSet]:
