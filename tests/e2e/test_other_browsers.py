@@ -229,6 +229,7 @@ def test_an_account_opened_on_the_way_gets_a_second_step_and_another_way_in(
     browser.see("Your recovery codes")
     codes = browser.evaluate("[...document.querySelectorAll('main pre code')].map(code => code.textContent)")
     browser.press("I have kept them")
+    browser.see("Switched on")
     browser.press("Sign out")
     browser.see("You are signed out.")
 
