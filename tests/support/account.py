@@ -60,9 +60,9 @@ def post(text: str) -> dict[str, Any]:
     return {"$type": "app.bsky.feed.post", "text": text, "createdAt": now, "langs": ["en"]}
 
 
-def sign_up(server: ServerProcess, prefix: str = "user", domain: str = ".test", **more: str) -> Account:
+def sign_up(server: ServerProcess, prefix: str = "user", **more: str) -> Account:
     """Create an account with a handle that no other test has."""
-    handle = f"{prefix}{next(_numbers)}-{secrets.token_hex(2)}{domain}"
+    handle = f"{prefix}{next(_numbers)}-{secrets.token_hex(2)}.test"
     password = secrets.token_urlsafe(12)
     body = {"handle": handle, "email": f"{handle}@mail.test", "password": password, **more}
     status, made = json_request(f"{server.url}/xrpc/com.atproto.server.createAccount", body)

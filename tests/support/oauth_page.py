@@ -17,6 +17,10 @@ from tests.support.stub_server import Request, StubServer
 _SCRIPT = Path(__file__).with_name("oauth_page.mjs")
 _CONDITIONS = ("browser", "import", "default")
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json"}
+# What the packages have core-js bring along: of their symbols WebKit has none yet.
+_CORE_JS = b"""for (const name of ['dispose', 'asyncDispose'])
+  if (!Symbol[name]) Object.defineProperty(Symbol, name, { value: Symbol(name) });
+"""
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -50,8 +54,8 @@ def import_map(modules: Path, root: str) -> dict[str, str]:
         waiting += package.get("dependencies", {})
         exports = package.get("exports")
         if exports is None:
-            # Not a module: it brings to old browsers what new ones have.
-            found[f"{name}/"] = "/none/"
+            # Not a module, but core-js: it brings to old browsers what new ones have.
+            found[f"{name}/"] = "/core-js/"
             continue
         entries = exports if any(key.startswith(".") for key in exports) else {".": exports}
         for key, target in entries.items():
@@ -96,8 +100,8 @@ class OAuthPage(StubServer):
             request.send(302, b"", {"Location": self.home})
         elif path == "/home":
             _send(request, "text/plain", b"at home")
-        elif path.startswith("/none/"):
-            _send(request, "text/javascript", b"")
+        elif path.startswith("/core-js/"):
+            _send(request, "text/javascript", _CORE_JS)
         elif path.startswith("/npm/") and (file := self._modules / path[5:]).is_file():
             _send(request, _TYPES.get(file.suffix, "text/plain"), file.read_bytes())
         else:

@@ -24,7 +24,7 @@ _RUN = """axe.run(document, %s).then(({violations, incomplete}) =>
     [rule.id, node.target, ...[...node.any, ...node.all, ...node.none].map(check => check.message)].join(': ')))
   .filter(fault => !fault.endsWith('Element content contains only non-text characters')))"""
 
-_OURS = """(() => {
+FAULTS = """(() => {
   const faults = [];
   const shown = e => e.getClientRects().length && getComputedStyle(e).visibility !== 'hidden';
   if (document.documentElement.scrollWidth > innerWidth) faults.push('wider than the screen');
@@ -81,6 +81,7 @@ _OURS = """(() => {
   }
   return faults;
 })()"""
+"""What is measured here, in any browser: a script that comes to a list, which is empty for a good page."""
 
 
 class Judge:
@@ -101,7 +102,7 @@ class Judge:
         Args:
             looks_else: the page was judged before, and only looks another way now, or speaks another language.
         """
-        found: list[str] = browser.evaluate(_OURS)
+        found: list[str] = browser.evaluate(FAULTS)
         if browser.evaluate("typeof axe") == "undefined":
             browser.evaluate(f"{self._axe};0")
         return [*found, *browser.evaluate(_RUN % json.dumps(_OF_A_LOOK if looks_else else _ALL))]

@@ -174,7 +174,12 @@ class WebDriver:
 
     def _element(self, using: str, value: str) -> Element:
         found: list[dict[str, str]] = []
-        self.wait_for(lambda: found.extend(self.command("FindElements", using=using, value=value)) or found, value)
+
+        def look() -> bool:
+            found[:] = self.command("FindElements", using=using, value=value)
+            return bool(found)
+
+        self.wait_for(look, value)
         return Element(self, found[0][_ELEMENT])
 
 
@@ -214,9 +219,7 @@ class Firefox(WebDriver):
         _await(lambda: told.exists() and told.read_text().strip(), self._child, "Firefox")
         self._socket = socket.create_connection(("127.0.0.1", int(told.read_text())), timeout=120)
         self._receive()
-        session = self.command(
-            "NewSession", capabilities={"alwaysMatch": {"unhandledPromptBehavior": "ignore", **self._capabilities}}
-        )
+        session = self.command("NewSession", unhandledPromptBehavior="ignore", **self._capabilities)
         self.name = f"Firefox {session['capabilities']['browserVersion']}"
 
     def stop(self) -> None:
@@ -293,7 +296,9 @@ class WebKitGTK(WebDriver):
             )
         self._http.base_url = httpx.URL(f"http://127.0.0.1:{port}")
         _await(lambda: _listens(port), self._child, "WebKitWebDriver")
-        options = {"binary": str(_mini_browser()), "args": ["--automation", *self._arguments]}
+        # The protocol's own word for that does not reach the network process.
+        arguments = ["--ignore-tls-errors"] if self._capabilities.get("acceptInsecureCerts") else []
+        options = {"binary": str(_mini_browser()), "args": ["--automation", *arguments, *self._arguments]}
         wanted = {"unhandledPromptBehavior": "ignore", "webkitgtk:browserOptions": options, **self._capabilities}
         session = self._send("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
         self._session = f"/session/{session['sessionId']}"

@@ -15,6 +15,7 @@ from tests.support.oauth_raw import SigningKey
 from whole_server import User
 
 from tempest_pds.protocol.syntax.did import Did
+from tempest_pds.services.security_event_kinds import EventKind
 from tempest_pds.services.sign_in import Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -70,6 +71,33 @@ async def test_a_code_that_comes_again_ends_what_it_began(there: Provider, alice
     assert verdict(await client.exchange(code)) == (400, "invalid_grant")
     assert not client.is_good(tokens["access_token"])
     assert verdict(await client.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
+
+
+async def test_the_owner_is_told_that_somebody_holds_a_copy(there: Provider, client_id: str) -> None:
+    fay = await there.server.sign_up(f"fay{len(client_id)}")
+    did, client = Did(fay.did), there.client(client_id)
+    code = await client.code(fay)
+    await client.exchange(code)
+    assert copied(there, did) == []
+    for _ in range(2):
+        await client.exchange(code)
+    assert copied(there, did) == [client_id]
+    tokens = await there.client(client_id).sign_in(fay)
+    await there.client(client_id).refresh(tokens["refresh_token"])
+    assert copied(there, did) == [client_id] * 2
+    client = there.client(client_id)
+    tokens = await client.sign_in(fay)
+    latest = tokens
+    for _ in range(2):
+        latest = (await client.refresh(latest["refresh_token"])).json()
+    await client.refresh(tokens["refresh_token"])
+    assert copied(there, did) == [client_id] * 3
+
+
+def copied(there: Provider, did: Did) -> list[str]:
+    """List the apps of the events that tell so."""
+    events = there.server.services.security_events.list_for(did)
+    return [event.detail["client_id"] for event in events if event.kind == EventKind.APP_TOKEN_MISUSED]
 
 
 async def test_of_two_who_exchange_a_code_at_once_neither_keeps_a_session(there: Provider, alice: User) -> None:

@@ -30,8 +30,9 @@ async def show_second_factor(visit: Visit) -> Response:
 
 @people_page("POST", "/account/*/second-factor/codes")
 async def make_codes(visit: Visit) -> Response:
-    """Make new recovery codes, and show them this once; loading that page anew makes no others."""
+    """Make new recovery codes, and show them this once."""
     did = require_recent(visit)
+    # Of the codes that these end: the page that shows them may be loaded anew, which makes no others.
     made_at = visit.form.get("made", "")
     try:
         codes = await visit.services.enrolment.renew_codes(
