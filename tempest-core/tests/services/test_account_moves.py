@@ -117,10 +117,10 @@ async def test_a_directory_that_cannot_be_asked_is_no_fault_of_the_did(
 async def test_deactivation_is_told_and_undone(world: World) -> None:
     did = (await world.create()).account.did
     world.log.take()
-    await world.accounts.deactivate(did, "2030-01-01T00:00:00Z")
+    await world.accounts.deactivate(did, "2099-01-01T00:00:00Z")
     account = world.store.accounts.get(did)
     assert account is not None
-    assert (account.is_active, account.delete_after) == (False, 1_893_456_000_000_000)
+    assert (account.is_active, account.delete_after) == (False, 4_070_908_800_000_000)
     assert [(event.kind, event.status) for event in world.log.take()] == [("account", "deactivated")]
     with pytest.raises(HandleNotFound):
         await world.resolution.resolve_handle("alice.test")

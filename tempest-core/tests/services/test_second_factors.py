@@ -214,6 +214,13 @@ async def test_after_six_wrong_codes_none_is_looked_at_for_a_quarter_of_an_hour(
     assert (await owner.log_in(owner.code())).tokens is not None
 
 
+async def test_right_codes_are_not_counted(owner: Owner) -> None:
+    await owner.add_app()
+    for _ in range(25):
+        assert (await owner.log_in(owner.code())).tokens is not None
+        owner.world.clock.now += 30
+
+
 async def test_twenty_wrong_codes_a_day_are_all(owner: Owner) -> None:
     await owner.add_app()
     refused = 0

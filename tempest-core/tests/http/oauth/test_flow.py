@@ -125,6 +125,17 @@ async def test_a_client_without_the_refresh_grant_gets_no_refresh_token(there: P
     assert "refresh_token" not in tokens
 
 
+async def test_a_client_that_has_given_up_the_refresh_grant_refreshes_no_more(there: Provider, alice: User) -> None:
+    fickle = "https://fickle.example.net/client.json"
+    there.hosts.publish(fickle, client_document(fickle))
+    client = there.client(fickle)
+    tokens = await client.sign_in(alice)
+    there.hosts.publish(fickle, {**client_document(fickle), "grant_types": ["authorization_code"]})
+    await there.server.services.oauth.clients.get(fickle, max_age=0)
+    assert verdict(await client.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
+    assert not client.is_good(tokens["access_token"])
+
+
 # Refresh tokens
 
 
