@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 from tempest_pds.http.context import ServerInfo
 from tempest_pds.http.pages.people.authorize.app_view import AppView
-from tempest_pds.http.pages.people.authorize.wording import describe
 from tempest_pds.http.pages.people.languages import LANGUAGES, Texts
+from tempest_pds.http.pages.people.wording.permissions import describe
 from tempest_pds.http.pages.rendering import Templates
 from tempest_pds.protocol.oauth.permission_set import PermissionSet
 from tempest_pds.protocol.oauth.scope_set import ScopeSet

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from tempest_pds.http.method_access import METHOD_ACCESS
 from tempest_pds.http.oauth_needs import MANAGES_EMAIL
 from tempest_pds.http.pages.people import languages
-from tempest_pds.http.pages.people.authorize.entries import Danger, Entry, printable
-from tempest_pds.http.pages.people.authorize.method_actions import ACTIONS
-from tempest_pds.http.pages.people.authorize.wording import describe
+from tempest_pds.http.pages.people.wording.entries import Danger, Entry, printable
+from tempest_pds.http.pages.people.wording.method_actions import ACTIONS
+from tempest_pds.http.pages.people.wording.permissions import describe
 from tempest_pds.protocol.oauth.permission_set import PermissionSet
 from tempest_pds.protocol.oauth.permissions import (
     ACCOUNT_ACTIONS,

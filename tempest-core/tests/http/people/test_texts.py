@@ -26,10 +26,10 @@ TEMPLATES = PEOPLE.parent / "templates"
 OTHERS = [language for language in LANGUAGES if language != DEFAULT]
 # Where texts stand that are given to `Texts` by way of a variable.
 TABLES = {
-    "tempest_pds.http.pages.people.authorize.known_names": ("RECORDS", "METHODS", "SERVICES", "FILES"),
-    "tempest_pds.http.pages.people.authorize.method_actions": ("ACTIONS",),
+    "tempest_pds.http.pages.people.wording.known_names": ("RECORDS", "METHODS", "SERVICES", "FILES"),
+    "tempest_pds.http.pages.people.wording.method_actions": ("ACTIONS",),
     "tempest_pds.http.pages.people.authorize.problems": ("PROBLEMS",),
-    "tempest_pds.http.pages.people.authorize.wording": ("_WRITES",),
+    "tempest_pds.http.pages.people.wording.permissions": ("_WRITES",),
     "tempest_pds.http.pages.people.languages": ("MOMENT", "MONTHS"),
     "tempest_pds.http.pages.people.problems": ("_TEXTS",),
     "tempest_pds.http.pages.people.refusals": ("FORM_TOO_OLD", "NO_SUCH_PAGE", "NOT_THIS_WAY", "TOO_MANY_ATTEMPTS"),

@@ -9,11 +9,11 @@ from urllib.parse import parse_qsl, urlsplit
 from blacksheep import Response
 
 from tempest_pds.http.pages.people.authorize.app_view import app_name
-from tempest_pds.http.pages.people.authorize.entries import Entry
-from tempest_pds.http.pages.people.authorize.wording import describe
 from tempest_pds.http.pages.people.own_paths import account_path
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
 from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.http.pages.people.wording.entries import Entry
+from tempest_pds.http.pages.people.wording.permissions import describe
 from tempest_pds.protocol.oauth.loopback_client import DEFAULT_REDIRECT_URIS
 from tempest_pds.services.oauth.sessions import OAuthSessionView
 

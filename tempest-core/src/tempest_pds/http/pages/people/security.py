@@ -7,10 +7,10 @@ from typing import Final
 
 from blacksheep import Response
 
-from tempest_pds.http.pages.people.authorize.entries import printable
 from tempest_pds.http.pages.people.page import PeoplePage, people_page
 from tempest_pds.http.pages.people.user_agents import describe_client
 from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.http.pages.people.wording.entries import printable
 from tempest_pds.services.security_event_kinds import FACTS, TEXTS, VALUES
 from tempest_pds.services.security_events import SecurityEvent
 from tempest_pds.services.timestamps import from_datetime

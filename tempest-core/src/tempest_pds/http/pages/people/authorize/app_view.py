@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Self
 
-from tempest_pds.http.pages.people.authorize.entries import printable
+from tempest_pds.http.pages.people.wording.entries import printable
 from tempest_pds.protocol.oauth.client_id import DiscoverableClientId
 from tempest_pds.services.oauth.requests import OpenRequest
 

@@ -11,7 +11,6 @@ from typing import Final
 
 from blacksheep import Response
 
-from tempest_pds.http.pages.people.authorize.entries import printable
 from tempest_pds.http.pages.people.authorize.flow import (
     authorize_page,
     deny,
@@ -21,8 +20,9 @@ from tempest_pds.http.pages.people.authorize.flow import (
     step_path,
 )
 from tempest_pds.http.pages.people.authorize.steps import Step, fits_hint, is_active, needs_login
-from tempest_pds.http.pages.people.authorize.wording import describe
 from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.http.pages.people.wording.entries import printable
+from tempest_pds.http.pages.people.wording.permissions import describe
 from tempest_pds.services.browsers import SignedIn
 from tempest_pds.services.oauth.requests import OpenRequest
 

@@ -13,12 +13,12 @@ from blacksheep import Response
 
 from tempest_pds.http.pages.people.authorize.answers import carry, link_to
 from tempest_pds.http.pages.people.authorize.app_view import AppView
-from tempest_pds.http.pages.people.authorize.entries import printable
 from tempest_pds.http.pages.people.authorize.problems import problem_page
 from tempest_pds.http.pages.people.authorize.steps import Deny, Grant, Show, next_step
 from tempest_pds.http.pages.people.own_paths import with_query
 from tempest_pds.http.pages.people.page import PeoplePage
 from tempest_pds.http.pages.people.visit import Visit
+from tempest_pds.http.pages.people.wording.entries import printable
 from tempest_pds.protocol.oauth.errors import OAuthError
 from tempest_pds.protocol.oauth.scope_set import ScopeSet
 from tempest_pds.services.browsers import SignedIn

@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
-from tempest_pds.http.pages.people.authorize.entries import Danger, Entry, Texts, printable
-from tempest_pds.http.pages.people.authorize.known_names import (
+from tempest_pds.http.pages.people.wording.covered import is_covered
+from tempest_pds.http.pages.people.wording.entries import Danger, Entry, Texts, printable
+from tempest_pds.http.pages.people.wording.known_names import (
     CHAT_SERVICE,
     FILES,
     GRAVE_METHODS,
@@ -24,7 +25,7 @@ from tempest_pds.http.pages.people.authorize.known_names import (
     SERVICES,
     method_words,
 )
-from tempest_pds.http.pages.people.authorize.method_actions import ACTIONS
+from tempest_pds.http.pages.people.wording.method_actions import ACTIONS
 from tempest_pds.protocol.oauth.permission_set import PermissionSet
 from tempest_pds.protocol.oauth.permissions import (
     ANY,
@@ -85,7 +86,7 @@ class _Description:
         by_spelling = {scope.spelling: scope for scope in self._scopes}
         meant = {scope.normal: self._permissions(scope) for scope in self._scopes}
         return [
-            replace(entry, is_covered=_is_covered([by_spelling[value] for value in entry.values], meant))
+            replace(entry, is_covered=is_covered([by_spelling[value] for value in entry.values], meant))
             for entry in entries
         ]
 
@@ -353,15 +354,6 @@ class _Description:
         return self._say("{items} and {last}", items=", ".join(items[:-1]), last=items[-1])
 
 
-def _is_covered(alike: Sequence[Scope], meant: Mapping[str, Sequence[Scope]]) -> bool:
-    """Tell whether refusing these values would change nothing, because of what the others stand for."""
-    mine = {scope.normal for scope in alike}
-    if StaticScope.ATPROTO in mine or any(isinstance(scope.meaning, IncludeScope) for scope in alike):
-        return False
-    others = ScopeSet(scope for normal, scopes in meant.items() if normal not in mine for scope in scopes)
-    return all(_allows_all(others, scope.meaning) for scope in alike)
-
-
 def _capital(title: str) -> str:
     """Begin with a capital, as what stands first is not the same in each language."""
     return title[:1].upper() + title[1:]
@@ -396,21 +388,3 @@ def _is_chat(meaning: Meaning) -> bool:
         # In any case, as `allows_rpc` has it.
         return any(method == ANY or method.lower().startswith("chat.bsky.") for method in meaning.methods)
     return meaning == StaticScope.TRANSITION_CHAT or isinstance(meaning, IncludeScope)
-
-
-def _allows_all(others: ScopeSet, meaning: Meaning) -> bool:
-    match meaning:
-        case RepoPermission(collections=collections, actions=actions):
-            return all(others.allows_repo(collection, action) for collection in collections for action in actions)
-        case RpcPermission(methods=methods, audience=audience):
-            # `*` of the bundle leaves chat out, so it covers no `*` of a permission.
-            return all(method != ANY and others.allows_rpc(method, audience) for method in methods)
-        case BlobPermission(accept=accept):
-            return all("*" not in mime and others.allows_blob(mime) for mime in accept)
-        case AccountPermission(attribute=attribute, actions=actions):
-            return all(others.allows_account(attribute, action) for action in actions)
-        case IdentityPermission(attribute=attribute):
-            return others.allows_identity(attribute)
-        case StaticScope.TRANSITION_EMAIL:
-            return others.allows_account("email", "read")
-    return False
