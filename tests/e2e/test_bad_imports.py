@@ -122,7 +122,7 @@ def test_an_account_that_is_deleted_while_its_repository_arrives_does_not_come_b
     with connection:
         response = http.client.HTTPResponse(connection)
         response.begin()
-        assert (response.status, json.loads(response.read())["error"]) == (400, "RepoNotFound")
+        assert (response.status, json.loads(response.read())["error"]) == (403, "AccountNotFound")
     assert not [path for path in tempest.folder.rglob("*") if gone.did.rpartition(":")[2] in path.name]
     _wait_until(lambda: victim.state() == victim.before)
 

@@ -239,3 +239,31 @@ def test_sync_of_a_file_without_a_log_is_nothing(database: Database) -> None:
     with database.transaction() as transaction:
         transaction.run(PUT, ("a", "1"))
     database.sync()
+
+
+def test_what_is_committed_is_read_whatever_another_thread_is_reading(database: Database) -> None:
+    with database.transaction() as transaction:
+        transaction.run_many(PUT, [("one", b""), ("two", b"")])
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slowly(_: sqlite3.Cursor, row: Any) -> Any:
+        if threading.current_thread() is first:
+            reading.set()
+            go_on.wait(timeout=30)
+        return row
+
+    database.reader.row_factory = slowly
+    seen: list[list[str]] = []
+    first = threading.Thread(target=lambda: database.all(ALL))
+    second = threading.Thread(target=lambda: seen.append(keys(database)))
+    first.start()
+    assert reading.wait(timeout=30)
+    with database.transaction() as transaction:
+        transaction.run(PUT, ("three", b""))
+    second.start()
+    # Where the two overlap on one connection, the second is through by now, and has seen what the first one sees.
+    second.join(timeout=0.2)
+    go_on.set()
+    for thread in (first, second):
+        thread.join(timeout=30)
+    assert seen == [["one", "three", "two"]]

@@ -4,6 +4,8 @@ Traps this module keeps away from the rest:
 
 * Opening a connection costs more than most reads, so both are held. The reading one serves the event loop's thread,
   where a point read is cheaper than a hop to any other; the writing one is opened by the first transaction.
+* Statements of two threads that overlap on one connection share a snapshot, that of the first of them: the second would
+  not see what was committed in between, even by its own thread. So reads take a lock, to their last row.
 * Python's own transaction handling commits behind one's back, so it is off (`isolation_level=None`) and every
   transaction is spelled BEGIN IMMEDIATE … COMMIT.
 * SQLite before 3.51.3 may corrupt a file when one connection checkpoints while another writes. Automatic checkpoints
@@ -181,6 +183,7 @@ class Database:
         self.path = path
         self.kind = schema.kind
         self.write_lock = RLock()
+        self.read_lock = RLock()
         self.writing_thread: int | None = None
         self.commit_lock = Lock()
         self.closed = False
@@ -229,31 +232,33 @@ class Database:
         """Begin a transaction, or join the one this thread is in: `with database.transaction() as transaction:`."""
         return Transaction(self)
 
-    def _readable(self) -> sqlite3.Connection:
-        """Return the connection to read with: inside a transaction, the one that sees what it has written."""
-        if self.writing_thread is not None and self.writing_thread == get_ident():
-            return self.writer
-        return self.reader
-
     def one(self, statement: Statement, arguments: Arguments = ()) -> Row | None:
         """Read the first row of what is committed, or written by the transaction that this thread is in."""
         started = perf_counter()
-        row: Row | None = self._readable().execute(statement.sql, arguments).fetchone()
+        # A cursor that nobody holds is closed where its expression ends, and so within the lock.
+        if self.writing_thread == get_ident():
+            row: Row | None = self.writer.execute(statement.sql, arguments).fetchone()
+        else:
+            with self.read_lock:
+                row = self.reader.execute(statement.sql, arguments).fetchone()
         self.observed("read", started)
         return row
 
     def all(self, statement: Statement, arguments: Arguments = ()) -> list[Row]:
         """Read every row; sees what `one` sees."""
-        started = perf_counter()
-        rows = self._readable().execute(statement.sql, arguments).fetchall()
-        self.observed("read", started)
-        return rows
+        return self._all(statement.sql, arguments)
 
     def all_of_clause(self, clause: ClauseElement) -> list[Row]:
         """Read every row of a clause put together for this call; sees what `one` sees."""
+        return self._all(*compile_once(clause))
+
+    def _all(self, sql: str, arguments: Arguments) -> list[Row]:
         started = perf_counter()
-        sql, arguments = compile_once(clause)
-        rows = self._readable().execute(sql, arguments).fetchall()
+        if self.writing_thread == get_ident():
+            rows = self.writer.execute(sql, arguments).fetchall()
+        else:
+            with self.read_lock:
+                rows = self.reader.execute(sql, arguments).fetchall()
         self.observed("read", started)
         return rows
 

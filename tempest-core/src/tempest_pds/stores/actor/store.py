@@ -14,7 +14,7 @@ been called before the log forgets a commit or the file is copied.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock, get_ident
 from types import TracebackType
@@ -202,15 +202,17 @@ class ActorStore:
             yield self._frozen.root
             return
         reader = self.database.reader
-        with self.database.commit_lock:
-            reader.execute("BEGIN")
-            self._read_root()  # SQLite takes its snapshot at the first read
-            frozen = self._frozen = _Frozen(get_ident(), self._root, self._unwritten)
-        try:
-            yield frozen.root
-        finally:
-            self._frozen = None
-            reader.execute("COMMIT")
+        with ExitStack() as reading:
+            with self.database.commit_lock:
+                reading.enter_context(self.database.read_lock)
+                reader.execute("BEGIN")
+                self._read_root()  # SQLite takes its snapshot at the first read
+                frozen = self._frozen = _Frozen(get_ident(), self._root, self._unwritten)
+            try:
+                yield frozen.root
+            finally:
+                self._frozen = None
+                reader.execute("COMMIT")
 
     def snapshot(self) -> Snapshot:
         """Open a state of the repo for a read that takes its time; the caller closes it."""
