@@ -20,13 +20,15 @@ import pytest
 from pyotp import TOTP
 from tests.support.account import Account, sign_up
 from tests.support.caddy import ConfiguredCaddy, find_caddy
+from tests.support.firefox import Firefox
 from tests.support.node import Node
 from tests.support.oauth_page import OAuthPage
 from tests.support.page_faults import FAULTS
 from tests.support.reference import PlcDirectory
 from tests.support.server import Tempest
 from tests.support.web_app import WebApp
-from tests.support.web_driver import DriverFailed, Firefox, WebDriver, WebKitGTK
+from tests.support.web_driver import DriverFailed, WebDriver
+from tests.support.webkit_gtk import WebKitGTK
 
 pytestmark = pytest.mark.long
 

@@ -1,40 +1,23 @@
-"""Firefox and WebKitGTK as they are installed, driven by the commands of https://www.w3.org/TR/webdriver2/.
+"""A browser as it is installed, driven by the commands of WebDriver: what a test says to any.
 
-Firefox takes these commands over a socket of its own (Marionette), so it needs no driver beside it. WebKitGTK has
-WebKitWebDriver, which takes them over HTTP and starts MiniBrowser; that needs a screen, which Xvfb makes up.
+https://www.w3.org/TR/webdriver2/
 """
 
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import os
-import shutil
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-import httpx
-from tests.support.process import free_port
-
 _ELEMENT: Final = "element-6066-11e4-a52e-4f735466cecf"
 _PATIENCE: Final = 30.0
-# What a person would do for the first time, or what would ask others for news.
-_FIREFOX_SETTINGS: Final[Mapping[str, object]] = {
-    "marionette.port": 0,
-    "browser.shell.checkDefaultBrowser": False,
-    "datareporting.policy.dataSubmissionEnabled": False,
-    "network.captive-portal-service.enabled": False,
-    "network.connectivity-service.enabled": False,
-    "signon.rememberSignons": False,
-}
-
 
 DRIVEN: Final[list[str]] = []
 """The browsers that were started in this process, with their versions."""
@@ -183,212 +166,15 @@ class WebDriver:
         return Element(self, found[0][_ELEMENT])
 
 
-class Firefox(WebDriver):
-    """Firefox without a screen.
-
-    Args:
-        folder: for its profile.
-        scripts: whether those of pages run.
-        capabilities: of the session, in the protocol's words.
-    """
-
-    def __init__(self, folder: Path, *, scripts: bool = True, capabilities: Mapping[str, object] | None = None) -> None:
-        self._folder = folder
-        self._settings = {**_FIREFOX_SETTINGS, "javascript.enabled": scripts}
-        self._capabilities = dict(capabilities or {})
-        self._child: subprocess.Popen[bytes] | None = None
-        self._socket: socket.socket | None = None
-        self._numbers = itertools.count(1)
-
-    @staticmethod
-    def missing() -> str | None:
-        """Tell what is not installed of what it takes."""
-        return None if _firefox() else "no `firefox` or `firefox-esr`"
-
-    def start(self) -> None:
-        executable = _firefox()
-        assert executable is not None
-        profile = self._folder / "profile"
-        profile.mkdir(parents=True)
-        lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in self._settings.items()]
-        (profile / "user.js").write_text("".join(lines))
-        command = [executable, "--headless", "--marionette", "--no-remote", "--profile", str(profile), "about:blank"]
-        with (self._folder / "firefox.log").open("wb") as log:
-            self._child = subprocess.Popen(command, env=_environment(self._folder), stdout=log, stderr=log)
-        told = profile / "MarionetteActivePort"
-        _await(lambda: told.exists() and told.read_text().strip(), self._child, "Firefox")
-        self._socket = socket.create_connection(("127.0.0.1", int(told.read_text())), timeout=120)
-        self._receive()
-        session = self.command("NewSession", unhandledPromptBehavior="ignore", **self._capabilities)
-        self.name = f"Firefox {session['capabilities']['browserVersion']}"
-
-    def stop(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-        _end(self._child)
-
-    def command(self, command: str, **params: Any) -> Any:
-        assert self._socket is not None
-        number = next(self._numbers)
-        message = json.dumps([0, number, f"WebDriver:{command}", params]).encode()
-        self._socket.sendall(b"%d:%s" % (len(message), message))
-        _, answered, error, result = self._receive()
-        assert answered == number
-        if error is not None:
-            raise DriverFailed(error["error"], error["message"])
-        return result["value"] if isinstance(result, dict) and set(result) == {"value"} else result
-
-    def _receive(self) -> Any:
-        """Read one message: its length, a colon, and itself."""
-        length = b""
-        while not length.endswith(b":"):
-            length += self._read(1)
-        return json.loads(self._read(int(length[:-1])))
-
-    def _read(self, size: int) -> bytes:
-        assert self._socket is not None
-        data = b""
-        while len(data) < size:
-            more = self._socket.recv(size - len(data))
-            if not more:
-                raise DriverFailed("closed", "Firefox has ended")
-            data += more
-        return data
-
-
-class WebKitGTK(WebDriver):
-    """MiniBrowser, which is WebKitGTK and nothing more: the engine of Safari with another network and another screen.
-
-    Args:
-        folder: for all that it keeps.
-        scripts: whether those of pages run.
-        capabilities: of the session, in the protocol's words.
-    """
-
-    def __init__(self, folder: Path, *, scripts: bool = True, capabilities: Mapping[str, object] | None = None) -> None:
-        self._folder = folder
-        # Those of the driver run all the same, which they would not with all scripts off.
-        self._arguments = [f"--enable-javascript-markup={str(scripts).lower()}"]
-        self._capabilities = dict(capabilities or {})
-        self._screen: subprocess.Popen[bytes] | None = None
-        self._child: subprocess.Popen[bytes] | None = None
-        self._http = httpx.Client(timeout=30)
-        self._session = ""
-
-    @staticmethod
-    def missing() -> str | None:
-        """Tell what is not installed of what it takes."""
-        needed = {
-            "WebKitWebDriver": shutil.which("WebKitWebDriver"),
-            "MiniBrowser of WebKitGTK": _mini_browser(),
-            "Xvfb": shutil.which("Xvfb"),
-        }
-        absent = [f"no {name}" for name, found in needed.items() if not found]
-        return ", ".join(absent) or None
-
-    def start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        env = {**_environment(self._folder), "DISPLAY": self._start_screen(), "GDK_BACKEND": "x11", "NO_AT_BRIDGE": "1"}
-        port = free_port()
-        with (self._folder / "webkit.log").open("wb") as log:
-            self._child = subprocess.Popen(
-                ["WebKitWebDriver", "--host=127.0.0.1", f"--port={port}"], env=env, stdout=log, stderr=log
-            )
-        self._http.base_url = httpx.URL(f"http://127.0.0.1:{port}")
-        _await(lambda: _listens(port), self._child, "WebKitWebDriver")
-        # The protocol's own word for that does not reach the network process.
-        arguments = ["--ignore-tls-errors"] if self._capabilities.get("acceptInsecureCerts") else []
-        options = {"binary": str(_mini_browser()), "args": ["--automation", *arguments, *self._arguments]}
-        wanted = {"unhandledPromptBehavior": "ignore", "webkitgtk:browserOptions": options, **self._capabilities}
-        session = self._send("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
-        self._session = f"/session/{session['sessionId']}"
-        self.name = f"WebKitGTK {session['capabilities']['browserVersion']}"
-
-    def stop(self) -> None:
-        if self._session:
-            with suppress(DriverFailed, httpx.HTTPError):
-                self._send("DELETE", self._session)
-        self._http.close()
-        _end(self._child)
-        _end(self._screen)
-
-    def command(self, command: str, **params: Any) -> Any:
-        method, path = _PATHS[command]
-        path = path.format(id=params.pop("id", None))
-        return self._send(method, f"{self._session}/{path}", params if method == "POST" else None)
-
-    def _send(self, method: str, path: str, body: object = None) -> Any:
-        answer = self._http.request(method, path, json=body) if body is not None else self._http.request(method, path)
-        value = answer.json()["value"]
-        if answer.status_code != 200:
-            raise DriverFailed(value["error"], value["message"])
-        return value
-
-    def _start_screen(self) -> str:
-        reading, writing = os.pipe()
-        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1400x1100x24", "-nolisten", "tcp"]
-        with (self._folder / "screen.log").open("wb") as log:
-            self._screen = subprocess.Popen(command, pass_fds=[writing], stdout=log, stderr=log)
-        os.close(writing)
-        with os.fdopen(reading) as told:
-            number = told.readline().strip()
-        if not number:
-            raise DriverFailed("no screen", (self._folder / "screen.log").read_text())
-        return f":{number}"
-
-
-_PATHS: Final[Mapping[str, tuple[str, str]]] = {
-    "Navigate": ("POST", "url"),
-    "GetCurrentURL": ("GET", "url"),
-    "Back": ("POST", "back"),
-    "Refresh": ("POST", "refresh"),
-    "FindElement": ("POST", "element"),
-    "FindElements": ("POST", "elements"),
-    "GetElementText": ("GET", "element/{id}/text"),
-    "ElementClick": ("POST", "element/{id}/click"),
-    "ElementClear": ("POST", "element/{id}/clear"),
-    "ElementSendKeys": ("POST", "element/{id}/value"),
-    "ExecuteAsyncScript": ("POST", "execute/async"),
-    "PerformActions": ("POST", "actions"),
-    "TakeScreenshot": ("GET", "screenshot"),
-    "GetCookies": ("GET", "cookie"),
-    "DeleteAllCookies": ("DELETE", "cookie"),
-    "GetWindowHandles": ("GET", "window/handles"),
-    "NewWindow": ("POST", "window/new"),
-    "SwitchToWindow": ("POST", "window"),
-    "CloseWindow": ("DELETE", "window"),
-    "SetWindowRect": ("POST", "window/rect"),
-    "GetAlertText": ("GET", "alert/text"),
-    "AcceptAlert": ("POST", "alert/accept"),
-    "DismissAlert": ("POST", "alert/dismiss"),
-}
-
-
-def _firefox() -> str | None:
-    return shutil.which("firefox-esr") or shutil.which("firefox")
-
-
-def _mini_browser() -> Path | None:
-    folders = ("lib/*/webkit2gtk-4.1", "libexec/webkit2gtk-4.1", "lib/webkit2gtk-4.1")
-    return next((found for folder in folders for found in Path("/usr").glob(f"{folder}/MiniBrowser")), None)
-
-
-def _environment(folder: Path) -> dict[str, str]:
+def browser_environment(folder: Path) -> dict[str, str]:
     """Give what a browser needs of the environment, with a home of its own."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR") if name in os.environ}
     homes = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
     return {**kept, **dict.fromkeys(homes, str(folder))}
 
 
-def _listens(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5):
-            return True
-    except OSError:
-        return False
-
-
-def _await(ready: Callable[[], object], child: subprocess.Popen[bytes], name: str) -> None:
+def await_start(ready: Callable[[], object], child: subprocess.Popen[bytes], name: str) -> None:
+    """Wait until a process is ready; raise DriverFailed when it ends before, or takes too long."""
     deadline = time.monotonic() + _PATIENCE
     while not ready():
         if child.poll() is not None or time.monotonic() > deadline:
@@ -396,7 +182,8 @@ def _await(ready: Callable[[], object], child: subprocess.Popen[bytes], name: st
         time.sleep(0.05)
 
 
-def _end(child: subprocess.Popen[bytes] | None) -> None:
+def end(child: subprocess.Popen[bytes] | None) -> None:
+    """End a process, if there is one."""
     if child is None:
         return
     child.terminate()
