@@ -277,6 +277,21 @@ def test_a_frozen_read_sees_one_state(actor: ActorStore) -> None:
     assert actor.get_record(f"{POST}/1") is None
 
 
+def test_a_frozen_read_holds_no_other_thread_to_its_state(actor: ActorStore) -> None:
+    actor.apply([row("3a", nodes=["n1"], puts={f"{POST}/1": "one"})])
+    seen: list[bytes | None] = []
+    reader = threading.Thread(target=lambda: seen.append(actor.get_record(f"{POST}/1")))
+    with actor.frozen():
+        writer = threading.Thread(target=lambda: actor.apply([row("3b", nodes=["n2"], deletes=[f"{POST}/1"])]))
+        writer.start()
+        writer.join()
+        reader.start()
+        # Were it held to this state, it would be through by now.
+        reader.join(timeout=0.2)
+    reader.join(timeout=30)
+    assert seen == [None]
+
+
 def test_reading_goes_on_while_another_thread_writes(actor: ActorStore) -> None:
     """Every state a reader sees is one that a commit made: each commit keeps two records equal."""
     actor.apply([row("3a0000", puts={f"{POST}/a": "0", f"{POST}/b": "0"}, nodes=["n0"])])

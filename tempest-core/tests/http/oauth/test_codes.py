@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from authorizing import signed_in
-from oauth_flow import CONFIDENTIAL, Provider, verdict
+from oauth_flow import CONFIDENTIAL, PUBLIC, Provider, verdict
 from pyotp import TOTP
 from tests.support.app_hosts import confidential
 from tests.support.oauth_raw import SigningKey
@@ -87,11 +87,16 @@ async def test_the_owner_is_told_that_somebody_holds_a_copy(there: Provider, cli
     assert copied(there, did) == [client_id] * 2
     client = there.client(client_id)
     tokens = await client.sign_in(fay)
+    other = there.client(PUBLIC if client_id == CONFIDENTIAL else CONFIDENTIAL, key=client.key)
+    await other.refresh(tokens["refresh_token"])
+    assert copied(there, did) == [client_id] * 3
+    client = there.client(client_id)
+    tokens = await client.sign_in(fay)
     latest = tokens
     for _ in range(2):
         latest = (await client.refresh(latest["refresh_token"])).json()
     await client.refresh(tokens["refresh_token"])
-    assert copied(there, did) == [client_id] * 3
+    assert copied(there, did) == [client_id] * 4
 
 
 def copied(there: Provider, did: Did) -> list[str]:

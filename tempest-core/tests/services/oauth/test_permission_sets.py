@@ -303,6 +303,17 @@ async def test_only_so_many_are_looked_up_at_one_time(world: World, sets: Permis
     assert {type(outcome) for outcome in outcomes} == {InvalidScope}
 
 
+async def test_all_who_ask_for_one_set_take_one_turn(world: World, sets: PermissionSets) -> None:
+    world.name_server_waits_for = asyncio.Event()
+    asking = [asyncio.create_task(expand(sets)) for _ in range(MAX_OF_ONE_OWNER + 1)]
+    await world.has_looked_up(1)
+    # Longer than anybody waits for a turn.
+    refused, _ = await asyncio.wait(asking, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
+    assert not refused
+    world.name_server_waits_for.set()
+    assert await asyncio.gather(*asking) == [GRANTED] * len(asking)
+
+
 async def test_an_owner_whose_name_servers_sleep_holds_up_no_others(world: World, sets: PermissionSets) -> None:
     world.texts, world.name_server_waits_for = [], asyncio.Event()
     named = " ".join(f"include:org.example.s{n}.x" for n in range(MAX_SETS))
